@@ -1,0 +1,337 @@
+//! The run record: `run.json`, the one document that says how a run ended.
+//!
+//! It is the only thing that passes between running and reporting. Names are a contract with what reads the file:
+//! durations in microseconds since the run's start or as lengths, sizes in bytes, ratios 0..1. What was not measured is
+//! `null` or absent, never zero.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Distribution;
+
+/// Version of the document's shape.
+pub const SCHEMA: u32 = 1;
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The version of Squall that wrote it.
+    pub squall: String,
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// What the scenario says of itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The scenario file as it was, secrets redacted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// The command line that repeats the run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// The root seed.
+    pub seed: u64,
+    /// Wall time of the start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Length of the whole run.
+    pub duration_us: u64,
+    /// Version-control revision of the scenario's folder; `none` outside git, `-dirty` where changed.
+    pub revision: String,
+    /// Whether phases were scaled down by `--quick`.
+    #[serde(default)]
+    pub quick: bool,
+    /// Where it ran.
+    pub machine: Machine,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why, the gravest first; empty for a plain pass.
+    pub reasons: Vec<String>,
+    /// The exit code of a command that ran only this.
+    pub exit_code: u8,
+    /// The phases, in order.
+    pub phases: Vec<PhaseRecord>,
+    /// The faults, in order of injection.
+    pub faults: Vec<FaultRecord>,
+    /// What was checked over all data.
+    pub invariants: Vec<InvariantRecord>,
+    /// What the scenario expected.
+    pub expectations: Vec<ExpectationRecord>,
+    /// What the proxies between services saw.
+    pub edges: Vec<EdgeRecord>,
+    /// The load generator, measured like a service.
+    pub generator: GeneratorRecord,
+}
+
+/// How a run, a part of it or one check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything asked for held, and everything needed to say so was seen.
+    Pass,
+    /// It can't be said: the data is missing, spoiled, or the fault was not proven.
+    Invalid,
+    /// Something asked for did not hold.
+    Fail,
+}
+
+impl Verdict {
+    /// The word used in files and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Invalid => "invalid",
+            Verdict::Fail => "fail",
+        }
+    }
+}
+
+/// The machine a run ran on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Logical processors that the run could use.
+    pub cores: u32,
+    /// Physical memory in bytes.
+    pub memory: u64,
+    /// Operating system and kernel release.
+    pub os: String,
+    /// Processor model.
+    pub cpu: String,
+}
+
+/// One phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseRecord {
+    /// Its name.
+    pub name: String,
+    /// When it began, since the run's start.
+    pub start_us: u64,
+    /// When it ended; requests intended in it may have ended later.
+    pub end_us: u64,
+    /// Whether expectations on `run` include it.
+    pub measure: bool,
+    /// Whether recovery is measured against it.
+    pub baseline: bool,
+    /// False where an interruption cut it short.
+    pub complete: bool,
+    /// Why its numbers can't be trusted; empty where they can.
+    pub invalid: Vec<String>,
+    /// Per load.
+    pub load: BTreeMap<String, LoadRecord>,
+    /// Per service.
+    pub services: BTreeMap<String, ServiceRecord>,
+}
+
+/// One load in one phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadRecord {
+    /// `open` or `closed`; a closed loop can't see queueing.
+    pub mode: LoadMode,
+    /// Requests per second asked for; absent in closed loop.
+    pub target_rate: Option<f64>,
+    /// Users of a closed loop.
+    pub users: Option<u32>,
+    /// Requests that the schedule asked for in this phase.
+    pub intended: u64,
+    /// Requests handed to the kernel.
+    pub sent: u64,
+    /// Sent requests that ended, failed ones included.
+    pub completed: u64,
+    /// Requests that ended in an error.
+    pub failed: u64,
+    /// Requests never sent because the queue was full or their time ran out in it.
+    pub dropped: u64,
+    /// Requests that the generator itself was too slow to issue.
+    pub unsent_by_generator: u64,
+    /// Completed over intended; absent where nothing was intended.
+    pub achieved: Option<f64>,
+    /// Completed requests per second of the phase.
+    pub throughput: f64,
+    /// Failures by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// A few failures by kind, in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_examples: BTreeMap<String, Vec<String>>,
+    /// Latency from the intended send time.
+    pub response: Distribution,
+    /// Latency from the actual send.
+    pub service: Distribution,
+    /// The generator's own lateness against its schedule.
+    pub schedule_lag: Distribution,
+}
+
+/// How a load decides when to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoadMode {
+    /// On a schedule, whatever the service does.
+    #[default]
+    Open,
+    /// When the previous answer came.
+    Closed,
+    /// Not in this phase.
+    Off,
+}
+
+/// One service in one phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// CPU time used in the phase by the service and its children.
+    pub cpu_us: Option<u64>,
+    /// Largest resident set seen.
+    pub rss_max: Option<u64>,
+    /// Pauses of each kind that is visible for this process.
+    pub pauses: BTreeMap<String, Pauses>,
+    /// Kinds of pause that can't be seen for this process.
+    pub pauses_not_visible: Vec<String>,
+    /// Times it was started again in the phase.
+    pub restarts: u32,
+}
+
+/// Pauses of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pauses {
+    /// How many.
+    pub count: u64,
+    /// Sum of their lengths, microseconds.
+    pub total: u64,
+    /// 99th percentile of their lengths; absent where fewer than ten lie beyond.
+    pub p99: Option<u64>,
+    /// The longest.
+    pub max: Option<u64>,
+    /// Their histogram.
+    pub hdr: String,
+}
+
+impl Pauses {
+    /// Reads the numbers off a histogram of lengths in microseconds and their exact sum.
+    pub fn of(lengths: &crate::histogram::Histogram, total: u64) -> Pauses {
+        Pauses {
+            count: lengths.len(),
+            total,
+            p99: crate::histogram::quantile(lengths, 0.99),
+            max: (!lengths.is_empty()).then(|| lengths.max()),
+            hdr: crate::histogram::encode(lengths),
+        }
+    }
+}
+
+/// One fault, injected once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// Its kind, such as `clock`.
+    pub kind: String,
+    /// Its name: `as`, or the kind.
+    pub name: String,
+    /// What it does, in words.
+    pub about: String,
+    /// The service it hit, where it hits one.
+    pub target: Option<String>,
+    /// The edge it hit, as `caller->callee`, where it hits one.
+    pub edge: Option<String>,
+    /// The phase it began in.
+    pub phase: String,
+    /// When it was injected.
+    pub injected_us: Option<u64>,
+    /// When it was healed.
+    pub healed_us: Option<u64>,
+    /// Whether the target was shown to have felt it.
+    pub proved: bool,
+    /// The receipt, or why there is none.
+    pub evidence: String,
+    /// Whether it was shown to be over.
+    pub undone: bool,
+    /// The second receipt, or why there is none.
+    pub undone_evidence: String,
+    /// From injection until the load's numbers left the baseline's band.
+    pub detect_us: Option<u64>,
+    /// From healing until they were back in it, and stayed.
+    pub recover_us: Option<u64>,
+}
+
+/// One invariant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvariantRecord {
+    /// The service it belongs to; empty for one declared in the scenario.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// The generic checker.
+    pub kind: String,
+    /// What it promises, in words.
+    pub about: String,
+    /// Items checked.
+    pub checked: u64,
+    /// Violations found.
+    pub violations: u64,
+    /// How it ended; never a pass without data.
+    pub verdict: Verdict,
+    /// A few violations, or what was seen, in words.
+    pub examples: Vec<String>,
+}
+
+impl InvariantRecord {
+    /// The name used in expectations: `ids.unique`, or the bare name of the scenario's own.
+    pub fn path(&self) -> String {
+        if self.service.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}.{}", self.service, self.name)
+        }
+    }
+}
+
+/// One expectation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpectationRecord {
+    /// A phase, a fault's name, or `run`.
+    pub scope: String,
+    /// As written.
+    pub text: String,
+    /// What was measured, in the limit's unit (microseconds, ratio, count, bytes); absent where nothing was.
+    pub value: Option<f64>,
+    /// What was asked for, in the same unit; absent for a bare invariant.
+    pub limit: Option<f64>,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why it is invalid or failed, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What a proxy saw on one edge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EdgeRecord {
+    /// Who calls.
+    pub caller: String,
+    /// Who is called.
+    pub callee: String,
+    /// Bytes that crossed, both ways.
+    pub bytes: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Requests per incoming request.
+    pub requests_per_call: Option<f64>,
+    /// Longest time without a byte.
+    pub longest_silence_us: Option<u64>,
+}
+
+/// The generator, over the whole run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorRecord {
+    /// CPU time of its threads.
+    pub cpu_us: u64,
+    /// Threads used.
+    pub threads: u32,
+    /// Where they ran, in words.
+    pub placement: String,
+    /// Lateness against the schedule, all open loops together.
+    pub schedule_lag: Distribution,
+    /// Pauses of the host as a sleeping thread saw them.
+    pub host_pauses: Pauses,
+    /// CPU time of the thread that watched the host.
+    pub host_meter_cpu_us: u64,
+    /// Whether the generator kept up.
+    pub verdict: Option<Verdict>,
+}

@@ -1,0 +1,98 @@
+//! `series.ndjson`: what happened over time, a row per 100 ms.
+//!
+//! Rows are keyed by the time at which things ended. A percentile is present only where ten samples lie beyond it;
+//! charts widen the window by merging the interval histograms of `<load>.hlog`, never by averaging percentiles.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One row of `series.ndjson`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "row", rename_all = "snake_case")]
+pub enum SeriesRow {
+    /// A load.
+    Load(LoadRow),
+    /// A service.
+    Service(ServiceRow),
+}
+
+/// A load over one interval. Durations in microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadRow {
+    /// The interval's begin, since the run's start.
+    pub start_us: u64,
+    /// Its end.
+    pub end_us: u64,
+    /// The load.
+    pub load: String,
+    /// Requests that the schedule asked for in the interval.
+    pub intended: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests that ended.
+    pub completed: u64,
+    /// Requests that ended in an error.
+    pub failed: u64,
+    /// Requests never sent.
+    pub dropped: u64,
+    /// Failures by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
+    /// From the intended send time.
+    pub response: RowLatency,
+    /// From the actual send.
+    pub service: RowLatency,
+}
+
+/// Latency inside one row, microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RowLatency {
+    /// Largest sample.
+    pub max: Option<u64>,
+    /// Median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50: Option<u64>,
+    /// 90th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90: Option<u64>,
+    /// 99th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<u64>,
+    /// 99.9th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999: Option<u64>,
+}
+
+impl RowLatency {
+    /// Reads the row's numbers off `histogram`.
+    pub fn of(histogram: &crate::histogram::Histogram) -> RowLatency {
+        let q = |q| crate::histogram::quantile(histogram, q);
+        RowLatency {
+            max: (!histogram.is_empty()).then(|| histogram.max()),
+            p50: q(0.50),
+            p90: q(0.90),
+            p99: q(0.99),
+            p999: q(0.999),
+        }
+    }
+}
+
+/// A service over one interval.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    /// The interval's begin, since the run's start.
+    pub start_us: u64,
+    /// Its end.
+    pub end_us: u64,
+    /// The service.
+    pub service: String,
+    /// CPU time used in the interval, microseconds.
+    pub cpu_us: Option<u64>,
+    /// Resident set at its end, bytes.
+    pub rss: Option<u64>,
+    /// Longest pause that ended in the interval, microseconds; absent where pauses can't be seen.
+    pub pause_max: Option<u64>,
+    /// Sum of the pauses that ended in it.
+    pub pause_total: Option<u64>,
+}
