@@ -1,0 +1,279 @@
+//! The event loop of one generator thread: sleeps until a socket is ready or time asks for something, and does that.
+//!
+//! It must never block on anything but its own poll, and takes no lock. Arrivals are looked at between any two events, so that
+//! a burst of answers doesn't make them late.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use mio::{Events, Poll, Token};
+
+use crate::clock::{Clock, NS_PER_MS, NS_PER_US, Timer, thread_cpu_us};
+use crate::connection::unpack_token;
+use crate::lane::Lane;
+use crate::report::{Report, SLICE_US};
+use crate::spec::PhaseSpec;
+
+pub(crate) const TIMER: Token = Token(usize::MAX);
+pub(crate) const WAKER: Token = Token(usize::MAX - 1);
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+/// While answers are handled, arrivals are looked at this often.
+const LOOK_NS: u64 = 20 * NS_PER_US;
+const SLICE_NS: u64 = SLICE_US * NS_PER_US;
+
+/// What a thread is told.
+pub(crate) enum Command {
+    Push(Arc<PhaseSpec>),
+    End { index: u32, at_ns: u64 },
+    Finish,
+    Abort,
+}
+
+/// What the loads of a thread share.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) registry: mio::Registry,
+    pub(crate) scratch: Box<[u8]>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) thread: u16,
+    /// The time last read with [`tick`](Shared::tick).
+    pub(crate) latest_ns: u64,
+    /// The thread has had no rest lately.
+    pub(crate) behind: bool,
+    reports: Sender<Report>,
+    reports_lost: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(clock: Clock, registry: mio::Registry, thread: u16, reports: Sender<Report>) -> Shared {
+        let (scratch, out) = (vec![0; READ_BYTES].into_boxed_slice(), Vec::with_capacity(4096));
+        Shared {
+            clock,
+            registry,
+            scratch,
+            out,
+            thread,
+            latest_ns: 0,
+            behind: false,
+            reports,
+            reports_lost: 0,
+        }
+    }
+
+    /// Reads the clock and remembers what it said, for whoever can do with a time some microseconds old.
+    #[inline]
+    pub(crate) fn tick(&mut self) -> u64 {
+        self.latest_ns = self.clock.now_ns();
+        self.latest_ns
+    }
+
+    /// Hands over a report without ever waiting.
+    pub(crate) fn send(&mut self, report: Report) {
+        if self.reports.try_send(report).is_err() {
+            self.reports_lost += 1;
+        }
+    }
+}
+
+/// What a thread has used, readable while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadUsage {
+    pub(crate) cpu_us: AtomicU64,
+    pub(crate) reports_lost: AtomicU64,
+}
+
+/// Tells whether the thread had rest lately: a thread that never waits is itself what limits the rate.
+struct Rest {
+    window_start_ns: u64,
+    rested_ns: u64,
+}
+
+impl Rest {
+    const WINDOW_NS: u64 = 10 * NS_PER_MS;
+    /// A window with less than this part of it rested counts as none.
+    const PART: u64 = 20;
+
+    /// Notes a wait of which `rested_ns` passed with nothing to do; returns, at the end of a window, whether the thread was without
+    /// rest.
+    fn note(&mut self, rested_ns: u64, now_ns: u64) -> Option<bool> {
+        self.rested_ns += rested_ns;
+        let window_ns = now_ns - self.window_start_ns;
+        if window_ns < Self::WINDOW_NS {
+            return None;
+        }
+        let behind = self.rested_ns * Self::PART < window_ns;
+        *self = Rest {
+            window_start_ns: now_ns,
+            rested_ns: 0,
+        };
+        Some(behind)
+    }
+}
+
+/// One generator thread.
+pub(crate) struct Dispatcher {
+    poll: Poll,
+    timer: Timer,
+    shared: Shared,
+    lanes: Vec<Lane>,
+    inbox: Receiver<Command>,
+    usage: Arc<ThreadUsage>,
+    slice_start_ns: u64,
+    finishing: bool,
+    aborted: bool,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        poll: Poll,
+        timer: Timer,
+        shared: Shared,
+        lanes: Vec<Lane>,
+        inbox: Receiver<Command>,
+        usage: Arc<ThreadUsage>,
+    ) -> Dispatcher {
+        let slice_start_ns = shared.clock.now_ns() / SLICE_NS * SLICE_NS;
+        Dispatcher {
+            poll,
+            timer,
+            shared,
+            lanes,
+            inbox,
+            usage,
+            slice_start_ns,
+            finishing: false,
+            aborted: false,
+        }
+    }
+
+    /// Runs until there is nothing left to do and nothing more to come.
+    pub(crate) fn run(mut self) -> std::io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut rest = Rest {
+            window_start_ns: self.shared.clock.now_ns(),
+            rested_ns: 0,
+        };
+        loop {
+            for lane in &mut self.lanes {
+                lane.advance(&mut self.shared);
+            }
+            let now_ns = self.shared.clock.now_ns();
+            self.report(now_ns);
+            if self.aborted || (self.finishing && self.lanes.iter().all(Lane::is_over)) {
+                self.note_usage();
+                return Ok(());
+            }
+            let rested = self.wait(&mut events, now_ns)?;
+            let after_ns = self.shared.tick();
+            if let Some(behind) = rest.note(if rested { after_ns - now_ns } else { 0 }, after_ns) {
+                self.shared.behind = behind;
+            }
+            self.handle(&events);
+        }
+    }
+
+    /// Waits for events; returns whether there was nothing to do meanwhile.
+    ///
+    /// While requests wait for a connection it first looks whether anything is ready: then the time that the look takes, long when
+    /// another process has the processor, was no rest.
+    fn wait(&mut self, events: &mut Events, now_ns: u64) -> std::io::Result<bool> {
+        let behind = self.shared.behind;
+        let next = self
+            .lanes
+            .iter()
+            .map(|lane| lane.ledger.next_wake_ns(now_ns, behind))
+            .min();
+        let wake_ns = next.unwrap_or(u64::MAX).min(self.slice_start_ns + SLICE_NS);
+        if wake_ns <= now_ns || self.lanes.iter().any(|lane| !lane.ledger.queue.is_empty()) {
+            self.poll_for(events, Some(Duration::ZERO))?;
+            if wake_ns <= now_ns || !events.is_empty() {
+                return Ok(false);
+            }
+        }
+        self.timer.arm(now_ns, wake_ns)?;
+        self.poll_for(events, None)?;
+        Ok(true)
+    }
+
+    fn poll_for(&mut self, events: &mut Events, timeout: Option<Duration>) -> std::io::Result<()> {
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+
+    fn handle(&mut self, events: &Events) {
+        let mut looked_ns = self.shared.latest_ns;
+        for event in events {
+            match event.token() {
+                TIMER => self.timer.fired(),
+                WAKER => self.obey(),
+                token => {
+                    let (load, slot, generation) = unpack_token(token);
+                    if let Some(lane) = self.lanes.get_mut(usize::from(load)) {
+                        lane.on_event(slot, generation, event, &mut self.shared);
+                    }
+                }
+            }
+            // A batch of many answers takes long: arrivals that come due meanwhile must not wait for its end.
+            if self.shared.latest_ns - looked_ns >= LOOK_NS {
+                looked_ns = self.shared.latest_ns;
+                for lane in &mut self.lanes {
+                    lane.advance(&mut self.shared);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        loop {
+            let now_ns = self.shared.clock.now_ns();
+            match self.inbox.try_recv() {
+                Ok(Command::Push(spec)) => self.lanes.iter_mut().for_each(|lane| lane.push_phase(&spec)),
+                Ok(Command::End { index, at_ns }) => self
+                    .lanes
+                    .iter_mut()
+                    .for_each(|lane| lane.end_phase(index, at_ns)),
+                Ok(Command::Finish) => {
+                    self.finishing = true;
+                    self.lanes.iter_mut().for_each(|lane| lane.close_open_end(now_ns));
+                }
+                // The handle was dropped without a word: nobody wants the rest.
+                Ok(Command::Abort) | Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                    self.aborted = true;
+                    self.lanes.iter_mut().for_each(|lane| lane.abort(now_ns));
+                    return;
+                }
+                Err(crossbeam_channel::TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    /// Reports slices at their boundaries and phases that are over at once.
+    fn report(&mut self, now_ns: u64) {
+        if now_ns >= self.slice_start_ns + SLICE_NS {
+            let end_ns = now_ns / SLICE_NS * SLICE_NS;
+            for lane in &mut self.lanes {
+                lane.report(self.slice_start_ns, end_ns, &mut self.shared);
+            }
+            self.slice_start_ns = end_ns;
+            self.note_usage();
+        }
+        for lane in &mut self.lanes {
+            lane.settle(self.slice_start_ns, now_ns, &mut self.shared);
+        }
+    }
+
+    fn note_usage(&self) {
+        self.usage.cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
+        self.usage
+            .reports_lost
+            .store(self.shared.reports_lost, Ordering::Relaxed);
+    }
+}

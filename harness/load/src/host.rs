@@ -1,0 +1,182 @@
+//! The host hiccup meter: how late this machine lets a thread run that has nothing else to do.
+//!
+//! A thread sleeps 1 ms at a time and records by how much it overslept (after Gil Tene's jHiccup). What it sees, every
+//! process on the machine saw. It must stay cheap: its own CPU time is reported, apart from the generator's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use rustix::thread::{clock_nanosleep_absolute, set_current_timer_slack};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use squall_model::histogram::{HIGHEST_US, empty};
+
+use crate::clock::{Clock, NS_PER_MS, NS_PER_S, NS_PER_US, thread_cpu_us};
+
+/// Time between two looks at the clock.
+const PERIOD_NS: u64 = NS_PER_MS;
+/// Oversleeping by this much or more is a hiccup of its own.
+pub const HICCUP_US_MIN: u64 = 1_000;
+/// Hiccups listed one by one; further ones are only counted.
+pub const HICCUPS_MAX: usize = 10_000;
+
+/// One long oversleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hiccup {
+    /// When the thread should have woken, in microseconds since the epoch.
+    pub at_us: u64,
+    /// By how much it woke late.
+    pub late_us: u64,
+}
+
+/// What the meter saw.
+#[derive(Clone, Debug)]
+pub struct HostPauses {
+    /// Oversleep of every sleep, in microseconds.
+    pub oversleep: Histogram<u64>,
+    /// The first [`HICCUPS_MAX`] long ones, in order.
+    pub hiccups: Vec<Hiccup>,
+    /// Long ones beyond those listed.
+    pub hiccups_unlisted: u64,
+    /// CPU time the meter itself used, in microseconds.
+    pub cpu_us: u64,
+}
+
+/// A running meter. Dropping it stops it.
+#[derive(Debug)]
+pub struct HiccupMeter {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<HostPauses>>,
+}
+
+impl HiccupMeter {
+    /// Starts a meter whose times count from `epoch`.
+    pub fn start(epoch: Instant) -> std::io::Result<HiccupMeter> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("squall-hiccups".into())
+            .spawn(move || measure(epoch, || seen.load(Ordering::Relaxed)))?;
+        Ok(HiccupMeter {
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Stops it; `None` if its thread panicked.
+    pub fn stop(mut self) -> Option<HostPauses> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl Drop for HiccupMeter {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn measure(epoch: Instant, mut stop: impl FnMut() -> bool) -> HostPauses {
+    // The default slack of 50 us would be measured too. Where it can't be lowered the histogram shows it.
+    let _ = set_current_timer_slack(std::num::NonZeroU64::new(1));
+    let clock = Clock::new(epoch);
+    let mut pauses = HostPauses {
+        oversleep: empty(),
+        hiccups: Vec::new(),
+        hiccups_unlisted: 0,
+        cpu_us: 0,
+    };
+    let mut wake_ns = monotonic_ns() + PERIOD_NS;
+    while !stop() {
+        let wake = Timespec {
+            tv_sec: (wake_ns / NS_PER_S) as i64,
+            tv_nsec: (wake_ns % NS_PER_S) as i64,
+        };
+        if clock_nanosleep_absolute(ClockId::Monotonic, &wake).is_err() {
+            continue;
+        }
+        let now_ns = monotonic_ns();
+        pauses.record(
+            now_ns.saturating_sub(wake_ns) / NS_PER_US,
+            clock.now_ns() / NS_PER_US,
+        );
+        // From now on: a long hiccup is one, and not followed by all the sleeps that it swallowed.
+        wake_ns = now_ns + PERIOD_NS;
+    }
+    pauses.cpu_us = thread_cpu_us();
+    pauses
+}
+
+impl HostPauses {
+    fn record(&mut self, late_us: u64, now_us: u64) {
+        self.oversleep.saturating_record(late_us.min(HIGHEST_US));
+        if late_us < HICCUP_US_MIN {
+            return;
+        }
+        if self.hiccups.len() < HICCUPS_MAX {
+            self.hiccups.push(Hiccup {
+                at_us: now_us.saturating_sub(late_us),
+                late_us,
+            });
+        } else {
+            self.hiccups_unlisted += 1;
+        }
+    }
+}
+
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * NS_PER_S + now.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_oversleeps_are_listed_with_when_they_began_and_the_list_is_bounded() {
+        let mut pauses = HostPauses {
+            oversleep: empty(),
+            hiccups: Vec::new(),
+            hiccups_unlisted: 0,
+            cpu_us: 0,
+        };
+        pauses.record(999, 5_000);
+        pauses.record(12_400, 50_000);
+        assert_eq!(
+            pauses.hiccups,
+            [Hiccup {
+                at_us: 37_600,
+                late_us: 12_400
+            }]
+        );
+        for _ in 0..HICCUPS_MAX {
+            pauses.record(1_000, 60_000);
+        }
+        assert_eq!((pauses.hiccups.len(), pauses.hiccups_unlisted), (HICCUPS_MAX, 1));
+        assert_eq!(pauses.oversleep.len(), HICCUPS_MAX as u64 + 2);
+    }
+
+    #[test]
+    fn every_sleep_is_one_sample() {
+        let mut looks = 0;
+        let pauses = measure(Instant::now(), || {
+            looks += 1;
+            looks > 20
+        });
+        assert_eq!(pauses.oversleep.len(), 20);
+        assert!(pauses.hiccups.is_sorted_by_key(|hiccup| hiccup.at_us));
+    }
+
+    #[test]
+    fn a_meter_ends_when_told() {
+        let meter = HiccupMeter::start(Instant::now()).unwrap();
+        assert!(meter.stop().is_some());
+        drop(HiccupMeter::start(Instant::now()).unwrap());
+    }
+}

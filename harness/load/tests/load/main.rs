@@ -1,0 +1,8 @@
+//! The generator against real sockets: counts, times, failures, phases.
+
+mod failures;
+mod phases;
+mod rig;
+mod server;
+mod times;
+mod values;

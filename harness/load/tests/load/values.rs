@@ -1,0 +1,87 @@
+//! Values read out of responses.
+
+use squall_load::Extraction;
+use squall_model::observation::ObservedBatch;
+
+use crate::rig::{load, open, run};
+use crate::server::{Server, ok};
+
+fn extraction(pointer: &str, each: bool) -> Extraction {
+    Extraction {
+        pointer: pointer.parse().unwrap(),
+        each,
+    }
+}
+
+#[test]
+fn values_arrive_per_response_with_its_times() {
+    let server = Server::start(|number| {
+        let first = number * 3;
+        vec![ok(&format!(
+            r#"{{"count": 3, "ids": ["{first}", "{}", "{}"], "by": "n1"}}"#,
+            first + 1,
+            first + 2
+        ))]
+    });
+    let mut spec = load("a", server.addr);
+    (spec.connections, spec.extract) = (1, vec![extraction("/ids", true), extraction("/by", false)]);
+    let told = run(spec, open(200.0), 100);
+    assert_eq!((told.of(0, 0).completed, told.of(0, 0).failed), (20, 0));
+    let mut seen = Vec::new();
+    let mut last_us = 0;
+    for response in told.values.iter().flat_map(ObservedBatch::responses) {
+        assert!(last_us <= response.sent_us && response.sent_us <= response.received_us);
+        last_us = response.received_us;
+        seen.extend_from_slice(response.integers);
+        assert_eq!(response.texts.collect::<Vec<_>>(), ["n1"]);
+    }
+    assert_eq!(seen, (0..60).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_body_without_the_value_is_a_failed_request() {
+    let bodies = [
+        r#"{"id": 1}"#,
+        r#"{"error": "no"}"#,
+        "<html>",
+        "",
+        r#"{"id": "2"}"#,
+    ];
+    let server = Server::start(move |number| vec![ok(bodies[number % bodies.len()])]);
+    let mut spec = load("a", server.addr);
+    (spec.connections, spec.extract) = (1, vec![extraction("/id", false)]);
+    let told = run(spec, open(200.0), 50);
+    assert_eq!(told.of(0, 0).completed, 10);
+    assert_eq!(told.errors(0, 0), [("extract".into(), 6)]);
+    let values: Vec<u64> = told
+        .values
+        .iter()
+        .flat_map(ObservedBatch::responses)
+        .flat_map(|r| r.integers)
+        .copied()
+        .collect();
+    assert_eq!(values, [1, 2, 1, 2]);
+    assert!(
+        told.of(0, 0)
+            .examples
+            .iter()
+            .all(|(_, text)| text.starts_with("/id: "))
+    );
+}
+
+#[test]
+fn values_of_a_large_body_in_many_reads_are_all_found() {
+    let ids: Vec<String> = (0..60_000_u64)
+        .map(|id| format!("\"{}\"", 7_241_958_301_756_297_216 + id))
+        .collect();
+    let body = format!("[{}]", ids.join(","));
+    let server = Server::start(move |_| vec![ok(&body)]);
+    let mut spec = load("a", server.addr);
+    spec.extract = vec![extraction("", true)];
+    let told = run(spec, open(100.0), 10);
+    assert_eq!((told.of(0, 0).completed, told.of(0, 0).failed), (1, 0));
+    assert_eq!(
+        told.values.iter().map(ObservedBatch::values).sum::<usize>(),
+        60_000
+    );
+}
