@@ -1,0 +1,87 @@
+//! The bundled services as the engine sees them: data that the command line hands over.
+//!
+//! The engine knows no service by name. What it may use in a scenario, which settings it takes, which roles it calls and
+//! what it promises comes from here.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// Everything the engine may start without being told how.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// The services, by name.
+    pub services: Vec<CatalogueService>,
+    /// The program that starts them: `PROGRAM serve NAME ...`, and the guard: `PROGRAM guard`.
+    pub program: PathBuf,
+}
+
+impl Catalogue {
+    /// The service called `name`.
+    pub fn service(&self, name: &str) -> Option<&CatalogueService> {
+        self.services.iter().find(|service| service.name == name)
+    }
+}
+
+/// One bundled service.
+#[derive(Clone, Debug)]
+pub struct CatalogueService {
+    /// Its name in scenarios.
+    pub name: String,
+    /// One line.
+    pub about: String,
+    /// What `with:` may hold.
+    pub settings: Vec<CatalogueSetting>,
+    /// The roles it calls.
+    pub roles: Vec<CatalogueRole>,
+    /// What it promises.
+    pub invariants: Vec<CatalogueInvariant>,
+    /// The metrics on its admin endpoint.
+    pub metrics: Vec<String>,
+}
+
+/// One setting of a bundled service.
+#[derive(Clone, Debug)]
+pub struct CatalogueSetting {
+    /// Its key.
+    pub name: String,
+    /// One line.
+    pub about: String,
+    /// Its JSON Schema.
+    pub schema: Value,
+    /// Whether a value, as text, is one it takes; the error says what it takes.
+    pub check: fn(service: &str, setting: &str, value: &str) -> Result<(), String>,
+}
+
+/// A role that a service calls.
+#[derive(Clone, Debug)]
+pub struct CatalogueRole {
+    /// Its name.
+    pub name: String,
+    /// Whether the service starts without it.
+    pub optional: bool,
+}
+
+/// A promise of a service, checked over what its callers got.
+#[derive(Clone, Debug)]
+pub struct CatalogueInvariant {
+    /// Its name: `unique` makes `<service>.unique`.
+    pub name: String,
+    /// The generic checker.
+    pub kind: String,
+    /// One line.
+    pub about: String,
+    /// Where the checked values stand in responses.
+    pub values: Vec<ResponseValues>,
+}
+
+/// Where values stand in the responses to one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseValues {
+    /// The request path, without its query.
+    pub path: String,
+    /// A JSON pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// Whether the pointer names an array of values rather than one value.
+    pub each: bool,
+}

@@ -1,0 +1,245 @@
+//! Faults: what may be done to a service, one module each, and the small trait they all fulfil.
+//!
+//! A fault here only acts and gives evidence. It never decides when to: the supervisor calls [`Fault::inject`], polls
+//! [`Fault::prove`] until the receipt is there or its deadline is over, and later does the same with
+//! [`Fault::heal`] and [`Fault::prove_healed`]. No method may wait for its target.
+
+pub mod clock;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use std::sync::Arc;
+
+use clock::{ClockError, LawError};
+use squall_model::decode::Schema;
+use squall_model::diagnostic::Diagnostics;
+use squall_model::scenario;
+
+use crate::undo::Undo;
+
+/// Every kind of fault that a scenario may name. A new fault is a module and a line here.
+pub static FAULTS: &[FaultKind] = &[clock::KIND];
+
+/// A kind of fault as `squall list` and `squall faults` show it.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultKind {
+    /// The key in a scenario's `faults`.
+    pub name: &'static str,
+    /// One line that says what it does to its target.
+    pub about: &'static str,
+    /// Reads its parameters, beyond those that every fault has (`after`, `for`, `through`, `as`).
+    pub decode: fn(&scenario::Fault, &mut Diagnostics) -> Option<Arc<dyn FaultSpec>>,
+    /// The schema of its parameters.
+    pub schema: fn() -> Schema,
+}
+
+/// A fault as planned: its parameters, decoded and checked.
+pub trait FaultSpec: Send + Sync + std::fmt::Debug {
+    /// What it does, in words.
+    fn about(&self) -> String;
+
+    /// The service it hits, where it hits one.
+    fn target(&self) -> Option<&str>;
+
+    /// Whether `program`, which its target runs, can be reached by it; if not, why, and what would make it work.
+    fn available(&self, program: &Path) -> Result<(), String>;
+
+    /// Sets up in the run's folder what its target must be started with.
+    fn needs(&self, folder: &Path) -> Result<SpawnNeeds, FaultError>;
+
+    /// The fault, ready to be injected into `target`, which is up. `folder` is the one that [`FaultSpec::needs`] had.
+    fn arm(&self, folder: &Path, target: Option<&TargetProcess>) -> Result<Box<dyn Fault>, FaultError>;
+
+    /// What reverses it from another process; nothing where it ends with its target.
+    fn undo(&self, folder: &Path) -> Option<Undo>;
+}
+
+/// One fault on one target. Synchronous, and quick: a method does its step and returns.
+pub trait Fault: Send {
+    /// Starts the fault. The supervisor has pushed its undo before.
+    fn inject(&mut self) -> Result<(), FaultError>;
+
+    /// Whether the target felt it. Asked again and again until the answer is not [`Receipt::Pending`].
+    fn prove(&mut self) -> Receipt;
+
+    /// Ends the fault.
+    fn heal(&mut self) -> Result<(), FaultError>;
+
+    /// Whether the target felt that it is over. Asked like [`Fault::prove`].
+    fn prove_healed(&mut self) -> Receipt;
+
+    /// Carries the fault over to the process that took the target's place after a restart. What was proven before
+    /// says nothing about the new process: [`Fault::prove`] starts anew.
+    fn rearm(&mut self, target: &TargetProcess) -> Result<(), FaultError>;
+}
+
+/// Evidence, gathered outside the code that injected a fault, that its target felt it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// Nothing was seen yet.
+    Pending,
+    /// The target felt it.
+    Proven {
+        /// What was seen, as a sentence with its figures.
+        evidence: String,
+    },
+    /// What was seen contradicts the fault; waiting longer won't help.
+    Failed {
+        /// What was expected and what was seen.
+        reason: String,
+    },
+}
+
+/// The process a fault acts on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetProcess {
+    /// The service's name in the scenario.
+    pub service: String,
+    /// The process that squall spawned for it; it may have children.
+    pub pid: u32,
+}
+
+/// Why a fault could not be injected or healed.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// The clock's page failed.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The clock can't be set so.
+    #[error(transparent)]
+    Law(#[from] LawError),
+    /// The fault's parameters contradict each other.
+    #[error("{0}")]
+    Parameters(String),
+}
+
+/// What must be set up before a service starts so that faults can reach it later; merged over all of its faults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpawnNeeds {
+    /// Libraries to preload, in order. Absolute paths without the loader's separators.
+    pub preload: Vec<PathBuf>,
+    /// Variables to set, beside the service's own.
+    pub env: BTreeMap<String, OsString>,
+}
+
+/// Two faults need different values of one variable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("two faults on one service set {name} differently: {first:?} and {second:?}")]
+pub struct NeedsConflict {
+    /// The variable.
+    pub name: String,
+    /// What one fault needs.
+    pub first: OsString,
+    /// What the other needs.
+    pub second: OsString,
+}
+
+impl SpawnNeeds {
+    /// Adds what another fault on the same service needs. Needing the same twice is one need.
+    pub fn merge(&mut self, other: SpawnNeeds) -> Result<(), NeedsConflict> {
+        for library in other.preload {
+            if !self.preload.contains(&library) {
+                self.preload.push(library);
+            }
+        }
+        for (name, value) in other.env {
+            match self.env.get(&name) {
+                Some(first) if *first != value => {
+                    return Err(NeedsConflict {
+                        name,
+                        first: first.clone(),
+                        second: value,
+                    });
+                }
+                _ => {
+                    self.env.insert(name, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The variables to set for the service. `preloaded` is the `LD_PRELOAD` it would have otherwise; ours go before
+    /// it, so that they are asked first.
+    pub fn environment(&self, preloaded: Option<&OsStr>) -> Vec<(OsString, OsString)> {
+        let mut all: Vec<_> = self
+            .env
+            .iter()
+            .map(|(name, value)| (OsString::from(name), value.clone()))
+            .collect();
+        if !self.preload.is_empty() {
+            let ours = self.preload.iter().map(|path| path.as_os_str());
+            let theirs = preloaded.filter(|list| !list.is_empty());
+            let list: Vec<&OsStr> = ours.chain(theirs).collect();
+            all.push((OsString::from("LD_PRELOAD"), list.join(OsStr::new(":"))));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs(library: &str, name: &str, value: &str) -> SpawnNeeds {
+        SpawnNeeds {
+            preload: vec![PathBuf::from(library)],
+            env: BTreeMap::from([(name.to_owned(), OsString::from(value))]),
+        }
+    }
+
+    fn preload(needs: &SpawnNeeds, before: Option<&str>) -> Option<OsString> {
+        let all = needs.environment(before.map(OsStr::new));
+        all.into_iter()
+            .find(|(name, _)| name == "LD_PRELOAD")
+            .map(|(_, value)| value)
+    }
+
+    #[test]
+    fn needing_the_same_twice_is_one_need() {
+        let mut all = needs("/a.so", "PAGE", "/p");
+        all.merge(needs("/a.so", "PAGE", "/p")).unwrap();
+        all.merge(needs("/b.so", "OTHER", "1")).unwrap();
+        assert_eq!(preload(&all, None).unwrap(), "/a.so:/b.so");
+        assert_eq!(all.env.len(), 2);
+    }
+
+    #[test]
+    fn different_values_for_one_variable_are_refused() {
+        let mut all = needs("/a.so", "PAGE", "/p");
+        let conflict = all.merge(needs("/a.so", "PAGE", "/q")).unwrap_err();
+        assert!(
+            conflict.to_string().contains("set PAGE differently"),
+            "{conflict}"
+        );
+    }
+
+    #[test]
+    fn what_was_preloaded_before_stays_and_comes_after() {
+        let ours = needs("/a.so", "PAGE", "/p");
+        assert_eq!(
+            preload(&ours, Some("/usr/lib/jemalloc.so")).unwrap(),
+            "/a.so:/usr/lib/jemalloc.so"
+        );
+        assert_eq!(preload(&ours, Some("")).unwrap(), "/a.so");
+        assert_eq!(
+            preload(&SpawnNeeds::default(), Some("/usr/lib/jemalloc.so")),
+            None
+        );
+    }
+
+    #[test]
+    fn kinds_have_names_of_their_own_and_say_what_they_do() {
+        let mut names: Vec<_> = FAULTS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FAULTS.len());
+        assert!(
+            FAULTS
+                .iter()
+                .all(|kind| !kind.about.is_empty() && !kind.about.contains('\n'))
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! From what was measured to a verdict. Pure: no file, no clock.
+//!
+//! The rules are DESIGN's: an invariant violation is always a fail; an expectation on a number is judged only where its
+//! phase and load are valid; a check that saw no data is never a pass; a fail in a valid part beats invalid elsewhere.
+
+use std::collections::BTreeMap;
+
+use squall_load::oneshot::Totals;
+use squall_model::exit::Exit;
+use squall_model::expression::Operator;
+use squall_model::record::{ExpectationRecord, InvariantRecord, PhaseRecord, Verdict};
+use squall_model::units::human;
+
+use crate::measure::collector::{Collector, merge};
+use crate::plan::{
+    Condition, LoadMetric, Metric, Plan, PlannedExpectation, Scope, ServiceMetric, Stat, show_value,
+};
+
+/// Everything a verdict is made from.
+pub struct Evidence<'a> {
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// What the loads did.
+    pub collector: &'a Collector,
+    /// The phases as recorded, with what spoils them.
+    pub phases: &'a [PhaseRecord],
+    /// Per fault: why it is not proven; nothing where it is.
+    pub unproven: &'a [Option<String>],
+    /// Per service, by name: the last value of each metric it told.
+    pub told: &'a BTreeMap<String, BTreeMap<String, f64>>,
+    /// The invariants, judged.
+    pub invariants: &'a [InvariantRecord],
+}
+
+/// The value of a metric over a scope.
+enum Value {
+    /// Measured.
+    Number(f64),
+    /// An invariant, judged.
+    Judged(Verdict),
+    /// Not measured, and why.
+    Nothing(String),
+}
+
+impl Evidence<'_> {
+    /// Judges one expectation.
+    pub fn expectation(&self, expectation: &PlannedExpectation) -> ExpectationRecord {
+        let condition = &expectation.condition;
+        let mut record = ExpectationRecord {
+            scope: self.scope_name(&expectation.scope),
+            text: condition.text.clone(),
+            value: None,
+            limit: condition.limit.map(|(_, limit)| limit),
+            verdict: Verdict::Invalid,
+            reason: String::new(),
+        };
+        let value = self.value(&condition.metric, &expectation.scope);
+        let spoiled = self.spoiled(&condition.metric, &expectation.scope);
+        (record.value, record.verdict, record.reason) = match (value, condition.limit) {
+            (Value::Judged(verdict), _) => (None, verdict, self.reason_of(&condition.metric)),
+            (Value::Nothing(why), _) => (None, Verdict::Invalid, spoiled.unwrap_or(why)),
+            (Value::Number(value), _) if spoiled.is_some() => (Some(value), Verdict::Invalid, spoiled.unwrap_or_default()),
+            (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
+                (Some(value), Verdict::Pass, String::new())
+            }
+            (Value::Number(value), limit) => (Some(value), Verdict::Fail, miss(condition, value, limit)),
+        };
+        record
+    }
+
+    /// Judges a `reached`: it held or nothing is proven.
+    pub fn reached(&self, condition: &Condition) -> (Verdict, String) {
+        match (self.value(&condition.metric, &Scope::Run), condition.limit) {
+            (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
+                (Verdict::Pass, format!("{}: was {value}", condition.text))
+            }
+            (Value::Number(value), _) => {
+                let text = format!("{}: was {value}, so what it stands for never happened", condition.text);
+                (Verdict::Invalid, text)
+            }
+            (Value::Nothing(why), _) => (Verdict::Invalid, format!("{}: {why}", condition.text)),
+            (Value::Judged(verdict), _) => (verdict, String::new()),
+        }
+    }
+
+    fn scope_name(&self, scope: &Scope) -> String {
+        match scope {
+            Scope::Run => "run".to_owned(),
+            Scope::Phase(index) => self.plan.phases[*index].name.clone(),
+            Scope::Fault(index) => self.plan.faults[*index].name.clone(),
+        }
+    }
+
+    /// The phases a scope touches, by index.
+    fn phases_of(&self, scope: &Scope) -> Vec<usize> {
+        match scope {
+            Scope::Run => (0..self.plan.phases.len()).filter(|index| self.plan.phases[*index].measure).collect(),
+            Scope::Phase(index) => vec![*index],
+            Scope::Fault(index) => {
+                let fault = &self.plan.faults[*index];
+                let mut start = std::time::Duration::ZERO;
+                let mut touched = Vec::new();
+                for (index, phase) in self.plan.phases.iter().enumerate() {
+                    let end = start + phase.length;
+                    if fault.from < end && fault.to > start {
+                        touched.push(index);
+                    }
+                    start = end;
+                }
+                touched
+            }
+        }
+    }
+
+    /// Why a number over this scope can't be judged; nothing where it can.
+    fn spoiled(&self, metric: &Metric, scope: &Scope) -> Option<String> {
+        let phases = self.phases_of(scope);
+        if let Some(phase) = phases.iter().map(|index| &self.phases[*index]).find(|phase| !phase.complete) {
+            return Some(format!("phase {} was not run to its end", phase.name));
+        }
+        if let Scope::Fault(index) = scope
+            && let Some(why) = &self.unproven[*index]
+        {
+            return Some(format!("fault {} was not proven: {why}", self.plan.faults[*index].name));
+        }
+        if matches!(metric, Metric::Load { .. }) {
+            let doubt = phases.iter().find_map(|index| self.phases[*index].invalid.first());
+            return doubt.cloned();
+        }
+        None
+    }
+
+    fn value(&self, metric: &Metric, scope: &Scope) -> Value {
+        match metric {
+            Metric::Load { load, what } => load_value(&self.totals(*load, scope), *what, self.seconds(scope)),
+            Metric::Service { service, what } => self.service_value(service, *what, scope),
+            Metric::Reported { service, name } => match self.told.get(service).and_then(|told| told.get(name)) {
+                Some(value) => Value::Number(*value),
+                None => Value::Nothing(format!("{service} did not report {name}")),
+            },
+            Metric::Invariant { path } => match self.invariants.iter().find(|one| one.path() == *path) {
+                Some(invariant) => Value::Judged(invariant.verdict),
+                None => Value::Nothing(format!("{path} was not checked")),
+            },
+        }
+    }
+
+    fn totals(&self, load: usize, scope: &Scope) -> Totals {
+        match scope {
+            Scope::Fault(fault) => self.collector.during_fault(*fault, load),
+            Scope::Run | Scope::Phase(_) => {
+                let mut total = Totals::default();
+                for phase in self.phases_of(scope) {
+                    merge(&mut total, self.collector.phase(phase, load));
+                }
+                total
+            }
+        }
+    }
+
+    /// The length of a scope in seconds.
+    fn seconds(&self, scope: &Scope) -> f64 {
+        match scope {
+            Scope::Fault(index) => {
+                let fault = &self.plan.faults[*index];
+                (fault.to - fault.from).as_secs_f64()
+            }
+            _ => self.phases_of(scope).iter().map(|index| self.plan.phases[*index].length.as_secs_f64()).sum(),
+        }
+    }
+
+    fn service_value(&self, service: &str, what: ServiceMetric, scope: &Scope) -> Value {
+        let records: Vec<_> =
+            self.phases_of(scope).iter().filter_map(|index| self.phases[*index].services.get(service)).collect();
+        let pauses = || records.iter().flat_map(|record| record.pauses.values());
+        let total = |numbers: Vec<u64>| (!numbers.is_empty()).then(|| numbers.iter().sum::<u64>() as f64);
+        let number = match what {
+            ServiceMetric::Cpu => total(records.iter().filter_map(|record| record.cpu_us).collect()),
+            ServiceMetric::RssMax => records.iter().filter_map(|record| record.rss_max).max().map(|max| max as f64),
+            ServiceMetric::Restarts => total(records.iter().map(|record| u64::from(record.restarts)).collect()),
+            ServiceMetric::PauseMax => pauses().next().map(|_| pauses().filter_map(|one| one.max).max().unwrap_or(0) as f64),
+            ServiceMetric::PauseTotal => total(pauses().map(|one| one.total).collect()),
+        };
+        number.map_or_else(|| Value::Nothing(format!("{} is not visible for {service}", what.name())), Value::Number)
+    }
+
+    /// Why the invariant behind a metric did not pass.
+    fn reason_of(&self, metric: &Metric) -> String {
+        let Metric::Invariant { path } = metric else { return String::new() };
+        let invariant = self.invariants.iter().find(|one| one.path() == *path && one.verdict != Verdict::Pass);
+        invariant.map(|one| invariant_text(one)).unwrap_or_default()
+    }
+}
+
+fn miss(condition: &Condition, value: f64, limit: Option<(Operator, f64)>) -> String {
+    let show = |value| show_value(condition.metric.dimension(), value);
+    match limit {
+        Some((_, limit)) => format!("was {}, limit {}", show(value), show(limit)),
+        None => format!("was {}", show(value)),
+    }
+}
+
+fn load_value(totals: &Totals, what: LoadMetric, seconds: f64) -> Value {
+    let of = |histogram: &squall_model::histogram::Histogram, stat: Stat| match stat.of(histogram) {
+        Some(value) => Value::Number(value),
+        None => Value::Nothing(format!("no data: {} samples are too few for {}", histogram.len(), stat.name())),
+    };
+    let share = |part: u64, whole: u64| match whole {
+        0 => Value::Nothing("no data: nothing was sent".to_owned()),
+        whole => Value::Number(part as f64 / whole as f64),
+    };
+    match what {
+        LoadMetric::Response(stat) => of(&totals.response, stat),
+        LoadMetric::Service(stat) => of(&totals.service, stat),
+        LoadMetric::Errors => share(totals.failed, totals.completed),
+        LoadMetric::Achieved => share(totals.completed, totals.intended),
+        LoadMetric::Throughput if seconds > 0.0 => Value::Number(totals.completed as f64 / seconds),
+        LoadMetric::Throughput => Value::Nothing("no data: the scope has no length".to_owned()),
+        LoadMetric::Sent => Value::Number(totals.sent as f64),
+        LoadMetric::Completed => Value::Number(totals.completed as f64),
+        LoadMetric::Failed => Value::Number(totals.failed as f64),
+        LoadMetric::Dropped => Value::Number(totals.dropped as f64),
+    }
+}
+
+/// What a run amounts to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, the gravest first.
+    pub reasons: Vec<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// What happened beside the checks.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    /// The signal that ended the run early.
+    pub interrupted: Option<(String, Exit)>,
+    /// Squall's own failure, such as a full disk.
+    pub failed: Option<String>,
+    /// What could not be undone, and how to.
+    pub not_undone: Vec<String>,
+    /// Services that died unasked or never got ready.
+    pub services: Vec<String>,
+}
+
+/// Sums everything up.
+pub fn conclude(evidence: &Evidence<'_>, expectations: &[ExpectationRecord], incidents: &Incidents) -> Conclusion {
+    let mut found: Vec<(Exit, String)> = Vec::new();
+    if let Some((signal, exit)) = &incidents.interrupted {
+        found.push((*exit, format!("interrupted by {signal}: what was measured until then is shown")));
+    }
+    found.extend(incidents.not_undone.iter().map(|text| (Exit::NotUndone, text.clone())));
+    found.extend(incidents.failed.iter().map(|text| (Exit::Internal, text.clone())));
+    found.extend(incidents.services.iter().map(|text| (Exit::ExpectationNotMet, text.clone())));
+    for invariant in evidence.invariants {
+        match invariant.verdict {
+            Verdict::Pass => {}
+            Verdict::Fail => found.push((Exit::InvariantViolated, invariant_text(invariant))),
+            Verdict::Invalid => found.push((Exit::Invalid, invariant_text(invariant))),
+        }
+    }
+    for expectation in expectations {
+        let text = format!("expected {} in {}: {}", expectation.text, expectation.scope, expectation.reason);
+        match expectation.verdict {
+            Verdict::Pass => {}
+            Verdict::Fail => found.push((Exit::ExpectationNotMet, text)),
+            Verdict::Invalid => found.push((Exit::Invalid, text)),
+        }
+    }
+    for (fault, why) in evidence.plan.faults.iter().zip(evidence.unproven) {
+        found.extend(why.iter().map(|why| (Exit::Invalid, format!("fault {} was not proven: {why}", fault.name))));
+    }
+    for phase in evidence.phases {
+        found.extend(phase.invalid.iter().map(|why| (Exit::Invalid, format!("phase {}: {why}", phase.name))));
+    }
+    sum_up(found)
+}
+
+fn sum_up(mut found: Vec<(Exit, String)>) -> Conclusion {
+    let exit = Exit::gravest(found.iter().map(|(exit, _)| *exit));
+    let fails = |exit: &Exit| !matches!(exit, Exit::Invalid | Exit::Interrupted | Exit::Terminated | Exit::Internal);
+    let verdict = match found.as_slice() {
+        [] => Verdict::Pass,
+        some if some.iter().any(|(exit, _)| fails(exit)) => Verdict::Fail,
+        _ => Verdict::Invalid,
+    };
+    // The gravest first; among equals, the order in which they were found.
+    found.sort_by_key(|(exit, _)| exit.rank());
+    let mut reasons: Vec<String> = Vec::new();
+    for (_, text) in found {
+        if !reasons.contains(&text) {
+            reasons.push(text);
+        }
+    }
+    Conclusion { verdict, reasons, exit }
+}
+
+fn invariant_text(invariant: &InvariantRecord) -> String {
+    let example = invariant.examples.first().map(|text| format!(": {text}")).unwrap_or_default();
+    match invariant.verdict {
+        Verdict::Fail => {
+            let times = human::count(invariant.violations);
+            format!("invariant {} was violated, {times} in {}{example}", invariant.path(), human::count(invariant.checked))
+        }
+        _ => format!("invariant {} can't be judged{example}", invariant.path()),
+    }
+}

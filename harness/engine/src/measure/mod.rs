@@ -1,0 +1,8 @@
+//! What is measured beside latency: resources, pauses, what services tell of themselves, and whether the numbers hold.
+
+pub mod admin;
+pub mod collector;
+pub mod machine;
+pub mod resources;
+pub mod services;
+pub mod validity;

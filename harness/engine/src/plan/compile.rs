@@ -1,0 +1,109 @@
+//! The one pass from a scenario to a plan.
+//!
+//! Every part is compiled even where another failed, so that all errors come at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::scenario::Scenario;
+use squall_model::seed::Seed;
+
+use super::metrics::{NamedService, Names};
+use super::{Plan, PlannedPhase, expectations, faults, invariants, loads, services};
+use crate::catalogue::Catalogue;
+
+/// What a plan depends on beside the scenario.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The seed to use instead of the scenario's.
+    pub seed: Option<u64>,
+    /// The seed of a scenario that has none.
+    pub drawn: u64,
+    /// Scale phases down to a few seconds.
+    pub quick: bool,
+    /// The folder that the scenario's paths are relative to.
+    pub base: PathBuf,
+    /// The scenario's text, secrets redacted.
+    pub source: String,
+}
+
+/// Under `quick`, a phase that is longer is cut to this.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// The plan, if nothing is wrong. Call it also for a scenario that had errors, to find the others.
+pub fn compile(
+    scenario: &Scenario,
+    catalogue: &Catalogue,
+    settings: Settings,
+    diagnostics: &mut Diagnostics,
+) -> Option<Plan> {
+    let seed = Seed::new(settings.seed.or(scenario.seed).unwrap_or(settings.drawn));
+    let scale = Scale { quick: settings.quick };
+    let services = services::compile(scenario, catalogue, &settings.base, diagnostics);
+    let mut loads = loads::compile(scenario, seed, diagnostics);
+    let phases: Vec<PlannedPhase> = scenario
+        .phases
+        .iter()
+        .map(|phase| PlannedPhase {
+            name: phase.name.value.to_string(),
+            length: scale.of(phase.duration.value, phase.duration.value),
+            measure: phase.measure,
+            baseline: phase.baseline,
+            arrivals: loads::arrivals(scenario, phase, diagnostics),
+        })
+        .collect();
+    let faults = faults::compile(scenario, &phases, scale, diagnostics);
+    let mut names = names(scenario, catalogue);
+    let invariants = invariants::compile(scenario, catalogue, &mut loads, &mut names, diagnostics);
+    let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
+    if scenario.load.is_empty() && scenario.services.is_empty() {
+        let span = scenario.name.span;
+        diagnostics.push(Diagnostic::error(span, "this scenario has neither services nor loads: nothing would run"));
+    }
+    diagnostics.ok().then(|| Plan {
+        name: scenario.name.value.to_string(),
+        about: scenario.about.clone().unwrap_or_default(),
+        source: settings.source,
+        base: settings.base,
+        seed,
+        quick: settings.quick,
+        services,
+        loads,
+        phases,
+        faults,
+        invariants,
+        expectations,
+        generator_threads: scenario
+            .generator
+            .as_ref()
+            .and_then(|generator| generator.threads)
+            .map(|threads| threads.get() as usize),
+    })
+}
+
+/// How times are scaled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    quick: bool,
+}
+
+impl Scale {
+    /// `time`, inside a phase that is `phase` long as written.
+    pub(super) fn of(self, time: Duration, phase: Duration) -> Duration {
+        if self.quick && phase > QUICK { time.mul_f64(QUICK.as_secs_f64() / phase.as_secs_f64()) } else { time }
+    }
+}
+
+fn names(scenario: &Scenario, catalogue: &Catalogue) -> Names {
+    let service = |(name, service): &(squall_model::span::Spanned<squall_model::name::Name>, _)| {
+        let service: &squall_model::scenario::Service = service;
+        let bundled = service.bundled.as_ref().and_then(|bundled| catalogue.service(bundled.as_str()));
+        NamedService { name: name.value.to_string(), told: bundled.map(|bundled| bundled.metrics.clone()) }
+    };
+    Names {
+        loads: scenario.load.names().map(str::to_owned).collect(),
+        services: scenario.services.iter().map(service).collect(),
+        invariants: Vec::new(),
+    }
+}

@@ -1,0 +1,198 @@
+//! Invariants: those that bundled services promise and those that the scenario adds.
+//!
+//! `unique` and `monotonic` look at values in responses; which ones is said by
+//!
+//!     values = LOAD ( "response" | "each" ) POINTER
+//!
+//! where `response` takes the one value at the JSON pointer and `each` every element of the array there.
+
+use squall_load::Extraction;
+use squall_model::decode::{Decode, Schema};
+use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
+use squall_model::expression::Expression;
+use squall_model::node::Node;
+use squall_model::record;
+use squall_model::scenario::Scenario;
+use squall_model::span::{Span, Spanned};
+
+use super::metrics::Names;
+use super::{Check, PlannedInvariant, PlannedLoad, expectations};
+use crate::catalogue::{Catalogue, CatalogueInvariant, ResponseValues};
+use crate::invariant::{INVARIANTS, InvariantKind, Source};
+
+record! {
+    /// Which values are checked.
+    pub struct Values {
+        /// Where they stand: `LOAD response POINTER` or `LOAD each POINTER`, one or several.
+        pub values: OneOrMore,
+    }
+}
+
+/// One text or a list of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneOrMore(Vec<Spanned<String>>);
+
+impl Decode for OneOrMore {
+    fn decode(node: &Node, diagnostics: &mut Diagnostics) -> Option<OneOrMore> {
+        match node.as_sequence() {
+            Some(_) => Vec::decode(node, diagnostics).map(OneOrMore),
+            None => Spanned::decode(node, diagnostics).map(|one| OneOrMore(vec![one])),
+        }
+    }
+
+    fn schema() -> Schema {
+        serde_json::json!({"anyOf": [String::schema(), Vec::<String>::schema()]})
+    }
+}
+
+/// The schema of what an invariant of `kind` takes.
+pub fn schema(kind: &InvariantKind) -> Schema {
+    match kind.source {
+        Source::Responses(_) => Values::schema(),
+        Source::Services => Expression::schema(),
+    }
+}
+
+/// The invariants; adds their names to `names` and what they need read out of responses to `loads`.
+pub(super) fn compile(
+    scenario: &Scenario,
+    catalogue: &Catalogue,
+    loads: &mut [PlannedLoad],
+    names: &mut Names,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PlannedInvariant> {
+    let mut planned = promised(scenario, catalogue, loads, diagnostics);
+    names.invariants = planned.iter().map(PlannedInvariant::path).collect();
+    for (name, invariant) in &scenario.invariants {
+        let kind = &invariant.kind;
+        let Some(known) = INVARIANTS.iter().find(|known| known.name == kind.value) else {
+            let help = suggest(&kind.value, INVARIANTS.iter().map(|known| known.name));
+            let error = Diagnostic::error(kind.span, format!("there is no invariant called `{}`", kind.value));
+            diagnostics.push(error.help_if(help));
+            continue;
+        };
+        let check = match known.source {
+            Source::Services => reached(&invariant.params, names, diagnostics),
+            Source::Responses(_) => values(known, &invariant.params, loads, diagnostics),
+        };
+        planned.extend(check.map(|check| PlannedInvariant {
+            service: String::new(),
+            name: name.as_str().to_owned(),
+            about: known.about.to_owned(),
+            check,
+        }));
+    }
+    planned
+}
+
+fn reached(params: &Node, names: &Names, diagnostics: &mut Diagnostics) -> Option<Check> {
+    let expression: Spanned<Expression> = Spanned::decode(params, diagnostics)?;
+    let condition = expectations::condition(&expression, names, diagnostics)?;
+    Some(Check::Reached { condition })
+}
+
+fn values(
+    kind: &'static InvariantKind,
+    params: &Node,
+    loads: &mut [PlannedLoad],
+    diagnostics: &mut Diagnostics,
+) -> Option<Check> {
+    let written = Values::decode(params, diagnostics)?;
+    let mut fed = Vec::new();
+    for text in &written.values.0 {
+        let Some((load, extraction)) = source(text, loads, diagnostics) else { continue };
+        if read(&mut loads[load], extraction, text.span, diagnostics) && !fed.contains(&load) {
+            fed.push(load);
+        }
+    }
+    Some(Check::Values { kind, loads: fed })
+}
+
+/// Reads `LOAD response POINTER`.
+fn source(
+    text: &Spanned<String>,
+    loads: &[PlannedLoad],
+    diagnostics: &mut Diagnostics,
+) -> Option<(usize, Extraction)> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [load, how @ ("response" | "each"), pointer] = words.as_slice() else {
+        let error = Diagnostic::error(text.span, format!("`{}` does not say where values stand", text.value));
+        diagnostics.push(error.help("write `LOAD response POINTER` or `LOAD each POINTER`, such as `single response /id`"));
+        return None;
+    };
+    let Some(index) = loads.iter().position(|one| one.name == *load) else {
+        let error = Diagnostic::error(text.span, format!("there is no load called `{load}`"));
+        diagnostics.push(error.help_if(suggest(load, loads.iter().map(|one| one.name.as_str()))));
+        return None;
+    };
+    match pointer.parse() {
+        Ok(pointer) => Some((index, Extraction { pointer, each: *how == "each" })),
+        Err(e) => {
+            diagnostics.push(Diagnostic::error(text.span, e.to_string()));
+            None
+        }
+    }
+}
+
+/// Has `load` read one more thing out of its responses.
+fn read(load: &mut PlannedLoad, extraction: Extraction, span: Span, diagnostics: &mut Diagnostics) -> bool {
+    if load.extract.first().is_some_and(|first| *first != extraction) {
+        let message = format!("the responses to `{}` are already read in another way", load.name);
+        let error = Diagnostic::error(span, message);
+        diagnostics.push(error.help("this version reads one kind of value from a load; split it into two loads"));
+        return false;
+    }
+    if load.extract.is_empty() {
+        load.extract.push(extraction);
+    }
+    true
+}
+
+/// What the bundled services of the scenario promise, where a load looks at it.
+fn promised(
+    scenario: &Scenario,
+    catalogue: &Catalogue,
+    loads: &mut [PlannedLoad],
+    diagnostics: &mut Diagnostics,
+) -> Vec<PlannedInvariant> {
+    let mut planned = Vec::new();
+    for (name, service) in &scenario.services {
+        let bundled = service.bundled.as_ref().and_then(|bundled| catalogue.service(bundled.as_str()));
+        for promise in bundled.iter().flat_map(|bundled| &bundled.invariants) {
+            let check = promise_check(promise, name.as_str(), name.span, loads, diagnostics);
+            planned.extend(check.map(|check| PlannedInvariant {
+                service: name.as_str().to_owned(),
+                name: promise.name.clone(),
+                about: promise.about.clone(),
+                check,
+            }));
+        }
+    }
+    planned
+}
+
+/// The check of a promise over the loads that call its service; nothing if none does, since there is nothing to see.
+fn promise_check(
+    promise: &CatalogueInvariant,
+    service: &str,
+    span: Span,
+    loads: &mut [PlannedLoad],
+    diagnostics: &mut Diagnostics,
+) -> Option<Check> {
+    let kind = INVARIANTS.iter().find(|known| known.name == promise.kind)?;
+    let mut fed = Vec::new();
+    for (index, load) in loads.iter_mut().enumerate().filter(|(_, load)| load.to == service) {
+        let path = load.request.path.split('?').next().unwrap_or_default();
+        let Some(values) = promise.values.iter().find(|values| values.path == path) else { continue };
+        if let Some(extraction) = extraction(values)
+            && read(load, extraction, span, diagnostics)
+        {
+            fed.push(index);
+        }
+    }
+    (!fed.is_empty()).then_some(Check::Values { kind, loads: fed })
+}
+
+fn extraction(values: &ResponseValues) -> Option<Extraction> {
+    Some(Extraction { pointer: values.pointer.parse().ok()?, each: values.each })
+}

@@ -1,0 +1,327 @@
+//! What an expectation may name, and the unit of each.
+
+use squall_model::expression::{Dimension, Path, Resolution};
+use squall_model::histogram::{self, Histogram};
+use squall_model::units::human;
+
+/// Something measured that an expectation can name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// A load's.
+    Load {
+        /// The load, by index.
+        load: usize,
+        /// Which.
+        what: LoadMetric,
+    },
+    /// A service's, as seen from outside.
+    Service {
+        /// The service.
+        service: String,
+        /// Which.
+        what: ServiceMetric,
+    },
+    /// What a service tells of itself.
+    Reported {
+        /// The service.
+        service: String,
+        /// The metric's name on its admin endpoint.
+        name: String,
+    },
+    /// An invariant: it holds or not.
+    Invariant {
+        /// As in the run record: `ids.unique`.
+        path: String,
+    },
+}
+
+/// What is measured of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadMetric {
+    /// From the intended send time.
+    Response(Stat),
+    /// From the actual send.
+    Service(Stat),
+    /// Failed over completed.
+    Errors,
+    /// Completed over intended.
+    Achieved,
+    /// Completed per second.
+    Throughput,
+    /// Counts.
+    Sent,
+    /// See [`LoadMetric::Sent`].
+    Completed,
+    /// See [`LoadMetric::Sent`].
+    Failed,
+    /// See [`LoadMetric::Sent`].
+    Dropped,
+}
+
+/// A number read off a latency histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stat {
+    /// A quantile, in hundredths of a percent.
+    Quantile(u32),
+    /// Arithmetic mean.
+    Mean,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+}
+
+/// What is seen of a service from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceMetric {
+    /// CPU time.
+    Cpu,
+    /// Largest resident set.
+    RssMax,
+    /// Times started again.
+    Restarts,
+    /// Longest pause.
+    PauseMax,
+    /// Sum of pauses.
+    PauseTotal,
+}
+
+const STATS: [(&str, Stat); 9] = [
+    ("p50", Stat::Quantile(5_000)),
+    ("p90", Stat::Quantile(9_000)),
+    ("p95", Stat::Quantile(9_500)),
+    ("p99", Stat::Quantile(9_900)),
+    ("p999", Stat::Quantile(9_990)),
+    ("p9999", Stat::Quantile(9_999)),
+    ("mean", Stat::Mean),
+    ("min", Stat::Min),
+    ("max", Stat::Max),
+];
+
+const COUNTS: [(&str, LoadMetric); 7] = [
+    ("errors", LoadMetric::Errors),
+    ("achieved", LoadMetric::Achieved),
+    ("throughput", LoadMetric::Throughput),
+    ("sent", LoadMetric::Sent),
+    ("completed", LoadMetric::Completed),
+    ("failed", LoadMetric::Failed),
+    ("dropped", LoadMetric::Dropped),
+];
+
+const SERVICE: [(&str, ServiceMetric); 5] = [
+    ("cpu", ServiceMetric::Cpu),
+    ("rss_max", ServiceMetric::RssMax),
+    ("restarts", ServiceMetric::Restarts),
+    ("pauses.max", ServiceMetric::PauseMax),
+    ("pauses.total", ServiceMetric::PauseTotal),
+];
+
+impl Stat {
+    /// As written.
+    pub fn name(self) -> &'static str {
+        STATS.iter().find(|(_, stat)| *stat == self).map_or("?", |(name, _)| name)
+    }
+
+    /// The number, in the histogram's unit; nothing where too few samples carry it.
+    pub fn of(self, histogram: &Histogram) -> Option<f64> {
+        let some = !histogram.is_empty();
+        match self {
+            Stat::Quantile(q) => histogram::quantile(histogram, f64::from(q) / 10_000.0).map(|value| value as f64),
+            Stat::Mean => some.then(|| histogram.mean()),
+            Stat::Min => some.then(|| histogram.min() as f64),
+            Stat::Max => some.then(|| histogram.max() as f64),
+        }
+    }
+}
+
+impl ServiceMetric {
+    /// As written.
+    pub fn name(self) -> &'static str {
+        SERVICE.iter().find(|(_, what)| *what == self).map_or("?", |(name, _)| name)
+    }
+}
+
+impl Metric {
+    /// What it measures; its numbers are in the run record's units.
+    pub fn dimension(&self) -> Dimension {
+        match self {
+            Metric::Load { what, .. } => match what {
+                LoadMetric::Response(_) | LoadMetric::Service(_) => Dimension::Duration,
+                LoadMetric::Errors | LoadMetric::Achieved => Dimension::Ratio,
+                LoadMetric::Throughput => Dimension::Rate,
+                LoadMetric::Sent | LoadMetric::Completed | LoadMetric::Failed | LoadMetric::Dropped => Dimension::Count,
+            },
+            Metric::Service { what, .. } => match what {
+                ServiceMetric::Cpu | ServiceMetric::PauseMax | ServiceMetric::PauseTotal => Dimension::Duration,
+                ServiceMetric::RssMax => Dimension::Bytes,
+                ServiceMetric::Restarts => Dimension::Count,
+            },
+            Metric::Reported { .. } => Dimension::Number,
+            Metric::Invariant { .. } => Dimension::Boolean,
+        }
+    }
+}
+
+/// A value in the run record's unit, for a person.
+pub fn show(dimension: Dimension, value: f64) -> String {
+    match dimension {
+        Dimension::Duration => human::microseconds(value),
+        Dimension::Ratio => human::ratio(value),
+        Dimension::Rate => human::rate(value),
+        Dimension::Bytes => human::bytes(value.round() as u64),
+        Dimension::Count | Dimension::Number | Dimension::Boolean => human::number(value),
+    }
+}
+
+/// A service as metrics see it.
+#[derive(Clone, Debug)]
+pub struct NamedService {
+    /// Its name.
+    pub name: String,
+    /// The metrics it tells; nothing where it tells none, because it is not a bundled one.
+    pub told: Option<Vec<String>>,
+}
+
+/// The names that a scenario defines.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Loads, in order.
+    pub loads: Vec<String>,
+    /// Services.
+    pub services: Vec<NamedService>,
+    /// Invariants, by path.
+    pub invariants: Vec<String>,
+}
+
+impl Names {
+    /// The metric that `path` names, or why it names none.
+    pub fn resolve(&self, path: &Path) -> Result<Metric, Resolution> {
+        let text = path.to_string();
+        if self.invariants.contains(&text) {
+            return Ok(Metric::Invariant { path: text });
+        }
+        let root = path.root().value.as_str();
+        let rest: Vec<&str> = path.metric().iter().map(|segment| segment.value.as_str()).collect();
+        if let Some(load) = self.loads.iter().position(|load| load == root) {
+            return load_metric(load, &rest);
+        }
+        match self.services.iter().find(|service| service.name == root) {
+            Some(service) => self.service_metric(service, &rest),
+            None => Err(Resolution::Unknown { segment: 0, candidates: self.roots() }),
+        }
+    }
+
+    fn roots(&self) -> Vec<String> {
+        self.loads.iter().chain(self.services.iter().map(|service| &service.name)).cloned().collect()
+    }
+
+    fn service_metric(&self, service: &NamedService, rest: &[&str]) -> Result<Metric, Resolution> {
+        let joined = rest.join(".");
+        if let Some((_, what)) = SERVICE.iter().find(|(name, _)| *name == joined) {
+            return Ok(Metric::Service { service: service.name.clone(), what: *what });
+        }
+        match (rest, &service.told) {
+            (["metrics"], Some(told)) => Err(Resolution::Incomplete { candidates: told.clone() }),
+            (["metrics", name], Some(told)) if told.iter().any(|one| one == name) => {
+                Ok(Metric::Reported { service: service.name.clone(), name: (*name).to_owned() })
+            }
+            (["metrics", ..], Some(told)) => Err(Resolution::Unknown { segment: 2, candidates: told.clone() }),
+            _ => {
+                let prefix = format!("{}.", service.name);
+                let promises = self.invariants.iter().filter_map(|path| path.strip_prefix(&prefix));
+                let seen = SERVICE.iter().map(|(name, _)| *name);
+                let told = service.told.as_ref().map(|_| "metrics");
+                let candidates = promises.chain(seen).chain(told).map(str::to_owned).collect();
+                Err(Resolution::Unknown { segment: 1, candidates })
+            }
+        }
+    }
+}
+
+fn load_metric(load: usize, rest: &[&str]) -> Result<Metric, Resolution> {
+    let stat = |name: &str| STATS.iter().find(|(stat, _)| *stat == name).map(|(_, stat)| *stat);
+    let stats = || STATS.iter().map(|(name, _)| (*name).to_owned());
+    let what = match rest {
+        ["service"] | ["response"] => return Err(Resolution::Incomplete { candidates: stats().collect() }),
+        ["service", name] => stat(name).map(LoadMetric::Service).ok_or((2, stats().collect())),
+        ["response", name] => stat(name).map(LoadMetric::Response).ok_or((2, stats().collect())),
+        [name] => {
+            let count = COUNTS.iter().find(|(count, _)| count == name).map(|(_, what)| *what);
+            count.or_else(|| stat(name).map(LoadMetric::Response)).ok_or_else(|| (1, of_a_load()))
+        }
+        _ => Err((1, of_a_load())),
+    };
+    match what {
+        Ok(what) => Ok(Metric::Load { load, what }),
+        Err((segment, candidates)) => Err(Resolution::Unknown { segment, candidates }),
+    }
+}
+
+/// What may stand behind a load's name.
+fn of_a_load() -> Vec<String> {
+    let counts = COUNTS.iter().map(|(name, _)| *name);
+    STATS.iter().map(|(name, _)| *name).chain(counts).chain(["service", "response"]).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use squall_model::expression::{Expression, parse};
+    use squall_model::span::{SourceId, Span};
+
+    fn names() -> Names {
+        let told = Some(vec!["id_generator_ids_total".to_owned()]);
+        Names {
+            loads: vec!["refresh".into()],
+            services: vec![
+                NamedService { name: "ids".into(), told },
+                NamedService { name: "own".into(), told: None },
+            ],
+            invariants: vec!["ids.unique".into()],
+        }
+    }
+
+    fn read(text: &str) -> Expression {
+        parse(text, &|range| Span::new(SourceId(0), range)).unwrap()
+    }
+
+    #[test]
+    fn what_is_measured_can_be_named() {
+        let table = [
+            ("refresh.p99", Dimension::Duration),
+            ("refresh.service.p999", Dimension::Duration),
+            ("refresh.errors", Dimension::Ratio),
+            ("refresh.throughput", Dimension::Rate),
+            ("refresh.dropped", Dimension::Count),
+            ("ids.unique", Dimension::Boolean),
+            ("ids.rss_max", Dimension::Bytes),
+            ("ids.pauses.max", Dimension::Duration),
+            ("ids.metrics.id_generator_ids_total", Dimension::Number),
+        ];
+        for (text, dimension) in table {
+            let metric = names().resolve(&read(text).path);
+            assert_eq!(metric.as_ref().map(Metric::dimension), Ok(dimension), "{text}: {metric:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_measured_says_where_it_is_wrong_and_what_there_is() {
+        let table = [
+            ("refesh.p99", 0, "refresh"),
+            ("refresh.p98", 1, "p99"),
+            ("refresh.service.p98", 2, "p99"),
+            ("ids.unqiue", 1, "unique"),
+            ("ids.metrics.id_total", 2, "id_generator_ids_total"),
+            ("own.metrics.x", 1, "rss_max"),
+        ];
+        for (text, at, candidate) in table {
+            match names().resolve(&read(text).path) {
+                Err(Resolution::Unknown { segment, candidates }) => {
+                    assert_eq!(segment, at, "{text}");
+                    assert!(candidates.iter().any(|one| one == candidate), "{text}: {candidates:?}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+}

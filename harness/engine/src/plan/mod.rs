@@ -1,0 +1,260 @@
+//! From a scenario to a valid plan, or every error at once.
+//!
+//! A plan is data: what will run, when, and what is judged. Nothing downstream checks a name, a unit or a time again.
+//! Planning reads no socket and starts nothing.
+
+mod compile;
+mod expectations;
+mod faults;
+mod invariants;
+mod loads;
+mod metrics;
+mod protocol;
+mod services;
+mod show;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regex_lite::Regex;
+use squall_load::http1::RequestTemplate;
+use squall_load::{Arrivals, Extraction};
+use squall_model::expression::Operator;
+use squall_model::placeholder::Template;
+use squall_model::seed::Seed;
+
+pub use compile::{Settings, compile};
+pub use invariants::schema as invariant_schema;
+pub use metrics::{LoadMetric, Metric, NamedService, Names, ServiceMetric, Stat, show as show_value};
+pub use protocol::{PROTOCOLS, Protocol};
+pub use show::show;
+
+use crate::fault::FaultSpec;
+use crate::invariant::InvariantKind;
+
+/// What will run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// What it says of itself.
+    pub about: String,
+    /// Its text as it was.
+    pub source: String,
+    /// The folder that its paths are relative to.
+    pub base: PathBuf,
+    /// The root seed.
+    pub seed: Seed,
+    /// Whether phases were scaled down.
+    pub quick: bool,
+    /// In the order in which they start: callees first.
+    pub services: Vec<PlannedService>,
+    /// The loads.
+    pub loads: Vec<PlannedLoad>,
+    /// The phases, in order.
+    pub phases: Vec<PlannedPhase>,
+    /// The faults, by the time of their injection.
+    pub faults: Vec<PlannedFault>,
+    /// What is checked over all data.
+    pub invariants: Vec<PlannedInvariant>,
+    /// What is expected.
+    pub expectations: Vec<PlannedExpectation>,
+    /// Threads that generate load; by default [`squall_load`] decides.
+    pub generator_threads: Option<usize>,
+}
+
+impl Plan {
+    /// Length of all phases together.
+    pub fn length(&self) -> Duration {
+        self.phases.iter().map(|phase| phase.length).sum()
+    }
+}
+
+/// A service to start, or to find running.
+#[derive(Clone, Debug)]
+pub struct PlannedService {
+    /// Its name.
+    pub name: String,
+    /// How it comes to be.
+    pub start: Start,
+    /// Roles it calls, and the service that plays each.
+    pub calls: BTreeMap<String, String>,
+}
+
+/// How a service comes to be.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A bundled service.
+    Bundled {
+        /// Its name in the catalogue.
+        service: String,
+        /// Settings, as `--set key=value`.
+        settings: Vec<(String, String)>,
+        /// How long it may take to be ready.
+        within: Duration,
+    },
+    /// The user's own program.
+    Run {
+        /// The program and its arguments.
+        command: Vec<Template>,
+        /// Where it runs: the scenario's folder.
+        directory: PathBuf,
+        /// Environment on top of Squall's own.
+        env: BTreeMap<String, Template>,
+        /// How to tell that it is ready.
+        ready: ReadyWhen,
+        /// How long that may take.
+        within: Duration,
+        /// Names of the ports it is given; the first is the one that callers use.
+        ports: Vec<String>,
+    },
+    /// Already running.
+    At {
+        /// `host:port`.
+        address: String,
+    },
+}
+
+/// How to tell that a program of the user's is ready.
+#[derive(Clone, Debug)]
+pub enum ReadyWhen {
+    /// As soon as it runs.
+    Running,
+    /// Its port accepts connections.
+    Tcp,
+    /// A GET of this path answers 2xx.
+    Http(String),
+    /// A line of its output matches.
+    Log(Regex),
+}
+
+/// A load.
+#[derive(Clone, Debug)]
+pub struct PlannedLoad {
+    /// Its name.
+    pub name: String,
+    /// The service it calls.
+    pub to: String,
+    /// What it sends.
+    pub request: RequestTemplate,
+    /// Connections at most.
+    pub connections: usize,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// What is read out of responses, for the invariants.
+    pub extract: Vec<Extraction>,
+    /// Seed of its arrivals.
+    pub seed: Seed,
+}
+
+/// A phase.
+#[derive(Clone, Debug)]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub length: Duration,
+    /// Whether expectations on `run` include it.
+    pub measure: bool,
+    /// Whether recovery is measured against it.
+    pub baseline: bool,
+    /// Per load, in the plan's order.
+    pub arrivals: Vec<Arrivals>,
+}
+
+/// A fault, with its window counted from the begin of the first phase.
+#[derive(Clone, Debug)]
+pub struct PlannedFault {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name: `as`, or the kind.
+    pub name: String,
+    /// The phase it begins in, by index.
+    pub phase: usize,
+    /// When it is injected.
+    pub from: Duration,
+    /// When it is healed.
+    pub to: Duration,
+    /// What it does, and to whom.
+    pub spec: Arc<dyn FaultSpec>,
+}
+
+/// Something checked over all data of a run.
+#[derive(Clone, Debug)]
+pub struct PlannedInvariant {
+    /// The service it belongs to; empty for the scenario's own.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// One line.
+    pub about: String,
+    /// What is checked.
+    pub check: Check,
+}
+
+impl PlannedInvariant {
+    /// Its name in expectations: `ids.unique`, or the bare name of the scenario's own.
+    pub fn path(&self) -> String {
+        if self.service.is_empty() { self.name.clone() } else { format!("{}.{}", self.service, self.name) }
+    }
+}
+
+/// What an invariant checks.
+#[derive(Clone, Debug)]
+pub enum Check {
+    /// A property of the values in responses.
+    Values {
+        /// The generic checker.
+        kind: &'static InvariantKind,
+        /// The loads whose extracted values are checked, by index.
+        loads: Vec<usize>,
+    },
+    /// Something that must have happened.
+    Reached {
+        /// The condition, over metrics of services at the end of the run.
+        condition: Condition,
+    },
+}
+
+impl Check {
+    /// The generic checker's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Check::Values { kind, .. } => kind.name,
+            Check::Reached { .. } => "reached",
+        }
+    }
+}
+
+/// Something expected.
+#[derive(Clone, Debug)]
+pub struct PlannedExpectation {
+    /// What part of the run it is judged over.
+    pub scope: Scope,
+    /// The condition.
+    pub condition: Condition,
+}
+
+/// What part of a run an expectation is judged over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every measured phase.
+    Run,
+    /// One phase, by index.
+    Phase(usize),
+    /// While a fault holds, by index.
+    Fault(usize),
+}
+
+/// A metric and what it must be.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// As written.
+    pub text: String,
+    /// What is looked at.
+    pub metric: Metric,
+    /// How it is compared, and with what, in the record's unit; nothing for a bare invariant.
+    pub limit: Option<(Operator, f64)>,
+}

@@ -1,0 +1,208 @@
+//! Services: bundled ones looked up and their settings checked, and all put in the order in which they start.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use regex_lite::Regex;
+use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
+use squall_model::name::Name;
+use squall_model::placeholder::Template;
+use squall_model::scenario::{Command, Ready, Scenario, Service};
+use squall_model::span::Spanned;
+
+use super::{PlannedService, ReadyWhen, Start};
+use crate::catalogue::{Catalogue, CatalogueService};
+
+/// How long a service may take to be ready unless told otherwise.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// The services, callees before their callers.
+pub(super) fn compile(
+    scenario: &Scenario,
+    catalogue: &Catalogue,
+    base: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PlannedService> {
+    let mut planned = Vec::new();
+    for (name, service) in &scenario.services {
+        let start = if let Some(bundled) = &service.bundled {
+            compile_bundled(service, bundled, catalogue, diagnostics)
+        } else if let Some(command) = &service.run {
+            Some(compile_run(service, command, base, diagnostics))
+        } else {
+            service.at.as_ref().and_then(|at| {
+                check_address(at, diagnostics).then(|| Start::At { address: at.value.to_string() })
+            })
+        };
+        let calls = service.calls.0.iter();
+        let calls = calls.map(|call| (call.role.as_str().to_owned(), call.service.as_str().to_owned())).collect();
+        planned.extend(start.map(|start| PlannedService { name: name.as_str().to_owned(), start, calls }));
+    }
+    in_order(planned, scenario, diagnostics)
+}
+
+fn check_address(at: &Spanned<squall_model::scenario::Address>, diagnostics: &mut Diagnostics) -> bool {
+    if at.value.is_loopback() {
+        return true;
+    }
+    let error = Diagnostic::error(at.span, format!("`{}` is not on this machine", at.value));
+    diagnostics.push(error.help("this version puts load on loopback addresses only, such as 127.0.0.1:8080"));
+    false
+}
+
+fn compile_bundled(
+    service: &Service,
+    bundled: &Spanned<Name>,
+    catalogue: &Catalogue,
+    diagnostics: &mut Diagnostics,
+) -> Option<Start> {
+    let Some(known) = catalogue.service(bundled.as_str()) else {
+        let message = format!("there is no bundled service called `{}`", bundled.value);
+        let names = catalogue.services.iter().map(|service| service.name.as_str());
+        let help = suggest(bundled.as_str(), names);
+        diagnostics.push(
+            Diagnostic::error(bundled.span, message)
+                .help_if(help)
+                .note("`squall list` shows them all; a program of your own is started with `run: [...]`"),
+        );
+        return None;
+    };
+    check_roles(service, bundled, known, diagnostics);
+    if let Some(ready) = &service.ready
+        && (ready.http.is_some() || ready.tcp.is_some() || ready.log.is_some())
+    {
+        let error = Diagnostic::error(bundled.span, "a bundled service says itself when it is ready");
+        diagnostics.push(error.help("leave `ready` out"));
+    }
+    let settings = compile_settings(service, known, diagnostics);
+    Some(Start::Bundled { service: known.name.clone(), settings, within: within(service) })
+}
+
+fn check_roles(service: &Service, bundled: &Spanned<Name>, known: &CatalogueService, diagnostics: &mut Diagnostics) {
+    for call in &service.calls.0 {
+        if !known.roles.iter().any(|role| role.name == call.role.as_str()) {
+            let message = format!("{} calls nothing in the role `{}`", known.name, call.role.value);
+            let help = suggest(call.role.as_str(), known.roles.iter().map(|role| role.name.as_str()));
+            diagnostics.push(Diagnostic::error(call.role.span, message).help_if(help));
+        }
+    }
+    for role in known.roles.iter().filter(|role| !role.optional) {
+        if !service.calls.0.iter().any(|call| call.role.as_str() == role.name) {
+            let message = format!("{} needs a service in the role `{}`", known.name, role.name);
+            let error = Diagnostic::error(bundled.span, message);
+            diagnostics.push(error.help(format!("write `calls: {{ {}: SERVICE }}`", role.name)));
+        }
+    }
+}
+
+fn compile_settings(service: &Service, known: &CatalogueService, diagnostics: &mut Diagnostics) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    let Some(with) = &service.with else { return settings };
+    for (key, value) in &with.mapping().entries {
+        let Some(setting) = known.settings.iter().find(|setting| setting.name == key.value) else {
+            let message = format!("{} has no setting `{}`", known.name, key.value);
+            let help = suggest(&key.value, known.settings.iter().map(|setting| setting.name.as_str()));
+            diagnostics.push(Diagnostic::error(key.span, message).help_if(help));
+            continue;
+        };
+        let Some(scalar) = value.as_scalar() else {
+            let message = format!("the setting `{}` takes one value, not {}", key.value, value.describe());
+            diagnostics.push(Diagnostic::error(value.head, message));
+            continue;
+        };
+        match (setting.check)(&known.name, &setting.name, &scalar.text) {
+            Ok(()) => settings.push((setting.name.clone(), scalar.text.clone())),
+            Err(why) => diagnostics.push(Diagnostic::error(value.head, why)),
+        }
+    }
+    settings
+}
+
+fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &mut Diagnostics) -> Start {
+    let templates = || command.argv.iter().chain(service.env.iter().map(|(_, value)| value));
+    let names = |text: &str| templates().flat_map(Template::placeholders).any(|one| one.value == text);
+    let mut ports: Vec<String> = service.ports.iter().map(|port| port.as_str().to_owned()).collect();
+    // Without names there is one port, and only if the program is told it.
+    if ports.is_empty() && names("port") {
+        ports.push("port".to_owned());
+    }
+    let ready = compile_ready(service.ready.as_ref(), command, &ports, diagnostics);
+    Start::Run {
+        command: command.argv.clone(),
+        directory: base.to_owned(),
+        env: service.env.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect(),
+        ready,
+        within: within(service),
+        ports,
+    }
+}
+
+fn within(service: &Service) -> Duration {
+    service.ready.as_ref().and_then(|ready| ready.within).map_or(WITHIN, |within| within.value)
+}
+
+fn compile_ready(
+    ready: Option<&Ready>,
+    command: &Command,
+    ports: &[String],
+    diagnostics: &mut Diagnostics,
+) -> ReadyWhen {
+    // A program that is told a port is expected to listen there.
+    let default = if ports.is_empty() { ReadyWhen::Running } else { ReadyWhen::Tcp };
+    let Some(ready) = ready else { return default };
+    if let Some(log) = &ready.log {
+        return match Regex::new(&log.value) {
+            Ok(regex) => ReadyWhen::Log(regex),
+            Err(e) => {
+                diagnostics.push(Diagnostic::error(log.span, format!("no regular expression: {e}")));
+                default
+            }
+        };
+    }
+    if ports.is_empty() && (ready.http.is_some() || ready.tcp.is_some()) {
+        let span = ready.http.as_ref().map_or(command.spans[0], |http| http.span);
+        let error = Diagnostic::error(span, "this program is told no port, so nothing is known to connect to");
+        diagnostics.push(error.help("use `{port}` in `run` or `env`, or wait for a line of its output with `ready: { log: REGEX }`"));
+        return default;
+    }
+    match &ready.http {
+        Some(path) => ReadyWhen::Http(path.value.clone()),
+        None => ReadyWhen::Tcp,
+    }
+}
+
+/// Sorts callees before callers: by `calls`, and by the placeholders of command lines and environments.
+fn in_order(planned: Vec<PlannedService>, scenario: &Scenario, diagnostics: &mut Diagnostics) -> Vec<PlannedService> {
+    let needs: BTreeMap<String, Vec<String>> = planned.iter().map(|one| (one.name.clone(), needs(one))).collect();
+    let mut waiting = planned;
+    let mut ordered: Vec<PlannedService> = Vec::new();
+    while !waiting.is_empty() {
+        let is_ready = |one: &PlannedService| {
+            needs[&one.name].iter().all(|need| ordered.iter().any(|up| up.name == *need) || !needs.contains_key(need))
+        };
+        let Some(next) = waiting.iter().position(is_ready) else {
+            let circle: Vec<&str> = waiting.iter().map(|one| one.name.as_str()).collect();
+            let first = scenario.services.iter().find(|(name, _)| name.as_str() == circle[0]);
+            let span = first.map_or(scenario.name.span, |(name, _)| name.span);
+            let error = Diagnostic::error(span, format!("these services wait for each other: {}", circle.join(", ")));
+            diagnostics.push(error.help("a service starts after those that it calls or names; break the circle"));
+            return ordered;
+        };
+        ordered.push(waiting.remove(next));
+    }
+    ordered
+}
+
+fn needs(service: &PlannedService) -> Vec<String> {
+    let mut needs: Vec<String> = service.calls.values().cloned().collect();
+    if let Start::Run { command, env, .. } = &service.start {
+        for placeholder in command.iter().chain(env.values()).flat_map(Template::placeholders) {
+            let head = placeholder.value.split('.').next().unwrap_or_default();
+            if head != service.name {
+                needs.push(head.to_owned());
+            }
+        }
+    }
+    needs
+}

@@ -1,0 +1,132 @@
+//! A plan in words: what would run, when, and what it needs.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use squall_load::Arrivals;
+use squall_model::units::human;
+
+use super::{Plan, PlannedService, ReadyWhen, Start};
+
+/// What `squall plan` prints.
+pub fn show(plan: &Plan) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_all(plan, &mut text);
+    text
+}
+
+fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
+    let quick = if plan.quick { ", phases scaled down" } else { "" };
+    writeln!(text, "{}: {} in all, seed {}{quick}", plan.name, human::duration(plan.length()), plan.seed.value())?;
+    writeln!(text, "\nservices, in the order in which they start")?;
+    for service in &plan.services {
+        writeln!(text, "  {:<16} {}", service.name, process(service))?;
+    }
+    writeln!(text, "\nloads")?;
+    for load in &plan.loads {
+        let reads = if load.extract.is_empty() { "" } else { ", values read from responses" };
+        writeln!(
+            text,
+            "  {:<16} {} {} to {}, at most {} connections, {} timeout{reads}",
+            load.name,
+            load.request.method,
+            load.request.path,
+            load.to,
+            load.connections,
+            human::duration(load.timeout)
+        )?;
+    }
+    writeln!(text, "\ntimeline")?;
+    write_timeline(plan, text)?;
+    writeln!(text, "\nchecks")?;
+    for invariant in &plan.invariants {
+        writeln!(text, "  {:<24} {}: {}", invariant.path(), invariant.check.kind(), invariant.about)?;
+    }
+    for expectation in &plan.expectations {
+        let scope = match expectation.scope {
+            super::Scope::Run => "run".to_owned(),
+            super::Scope::Phase(index) => plan.phases[index].name.clone(),
+            super::Scope::Fault(index) => plan.faults[index].name.clone(),
+        };
+        writeln!(text, "  {scope:<24} {}", expectation.condition.text)?;
+    }
+    writeln!(text, "\nneeds")?;
+    for need in needs(plan) {
+        writeln!(text, "  {need}")?;
+    }
+    Ok(())
+}
+
+fn process(service: &PlannedService) -> String {
+    match &service.start {
+        Start::Bundled { service: bundled, settings, .. } => {
+            let settings: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let with = if settings.is_empty() { String::new() } else { format!(" with {}", settings.join(" ")) };
+            format!("bundled {bundled}{with}")
+        }
+        Start::Run { command, ready, within, .. } => {
+            let words: Vec<String> = command.iter().map(ToString::to_string).collect();
+            let ready = match ready {
+                ReadyWhen::Running => "as soon as it runs".to_owned(),
+                ReadyWhen::Tcp => "when its port accepts connections".to_owned(),
+                ReadyWhen::Http(path) => format!("when GET {path} answers 2xx"),
+                ReadyWhen::Log(regex) => format!("when a line matches {}", regex.as_str()),
+            };
+            format!("{}, ready {ready}, within {}", words.join(" "), human::duration(*within))
+        }
+        Start::At { address } => format!("already running at {address}"),
+    }
+}
+
+fn write_timeline(plan: &Plan, text: &mut String) -> std::fmt::Result {
+    let mut at = Duration::ZERO;
+    for (index, phase) in plan.phases.iter().enumerate() {
+        let marks = match (phase.measure, phase.baseline) {
+            (false, _) => " (not measured)",
+            (true, true) => " (baseline)",
+            (true, false) => "",
+        };
+        writeln!(text, "  {:>9}  {} for {}{marks}", seconds(at), phase.name, human::duration(phase.length))?;
+        for (load, arrivals) in plan.loads.iter().zip(&phase.arrivals) {
+            writeln!(text, "  {:>9}    {} {}", "", load.name, rate(arrivals))?;
+        }
+        for fault in plan.faults.iter().filter(|fault| fault.phase == index) {
+            let held = human::duration(fault.to.saturating_sub(fault.from));
+            writeln!(text, "  {:>9}    {}: {}, for {held}", seconds(fault.from), fault.name, fault.spec.about())?;
+        }
+        at += phase.length;
+    }
+    Ok(())
+}
+
+fn seconds(at: Duration) -> String {
+    format!("{:.3} s", at.as_secs_f64())
+}
+
+fn rate(arrivals: &Arrivals) -> String {
+    match arrivals {
+        Arrivals::Open { rate_per_s, pacer } => {
+            format!("{}, {}", human::rate(*rate_per_s), format!("{pacer:?}").to_lowercase())
+        }
+        Arrivals::Closed { users, think } if think.is_zero() => format!("{users} users, closed loop"),
+        Arrivals::Closed { users, think } => format!("{users} users, closed loop, {} think time", human::duration(*think)),
+        Arrivals::None => "rests".to_owned(),
+    }
+}
+
+/// What the machine must have.
+fn needs(plan: &Plan) -> Vec<String> {
+    let mut needs = vec!["Linux with pidfds (5.4 or newer), a writable reports folder".to_owned()];
+    for service in &plan.services {
+        if let Start::Run { command, .. } = &service.start {
+            needs.extend(command.first().map(|program| format!("the program {program}, for {}", service.name)));
+        }
+    }
+    for fault in &plan.faults {
+        if let Some(target) = fault.spec.target() {
+            needs.push(format!("{}: the {} fault must reach {}", fault.name, fault.kind, target));
+        }
+    }
+    needs
+}

@@ -1,0 +1,280 @@
+//! The services of a run: started callees first, stopped in the reverse order.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_model::placeholder::Template;
+
+use crate::catalogue::Catalogue;
+use crate::fault::SpawnNeeds;
+use crate::guard::GuardHandle;
+use crate::plan::{PlannedService, ReadyWhen, Start};
+use crate::process::{
+    Addresses, Invocation, Launch, PortReserver, PortWish, Ready, ServiceProcess, StartError, StopError, StopReport,
+};
+use crate::record::Folder;
+
+/// How long a service may take to stop before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The loopback address that programs are told to listen at.
+const LOOPBACK: &str = "127.0.0.1";
+
+/// One service of the run.
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its process; nothing where it was already running.
+    pub process: Option<ServiceProcess>,
+    /// Where callers find it; nothing where it has no port.
+    pub address: Option<SocketAddr>,
+    /// Its ports by name, for placeholders.
+    ports: BTreeMap<String, u16>,
+    /// Its admin endpoint.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Why a service is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The folder it may keep things in can't be made.
+    #[error("making the folder of service `{service}`: {source}")]
+    Data {
+        /// Which one.
+        service: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// An address of something already running can't be found.
+    #[error("service `{service}` is said to be at {address}, which can't be resolved: {why}")]
+    Resolve {
+        /// Which one.
+        service: String,
+        /// As written.
+        address: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The services that are up.
+pub struct Fleet {
+    members: Vec<Member>,
+    ports: PortReserver,
+}
+
+impl Fleet {
+    /// None yet.
+    pub fn new() -> Fleet {
+        Fleet { members: Vec::new(), ports: PortReserver::new() }
+    }
+
+    /// The services, in the order in which they started.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The service called `name`.
+    pub fn get(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Starts one more service and waits until it is ready.
+    pub fn start(
+        &mut self,
+        planned: &PlannedService,
+        guard: &Arc<GuardHandle>,
+        catalogue: &Catalogue,
+        folder: &Folder,
+        needs: SpawnNeeds,
+    ) -> Result<&Member, FleetError> {
+        if let Start::At { address } = &planned.start {
+            let address = resolve(&planned.name, address)?;
+            return Ok(self.add(planned, None, Some(address)));
+        }
+        let data = folder.data(&planned.name);
+        std::fs::create_dir_all(&data)
+            .map_err(|source| FleetError::Data { service: planned.name.clone(), source })?;
+        let launch = match &planned.start {
+            Start::Bundled { service, settings, within } => Launch {
+                name: planned.name.clone(),
+                log: folder.log(&planned.name),
+                directory: Some(data.clone()),
+                within: *within,
+                ports: Vec::new(),
+                command: self.bundled(planned, service, settings, catalogue, data, needs),
+            },
+            Start::Run { command, directory, env, ready, within, ports } => Launch {
+                name: planned.name.clone(),
+                log: folder.log(&planned.name),
+                directory: Some(directory.clone()),
+                within: *within,
+                ports: ports.iter().map(|name| PortWish { name: name.clone(), fixed: None }).collect(),
+                command: self.program(planned, command, env, ready, data.display().to_string(), needs),
+            },
+            Start::At { .. } => unreachable!("handled above"),
+        };
+        let process = ServiceProcess::start(Arc::clone(guard), launch, &mut self.ports)?;
+        let addresses = process.addresses();
+        let first_port = match &planned.start {
+            Start::Run { ports, .. } => ports.first().and_then(|name| addresses.ports.get(name)),
+            _ => None,
+        };
+        let address = addresses.listen.or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
+        Ok(self.add(planned, Some(process), address))
+    }
+
+    fn add(
+        &mut self,
+        planned: &PlannedService,
+        process: Option<ServiceProcess>,
+        address: Option<SocketAddr>,
+    ) -> &Member {
+        let addresses = process.as_ref().map(|process| process.addresses().clone()).unwrap_or_default();
+        let at = self.members.len();
+        self.members.push(Member {
+            name: planned.name.clone(),
+            process,
+            address,
+            ports: addresses.ports,
+            admin: addresses.admin,
+        });
+        &self.members[at]
+    }
+
+    /// `squall serve NAME --listen 127.0.0.1:0 ...`; after the first start, the ports it had.
+    fn bundled(
+        &self,
+        planned: &PlannedService,
+        service: &str,
+        settings: &[(String, String)],
+        catalogue: &Catalogue,
+        data: std::path::PathBuf,
+        needs: SpawnNeeds,
+    ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
+        let mut fixed: Vec<OsString> = vec!["--data".into(), data.into()];
+        for (role, callee) in &planned.calls {
+            if let Some(address) = self.get(callee).and_then(|member| member.address) {
+                fixed.extend(["--peer".into(), format!("{role}={address}").into()]);
+            }
+        }
+        for (key, value) in settings {
+            fixed.extend(["--set".into(), format!("{key}={value}").into()]);
+        }
+        let (program, service) = (catalogue.program.clone().into_os_string(), service.to_owned());
+        let env = needs.environment(std::env::var_os("LD_PRELOAD").as_deref());
+        Box::new(move |addresses| {
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            let at = |address: Option<SocketAddr>| OsString::from(address.unwrap_or(any).to_string());
+            let mut args: Vec<OsString> = vec!["serve".into(), service.clone().into()];
+            args.extend(["--listen".into(), at(addresses.listen), "--admin".into(), at(addresses.admin)]);
+            args.extend(fixed.iter().cloned());
+            Invocation { program: program.clone(), args, env: env.clone(), ready: Ready::Line }
+        })
+    }
+
+    /// The user's own program, with the placeholders filled in.
+    fn program(
+        &self,
+        planned: &PlannedService,
+        command: &[Template],
+        env: &BTreeMap<String, Template>,
+        ready: &ReadyWhen,
+        data: String,
+        needs: SpawnNeeds,
+    ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
+        let known = self.placeholders();
+        let (name, command, env, ready) = (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
+        let preloads = needs.environment(std::env::var_os("LD_PRELOAD").as_deref());
+        let first = match &planned.start {
+            Start::Run { ports, .. } => ports.first().cloned(),
+            _ => None,
+        };
+        Box::new(move |addresses| {
+            let own = own_placeholders(&name, first.as_deref(), addresses);
+            let render = |template: &Template| {
+                let value = |key: &str| match key {
+                    "data" => Some(data.clone()),
+                    key => own.get(key).or_else(|| known.get(key)).cloned(),
+                };
+                // Planning has checked every name; one that has no value, such as a callee without a port, stays empty.
+                template.render(|key| Some(value(key).unwrap_or_default())).unwrap_or_default()
+            };
+            let mut words = command.iter().map(|word| OsString::from(render(word)));
+            let port = first.as_ref().and_then(|first| addresses.ports.get(first)).copied().unwrap_or_default();
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let mut all: Vec<(OsString, OsString)> =
+                env.iter().map(|(key, value)| (key.into(), render(value).into())).collect();
+            all.extend(preloads.iter().cloned());
+            Invocation {
+                program: words.next().unwrap_or_default(),
+                args: words.collect(),
+                env: all,
+                ready: ready_at(&ready, address),
+            }
+        })
+    }
+
+    /// What other services' placeholders stand for: `{x}`, `{x.host}`, `{x.port}`, `{x.NAME}`.
+    fn placeholders(&self) -> BTreeMap<String, String> {
+        let mut known = BTreeMap::new();
+        for member in &self.members {
+            if let Some(address) = member.address {
+                known.insert(member.name.clone(), address.to_string());
+                known.insert(format!("{}.host", member.name), address.ip().to_string());
+                known.insert(format!("{}.port", member.name), address.port().to_string());
+            }
+            for (name, port) in &member.ports {
+                known.insert(format!("{}.{name}", member.name), format!("{LOOPBACK}:{port}"));
+            }
+        }
+        known
+    }
+
+    /// Stops all services, the last started first. Says how each went.
+    pub fn stop(&mut self) -> Vec<(String, Result<StopReport, StopError>)> {
+        let mut went = Vec::new();
+        for member in self.members.iter_mut().rev() {
+            if let Some(process) = member.process.take() {
+                went.push((member.name.clone(), process.stop(GRACE)));
+            }
+        }
+        went
+    }
+}
+
+/// `{port}`, `{port.NAME}`, and the service's own `{name...}`.
+fn own_placeholders(name: &str, first: Option<&str>, addresses: &Addresses) -> BTreeMap<String, String> {
+    let mut own = BTreeMap::new();
+    for (port_name, port) in &addresses.ports {
+        own.insert(format!("port.{port_name}"), port.to_string());
+        if first == Some(port_name.as_str()) {
+            own.insert("port".to_owned(), port.to_string());
+            own.insert(name.to_owned(), format!("{LOOPBACK}:{port}"));
+            own.insert(format!("{name}.host"), LOOPBACK.to_owned());
+            own.insert(format!("{name}.port"), port.to_string());
+        }
+    }
+    own
+}
+
+fn ready_at(ready: &ReadyWhen, address: SocketAddr) -> Ready {
+    match ready {
+        ReadyWhen::Running => Ready::Running,
+        ReadyWhen::Tcp => Ready::Tcp(address),
+        ReadyWhen::Http(path) => Ready::Http { address, path: path.clone() },
+        ReadyWhen::Log(regex) => Ready::Log(regex.clone()),
+    }
+}
+
+fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
+    let failed = |why: String| FleetError::Resolve { service: service.to_owned(), address: address.to_owned(), why };
+    let mut found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
+    found.next().ok_or_else(|| failed("it has no address".to_owned()))
+}

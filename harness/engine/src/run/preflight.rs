@@ -1,0 +1,89 @@
+//! What a plan needs of the machine, looked for before anything starts.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use squall_model::placeholder::Template;
+
+use crate::catalogue::Catalogue;
+use crate::plan::{Plan, Start};
+
+/// Something the machine lacks, and what would make it work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Who needs it: a service or a fault.
+    pub needed_by: String,
+    /// What it is, and what to do.
+    pub text: String,
+}
+
+/// Everything that is missing, at once.
+pub fn preflight(plan: &Plan, catalogue: &Catalogue) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    for service in &plan.services {
+        if let Start::Run { command, directory, .. } = &service.start {
+            // A program whose name has a placeholder is known only once it starts.
+            let Some(program) = command.first().and_then(Template::as_literal) else { continue };
+            if let Err(text) = find(program, directory) {
+                missing.push(Missing { needed_by: format!("service {}", service.name), text });
+            }
+        }
+    }
+    for fault in &plan.faults {
+        let program = fault.spec.target().and_then(|target| {
+            let service = plan.services.iter().find(|service| service.name == target)?;
+            match &service.start {
+                Start::Bundled { .. } => Some(catalogue.program.clone()),
+                Start::Run { command, directory, .. } => find(command.first()?.as_literal()?, directory).ok(),
+                Start::At { .. } => None,
+            }
+        });
+        // A program that is not there was reported with its service.
+        if let Some(Err(text)) = program.map(|program| fault.spec.available(&program)) {
+            missing.push(Missing { needed_by: format!("fault {}", fault.name), text });
+        }
+    }
+    missing
+}
+
+/// Where a program is: a path relative to `directory`, or a bare name in `PATH`.
+pub fn find(program: &str, directory: &Path) -> Result<PathBuf, String> {
+    let runs = |path: &Path| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(path).map(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        let path = directory.join(program);
+        return match runs(&path) {
+            Ok(true) => Ok(path),
+            Ok(false) => Err(format!("{} is not a program: make it executable with chmod +x", path.display())),
+            Err(e) => Err(format!("the program {} is not there: {e}", path.display())),
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(OsStr::new(&path)).map(|folder| folder.join(program));
+    let found = found.into_iter().find(|candidate| runs(candidate).unwrap_or(false));
+    found.ok_or_else(|| format!("the program `{program}` is not in PATH: install it, or name it by its path"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_looked_for_in_path_and_a_path_from_the_scenario() {
+        assert!(find("sh", Path::new("/")).is_ok());
+        assert!(find("./sh", Path::new("/bin")).is_ok());
+        let error = find("no-such-program-here", Path::new("/")).unwrap_err();
+        assert!(error.contains("not in PATH"), "{error}");
+        let error = find("./no-such", Path::new("/bin")).unwrap_err();
+        assert!(error.contains("/bin/./no-such is not there"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_run_is_no_program() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = find(file.path().to_str().unwrap(), Path::new("/")).unwrap_err();
+        assert!(error.contains("chmod +x"), "{error}");
+    }
+}

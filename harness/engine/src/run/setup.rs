@@ -1,0 +1,100 @@
+//! What is made before the first phase: the header, the loads and the checkers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use squall_load::{Arrivals, LoadSpec, Target};
+use squall_model::event::{PlannedFault, PlannedPhase, RunHeader};
+
+use super::checking::Checked;
+use super::fleet::Fleet;
+use crate::invariant::{self, Source};
+use crate::measure::machine;
+use crate::plan::{Check, Plan};
+
+/// The header of a run's events.
+pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) -> RunHeader {
+    let rates = |arrivals: &[Arrivals]| -> BTreeMap<String, Option<f64>> {
+        let rate = |arrivals: &Arrivals| match arrivals {
+            Arrivals::Open { rate_per_s, .. } => Some(*rate_per_s),
+            Arrivals::Closed { .. } | Arrivals::None => None,
+        };
+        plan.loads.iter().zip(arrivals).map(|(load, arrivals)| (load.name.clone(), rate(arrivals))).collect()
+    };
+    RunHeader {
+        squall: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: plan.name.clone(),
+        about: plan.about.clone(),
+        source: plan.source.clone(),
+        command: command.to_owned(),
+        seed: plan.seed.value(),
+        started_at,
+        revision,
+        quick: plan.quick,
+        machine: machine::describe(),
+        loads: plan.loads.iter().map(|load| load.name.clone()).collect(),
+        services: plan.services.iter().map(|service| service.name.clone()).collect(),
+        phases: plan
+            .phases
+            .iter()
+            .map(|phase| PlannedPhase {
+                name: phase.name.clone(),
+                length_us: phase.length.as_micros() as u64,
+                measure: phase.measure,
+                baseline: phase.baseline,
+                target_rate: rates(&phase.arrivals),
+            })
+            .collect(),
+        faults: plan
+            .faults
+            .iter()
+            .map(|fault| PlannedFault {
+                kind: fault.kind.to_owned(),
+                name: fault.name.clone(),
+                about: fault.spec.about(),
+                target: fault.spec.target().map(str::to_owned),
+                edge: None,
+                phase: plan.phases[fault.phase].name.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// The loads, now that it is known where the services are. The error says which service has no address.
+pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
+    let spec = |load: &crate::plan::PlannedLoad| {
+        let address = fleet.get(&load.to).and_then(|member| member.address);
+        let addr = address.ok_or_else(|| format!("load {}: service {} has no address", load.name, load.to))?;
+        Ok(LoadSpec {
+            name: load.name.clone(),
+            target: Target { addr, host: addr.to_string() },
+            request: load.request.clone(),
+            connections: load.connections,
+            timeout: load.timeout,
+            extract: load.extract.clone(),
+            seed: load.seed,
+        })
+    };
+    plan.loads.iter().map(spec).collect()
+}
+
+/// The checkers that look at responses, each with the index of its invariant in the plan.
+pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
+    let longest = plan.loads.iter().map(|load| load.timeout).max().unwrap_or(Duration::ZERO);
+    let settings = invariant::Settings {
+        loads: plan.loads.iter().map(|load| load.name.clone()).collect(),
+        seed: plan.seed.child("invariant.unique").value(),
+        // From the intended time, which may lie a timeout before the send.
+        request_max_us: 2 * longest.as_micros() as u64,
+        ..invariant::Settings::default()
+    };
+    let mut indices = Vec::new();
+    let mut checkers = Vec::new();
+    for (index, planned) in plan.invariants.iter().enumerate() {
+        let Check::Values { kind, loads } = &planned.check else { continue };
+        let Source::Responses(make) = kind.source else { continue };
+        indices.push(index);
+        checkers.push(Checked { loads: loads.clone(), checker: make(settings.clone()) });
+    }
+    (indices, checkers)
+}

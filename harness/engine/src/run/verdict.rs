@@ -1,0 +1,177 @@
+//! The end of a run: everything is summed up, judged and written down.
+
+use std::collections::BTreeMap;
+
+use squall_load::Arrivals;
+use squall_model::event::EventKind;
+use squall_model::histogram::{self, Distribution};
+use squall_model::record::{InvariantRecord, LoadMode, LoadRecord, PhaseRecord, Verdict};
+use squall_model::replay;
+
+use super::Outcome;
+use super::supervisor::Supervisor;
+use crate::invariant;
+use crate::judge::{Evidence, conclude};
+use crate::measure::collector::load_record;
+use crate::measure::validity;
+use crate::plan::Check;
+
+impl Supervisor<'_> {
+    /// Judges the run and writes its record.
+    pub(super) fn conclude(mut self) -> Outcome {
+        let outcomes = self.checking.finish();
+        let found: Vec<_> = self.checking.found().try_iter().collect();
+        for (checker, violation) in found {
+            self.take_violation(checker, violation.at_us, violation.text);
+        }
+        self.write_rows(None);
+        let phases: Vec<PhaseRecord> = (0..self.plan.phases.len()).map(|index| self.phase(index)).collect();
+        let began = phases.iter().filter(|phase| phase.end_us > 0);
+        for phase in began {
+            self.emit(EventKind::PhaseResult {
+                phase: phase.name.clone(),
+                load: phase.load.clone(),
+                services: phase.services.clone(),
+                invalid: phase.invalid.clone(),
+            });
+        }
+        self.sum_up_generator(&phases);
+        self.emit(EventKind::Generator { result: Box::new(self.generator.clone()) });
+        self.judge(&phases, outcomes.as_deref())
+    }
+
+    fn judge(mut self, phases: &[PhaseRecord], outcomes: Option<&[invariant::Outcome]>) -> Outcome {
+        let unproven: Vec<_> = self.faults.iter().map(super::faults::Running::unproven).collect();
+        let mut evidence = Evidence {
+            plan: self.plan,
+            collector: &self.collector,
+            phases,
+            unproven: &unproven,
+            told: &self.told,
+            invariants: &[],
+        };
+        let invariants = self.invariants(&evidence, outcomes);
+        evidence.invariants = &invariants;
+        let expectations: Vec<_> = self.plan.expectations.iter().map(|one| evidence.expectation(one)).collect();
+        let conclusion = conclude(&evidence, &expectations, &self.incidents);
+        self.emit(EventKind::Invariants { results: invariants });
+        self.emit(EventKind::Expectations { results: expectations });
+        self.emit(EventKind::RunEnded {
+            verdict: conclusion.verdict,
+            reasons: conclusion.reasons,
+            exit_code: conclusion.exit.code(),
+        });
+        let mut record = replay::record(&self.events).expect("the first event is the header");
+        let mut exit = conclusion.exit;
+        let written = self.writer.flush().and_then(|()| self.writer.run(&record));
+        if let Err(e) = written
+            && self.incidents.failed.is_none()
+        {
+            exit = squall_model::exit::Exit::gravest([exit, squall_model::exit::Exit::Internal]);
+            record.reasons.insert(0, e.to_string());
+            record.verdict = record.verdict.max(Verdict::Invalid);
+            record.exit_code = exit.code();
+        }
+        Outcome { record, events: self.events, folder: self.folder.path().to_owned(), exit }
+    }
+
+    fn phase(&self, index: usize) -> PhaseRecord {
+        let planned = &self.plan.phases[index];
+        let state = self.events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::PhaseEnded { phase, complete } if *phase == planned.name => Some((event.at_us, *complete)),
+            _ => None,
+        });
+        let (start_us, planned_end_us) = self.bounds[index];
+        let (end_us, complete) = state.unwrap_or((0, false));
+        let length_us = if complete { planned_end_us - start_us } else { end_us.saturating_sub(start_us) };
+        let mut load = BTreeMap::new();
+        let mut invalid = Vec::new();
+        for (at, one) in self.plan.loads.iter().enumerate() {
+            let record = self.load(index, at, length_us);
+            invalid.extend(validity::doubts(&one.name, record.mode, self.collector.phase(index, at)));
+            load.insert(one.name.clone(), record);
+        }
+        PhaseRecord {
+            name: planned.name.clone(),
+            start_us,
+            end_us,
+            measure: planned.measure,
+            baseline: planned.baseline,
+            complete,
+            invalid,
+            load,
+            services: self.services.phase(index),
+        }
+    }
+
+    fn load(&self, phase: usize, load: usize, length_us: u64) -> LoadRecord {
+        let (mode, rate, users) = match self.plan.phases[phase].arrivals[load] {
+            Arrivals::Open { rate_per_s, .. } => (LoadMode::Open, Some(rate_per_s), None),
+            Arrivals::Closed { users, .. } => (LoadMode::Closed, None, Some(users as u32)),
+            Arrivals::None => (LoadMode::Off, None, None),
+        };
+        load_record(self.collector.phase(phase, load), mode, rate, users, length_us)
+    }
+
+    fn sum_up_generator(&mut self, phases: &[PhaseRecord]) {
+        let mut lag = histogram::empty();
+        for phase in 0..self.plan.phases.len() {
+            for load in 0..self.plan.loads.len() {
+                lag.add(&self.collector.phase(phase, load).lag).expect("all histograms have the same bounds");
+            }
+        }
+        self.generator.schedule_lag = Distribution::of(&lag);
+        let invalid = phases.iter().any(|phase| !phase.invalid.is_empty());
+        self.generator.verdict = Some(if invalid { Verdict::Invalid } else { Verdict::Pass });
+    }
+
+    /// The invariants, judged. Without outcomes the checking thread itself failed, and nothing is known.
+    fn invariants(
+        &self,
+        evidence: &Evidence<'_>,
+        outcomes: Option<&[invariant::Outcome]>,
+    ) -> Vec<InvariantRecord> {
+        let mut records = Vec::new();
+        for (index, planned) in self.plan.invariants.iter().enumerate() {
+            let mut record = InvariantRecord {
+                service: planned.service.clone(),
+                name: planned.name.clone(),
+                kind: planned.check.kind().to_owned(),
+                about: planned.about.clone(),
+                checked: 0,
+                violations: 0,
+                verdict: Verdict::Invalid,
+                examples: vec!["the checker itself failed, so nothing is known".to_owned()],
+            };
+            match &planned.check {
+                Check::Reached { condition } => {
+                    let (verdict, text) = evidence.reached(condition);
+                    (record.checked, record.verdict, record.examples) = (1, verdict, vec![text]);
+                }
+                Check::Values { .. } => {
+                    let checker = self.checked.iter().position(|invariant| *invariant == index);
+                    let outcome = checker.and_then(|checker| outcomes.and_then(|all| all.get(checker)));
+                    if let Some(outcome) = outcome {
+                        fill(&mut record, outcome);
+                    }
+                }
+            }
+            records.push(record);
+        }
+        records
+    }
+}
+
+fn fill(record: &mut InvariantRecord, outcome: &invariant::Outcome) {
+    record.checked = outcome.checked;
+    record.violations = outcome.violations;
+    record.examples.clone_from(&outcome.examples);
+    record.verdict = match outcome.verdict {
+        invariant::Verdict::Pass => Verdict::Pass,
+        invariant::Verdict::Fail => Verdict::Fail,
+        invariant::Verdict::Unknown => {
+            record.examples = vec![outcome.reason.clone()];
+            Verdict::Invalid
+        }
+    };
+}
