@@ -1,0 +1,465 @@
+//! Drawing a chart as SVG with plotters.
+//!
+//! From top to bottom: the phases as a band, the names of the faults over the windows that they shade, the plot, the
+//! horizontal axis. The legend is not part of the drawing: the page sets it above, where it can wrap.
+
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::label::{LETTER, Label, TEXT, placed};
+use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
+use super::theme::{Role, Theme, coloured};
+use super::thin::thinned;
+use super::{Chart, Horizontal, Ink, Line};
+use crate::visible::shortened;
+
+/// How large a drawing is, in CSS pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Its width.
+    pub width: u32,
+    /// Its height.
+    pub height: u32,
+    /// Whether there is room for the names of faults beside their letters.
+    pub names: bool,
+}
+
+/// For a screen.
+pub const WIDE: Size = Size {
+    width: 960,
+    height: 300,
+    names: true,
+};
+
+/// For a tablet or half a screen.
+pub const MEDIUM: Size = Size {
+    width: 680,
+    height: 280,
+    names: true,
+};
+
+/// For a phone.
+pub const NARROW: Size = Size {
+    width: 340,
+    height: 250,
+    names: false,
+};
+
+/// Drawing units per CSS pixel: plotters rounds to whole units, and a screen shows half pixels.
+const FACTOR: u32 = 2;
+
+/// Height of the phases' band, of a row of labels and of the horizontal axis, in CSS pixels.
+const BAND: u32 = 20;
+const LABEL_ROW: u32 = 17;
+const X_LABELS: u32 = 24;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Coordinates = Cartesian2d<Axis, Axis>;
+type Context<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Coordinates>;
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
+pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
+    let mut svg = String::new();
+    Drawing::new(chart, size)
+        .draw(&mut svg)
+        .expect("a String takes every byte, and every size is a constant");
+    let body = svg.find('>').map_or("", |at| &svg[at + 1..]);
+    let id = format!("{}-{label}", chart.id);
+    let (width, height) = (size.width * FACTOR, size.height * FACTOR);
+    format!(
+        "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+         <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
+        crate::render::escaped(&chart.title),
+        crate::render::escaped(&chart.about),
+        coloured(body, theme, FACTOR).replace(">\n", ">")
+    )
+}
+
+/// An axis with the ticks that it was given.
+struct Axis {
+    low: f64,
+    high: f64,
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.low) / (self.high - self.low);
+        from + (share.clamp(0.0, 1.0) * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+/// One drawing: the chart, where its plot lies and what its axes are.
+struct Drawing<'c> {
+    chart: &'c Chart,
+    size: Size,
+    labels: Vec<Label>,
+    end: f64,
+    vertical: Vertical,
+}
+
+impl<'c> Drawing<'c> {
+    fn new(chart: &'c Chart, size: Size) -> Drawing<'c> {
+        let points = || chart.lines.iter().flat_map(Line::points);
+        let end = match chart.x {
+            Horizontal::Time { end_us } => end_us.max(1) as f64,
+            Horizontal::Quantile => points()
+                .map(|(x, _)| x.log10())
+                .filter(|x| x.is_finite())
+                .fold(1.0, f64::max),
+        };
+        let vertical = Vertical::of(points().map(|(_, y)| *y), chart.unit, 6);
+        let mut drawing = Drawing {
+            chart,
+            size,
+            labels: Vec::new(),
+            end,
+            vertical,
+        };
+        let limit = drawing.left() + drawing.plot_width();
+        drawing.labels = placed(&chart.marks.faults, size.names, limit, |at_us| {
+            drawing.pixel(at_us)
+        });
+        drawing
+    }
+
+    fn left(&self) -> f64 {
+        if self.size.names { 64.0 } else { 50.0 }
+    }
+
+    fn right(&self) -> f64 {
+        if self.size.names { 22.0 } else { 16.0 }
+    }
+
+    fn plot_width(&self) -> f64 {
+        f64::from(self.size.width) - self.left() - self.right()
+    }
+
+    /// Where a moment lies, in CSS pixels from the left of the drawing.
+    fn pixel(&self, at_us: u64) -> f64 {
+        self.left() + (at_us as f64 / self.end).clamp(0.0, 1.0) * self.plot_width()
+    }
+
+    fn has_phases(&self) -> bool {
+        !self.chart.marks.phases.is_empty()
+    }
+
+    fn label_rows(&self) -> u32 {
+        self.labels
+            .iter()
+            .map(|label| label.row as u32 + 1)
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn top(&self) -> u32 {
+        let band = if self.has_phases() { BAND + 2 } else { 8 };
+        band + self.label_rows() * LABEL_ROW
+    }
+
+    fn draw(&self, svg: &mut String) -> Drawn {
+        let root = SVGBackend::with_string(svg, (self.size.width * FACTOR, self.size.height * FACTOR))
+            .into_drawing_area();
+        self.shade_faults(&root)?;
+        let mut context = self.axes(&root)?;
+        self.mesh(&mut context)?;
+        for line in &self.chart.lines {
+            self.line(&mut context, line)?;
+        }
+        self.band(&root)?;
+        self.name_faults(&root)?;
+        root.present()
+    }
+
+    fn axes<'a, 'b>(
+        &self,
+        root: &'b Area<'a>,
+    ) -> Result<Context<'a, 'b>, DrawingAreaErrorKind<std::io::Error>> {
+        let most = if self.size.names { 10 } else { 5 };
+        let ticks: Vec<f64> = match self.chart.x {
+            Horizontal::Time { end_us } => time_ticks(end_us as f64, most),
+            Horizontal::Quantile => self.quantile_ticks().into_iter().map(|(at, _)| at).collect(),
+        };
+        ChartBuilder::on(root)
+            .margin_top(self.top() * FACTOR)
+            .margin_right(self.right() as u32 * FACTOR)
+            .x_label_area_size(X_LABELS * FACTOR)
+            .y_label_area_size(self.left() as u32 * FACTOR)
+            .build_cartesian_2d(
+                Axis {
+                    low: 0.0,
+                    high: self.end,
+                    ticks,
+                },
+                Axis {
+                    low: self.vertical.low,
+                    high: self.vertical.high,
+                    ticks: self.vertical.ticks.clone(),
+                },
+            )
+    }
+
+    /// Quantile ticks; on a phone there is no room for both ends of the crowded left side.
+    fn quantile_ticks(&self) -> Vec<(f64, String)> {
+        let mut ticks = quantile_ticks(self.end);
+        if !self.size.names {
+            ticks.remove(1);
+        }
+        ticks
+    }
+
+    fn mesh(&self, context: &mut Context<'_, '_>) -> Drawn {
+        let names = self.quantile_ticks();
+        let x_label = |x: &f64| match self.chart.x {
+            Horizontal::Time { .. } => time_label(*x, self.end),
+            Horizontal::Quantile => names
+                .iter()
+                .find(|(at, _)| (at - x).abs() < 1e-9)
+                .map_or_else(String::new, |(_, name)| name.clone()),
+        };
+        context
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(Role::Grid.stand_in().stroke_width(FACTOR))
+            .axis_style(Role::Axis.stand_in().stroke_width(FACTOR))
+            .set_all_tick_mark_size(4 * FACTOR)
+            .label_style(style(Role::Muted))
+            .x_label_formatter(&x_label)
+            .y_label_formatter(&|y| self.vertical.label(*y))
+            .draw()
+    }
+
+    fn line(&self, context: &mut Context<'_, '_>, line: &Line) -> Drawn {
+        let width = if line.ink == Ink::Extreme {
+            FACTOR
+        } else {
+            FACTOR * 2
+        };
+        let stroke = Role::Line(line.ink).stand_in().stroke_width(width);
+        let dot = Role::Line(line.ink).stand_in().filled();
+        for piece in &line.pieces {
+            let placed: Vec<(f64, f64)> = piece.iter().filter_map(|point| self.position(*point)).collect();
+            let points = thinned(&placed, self.end, self.size.width);
+            match points[..] {
+                [] => {}
+                [point] => {
+                    context.draw_series([Circle::new(point, 3 * FACTOR, dot)])?;
+                }
+                _ => {
+                    context.draw_series([PathElement::new(points, stroke)])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn position(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let x = match self.chart.x {
+            Horizontal::Time { .. } => x,
+            Horizontal::Quantile => x.log10(),
+        };
+        Some((
+            x.is_finite().then(|| x.clamp(0.0, self.end))?,
+            self.vertical.position(y)?,
+        ))
+    }
+
+    fn shade_faults(&self, root: &Area<'_>) -> Drawn {
+        let (top, bottom) = (
+            if self.has_phases() { BAND + 2 } else { 0 },
+            self.size.height - X_LABELS,
+        );
+        for fault in &self.chart.marks.faults {
+            let role = if fault.proved {
+                Role::Fault
+            } else {
+                Role::FaultUnproved
+            };
+            let (from, to) = (self.pixel(fault.start_us), self.pixel(fault.end_us));
+            let to = to.max(from + 2.0);
+            root.draw(&Rectangle::new(
+                [
+                    (units(from), units(f64::from(top))),
+                    (units(to), units(f64::from(bottom))),
+                ],
+                role.stand_in().filled(),
+            ))?;
+            let edge = Role::FaultText.stand_in().mix(0.6).stroke_width(FACTOR);
+            let x = units(from);
+            root.draw(&PathElement::new(
+                [(x, units(f64::from(top))), (x, units(f64::from(bottom)))],
+                edge,
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn name_faults(&self, root: &Area<'_>) -> Drawn {
+        let base = if self.has_phases() { BAND + 2 } else { 0 };
+        let style = style(Role::FaultText).pos(Pos::new(HPos::Left, VPos::Center));
+        for label in &self.labels {
+            let y = f64::from(base + label.row as u32 * LABEL_ROW) + f64::from(LABEL_ROW) / 2.0;
+            let place = (units(label.x + 3.0), units(y));
+            root.draw(&Text::new(label.text.clone(), place, style.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn band(&self, root: &Area<'_>) -> Drawn {
+        let style = style(Role::Text).pos(Pos::new(HPos::Center, VPos::Center));
+        for (at, phase) in self.chart.marks.phases.iter().enumerate() {
+            let role = if at % 2 == 0 {
+                Role::PhaseEven
+            } else {
+                Role::PhaseOdd
+            };
+            let (from, to) = (self.pixel(phase.start_us), self.pixel(phase.end_us));
+            root.draw(&Rectangle::new(
+                [(units(from), 0), (units(to), units(f64::from(BAND)))],
+                role.stand_in().filled(),
+            ))?;
+            let room = ((to - from - 6.0) / LETTER).max(0.0) as usize;
+            let number = phase.number.to_string();
+            let name = shortened(&phase.name, 60);
+            // A name cut short may read like the next one; the number can't.
+            let text = [name, number]
+                .into_iter()
+                .find(|text| text.chars().count() <= room);
+            if let Some(text) = text {
+                let middle = (units(f64::midpoint(from, to)), units(f64::from(BAND) / 2.0));
+                root.draw(&Text::new(text, middle, style.clone()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// CSS pixels to drawing units.
+fn units(pixels: f64) -> i32 {
+    (pixels * f64::from(FACTOR)).round() as i32
+}
+
+fn style(role: Role) -> TextStyle<'static> {
+    // plotters writes a font size of 1 / 1.24 of what it is given.
+    let size = f64::from(TEXT * FACTOR) * 1.24;
+    TextStyle {
+        color: role.stand_in().to_backend_color(),
+        ..TextStyle::from(("sans-serif", size).into_font())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::{Band, Marks, Shade};
+    use crate::figure::Unit;
+
+    fn chart(points: Vec<(f64, f64)>) -> Chart {
+        Chart {
+            id: "c".into(),
+            title: "T <b>".into(),
+            about: "D & \"d\"".into(),
+            x: Horizontal::Time { end_us: 60_000_000 },
+            unit: Unit::Duration,
+            lines: vec![Line {
+                label: "L".into(),
+                ink: Ink::Series(1),
+                pieces: vec![points],
+            }],
+            marks: Marks::default(),
+        }
+    }
+
+    /// Every number in every coordinate attribute.
+    fn coordinates(svg: &str) -> Vec<f64> {
+        let names = [
+            "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "width", "height", "points",
+        ];
+        let values = names.iter().flat_map(|name| {
+            let key = format!(" {name}=\"");
+            svg.match_indices(&key)
+                .map(|(at, key)| svg[at + key.len()..].split('"').next().unwrap())
+                .collect::<Vec<_>>()
+        });
+        values
+            .flat_map(|value| {
+                value
+                    .split([' ', ','])
+                    .filter(|n| !n.is_empty())
+                    .map(|n| n.parse().unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn coordinates_lie_in_the_drawing_whatever_the_data() {
+        let huge = (0..5_000)
+            .map(|x| (f64::from(x) * 1e6, f64::from(x) * 1e300))
+            .collect();
+        let odd = vec![(f64::NAN, 1.0), (1.0, f64::INFINITY), (-5.0, -5.0), (1e300, 0.0)];
+        for points in [vec![], vec![(1e6, 5.0)], vec![(1e6, 5.0); 3], huge, odd] {
+            for x in [
+                Horizontal::Time { end_us: 60_000_000 },
+                Horizontal::Time { end_us: 0 },
+                Horizontal::Quantile,
+            ] {
+                for size in [WIDE, MEDIUM, NARROW] {
+                    let svg = draw(
+                        &Chart {
+                            x,
+                            ..chart(points.clone())
+                        },
+                        size,
+                        Theme::Page,
+                        "w",
+                    );
+                    let most = f64::from(size.width * FACTOR);
+                    for n in coordinates(&svg) {
+                        assert!((-10.0..=most).contains(&n), "{n} in {svg}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_and_nothing_points_outside() {
+        let mut hostile = chart(vec![(0.0, 1.0), (2e7, 900.0)]);
+        let name = "<script>\"x\"'</svg>".to_owned();
+        hostile.marks.phases = vec![Band {
+            start_us: 0,
+            end_us: 60_000_000,
+            number: 1,
+            name: name.clone(),
+        }];
+        hostile.marks.faults = vec![Shade {
+            start_us: 1,
+            end_us: 9_000_000,
+            letter: "A".into(),
+            name,
+            proved: true,
+        }];
+        let svg = draw(&hostile, WIDE, Theme::Page, "w");
+        assert!(
+            !svg.contains("<script") && !svg.contains("<b>") && svg.matches("</svg>").count() == 1,
+            "{svg}"
+        );
+        assert!(svg.contains("&lt;script&gt;") && !svg.contains("http"), "{svg}");
+    }
+}

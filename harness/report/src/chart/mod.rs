@@ -1,0 +1,115 @@
+//! Charts as data, and the drawing of them. Knows no run: numbers and names in, SVG out.
+//!
+//! A page draws a chart in three widths, because text in a scaled-down drawing can't be read on a phone, and shows the
+//! one that fits. Colours are roles until the end, so that a page can give them its theme.
+
+mod draw;
+mod label;
+mod scale;
+mod theme;
+mod thin;
+
+pub use draw::{MEDIUM, NARROW, Size, WIDE, draw};
+pub use theme::Theme;
+pub(crate) use theme::swatch;
+
+/// One chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// Names it inside the page: letters, digits and dashes.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// What it shows and what is to be seen in it, for readers that can't see and as a subtitle.
+    pub about: String,
+    /// What the horizontal axis measures.
+    pub x: Horizontal,
+    /// What the vertical axis measures.
+    pub unit: crate::figure::Unit,
+    /// The lines, in the order of the legend.
+    pub lines: Vec<Line>,
+    /// What lies behind the lines.
+    pub marks: Marks,
+}
+
+/// A horizontal axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Horizontal {
+    /// Microseconds from zero to `end_us`.
+    Time {
+        /// Where it ends.
+        end_us: u64,
+    },
+    /// Quantiles on the scale of `HdrHistogram`: a point's `x` is 1 / (1 - q), drawn logarithmically.
+    Quantile,
+}
+
+/// One line of a chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Its name in the legend.
+    pub label: String,
+    /// Which colour and dashes, see [`Ink`].
+    pub ink: Ink,
+    /// Its points, in pieces: between two pieces nothing is known.
+    pub pieces: Vec<Vec<(f64, f64)>>,
+}
+
+impl Line {
+    /// Its points, in order.
+    pub fn points(&self) -> impl Iterator<Item = &(f64, f64)> {
+        self.pieces.iter().flatten()
+    }
+}
+
+/// Colour and dashes of a line, by meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ink {
+    /// One of seven colours; a higher number starts again from the first.
+    Series(u8),
+    /// What was asked for.
+    Target,
+    /// What went wrong.
+    Bad,
+    /// Something else that went wrong.
+    Doubt,
+    /// The extreme.
+    Extreme,
+}
+
+/// What lies behind the lines of a chart on the time axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks {
+    /// The phases, in order.
+    pub phases: Vec<Band>,
+    /// The windows of faults.
+    pub faults: Vec<Shade>,
+}
+
+/// A phase on the time axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Band {
+    /// Its begin.
+    pub start_us: u64,
+    /// Its end.
+    pub end_us: u64,
+    /// The number that names it in tables too, and here where its name has no room.
+    pub number: usize,
+    /// Its name.
+    pub name: String,
+}
+
+/// The window of a fault on the time axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shade {
+    /// Its begin.
+    pub start_us: u64,
+    /// Its end.
+    pub end_us: u64,
+    /// The letter that names it in tables too.
+    pub letter: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it was shown to have taken effect.
+    pub proved: bool,
+}

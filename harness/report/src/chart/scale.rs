@@ -1,0 +1,250 @@
+//! Axes: the range that holds the data and the ticks that a reader can count with.
+
+use crate::figure::{self, Unit};
+
+/// Data that spans more than this factor is drawn on a logarithmic axis.
+const WIDE_RANGE: f64 = 20.0;
+
+/// A vertical axis. Positions are what is drawn: the value, or its decimal logarithm.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Vertical {
+    pub(crate) log: bool,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// Positions of the labelled ticks.
+    pub(crate) ticks: Vec<f64>,
+    pub(crate) unit: Unit,
+}
+
+impl Vertical {
+    /// The axis for `values`, with about `most` ticks. Only durations get a logarithmic one: for the rest zero matters.
+    pub(crate) fn of(values: impl Iterator<Item = f64>, unit: Unit, most: usize) -> Vertical {
+        let (mut least, mut largest) = (f64::INFINITY, 0.0_f64);
+        for value in values.filter(|value| value.is_finite() && *value >= 0.0) {
+            largest = largest.max(value);
+            if value > 0.0 {
+                least = least.min(value);
+            }
+        }
+        if unit == Unit::Duration && least.is_finite() && largest / least > WIDE_RANGE {
+            Vertical::logarithmic(least, largest, unit, most)
+        } else {
+            Vertical::linear(largest, unit, most)
+        }
+    }
+
+    fn linear(largest: f64, unit: Unit, most: usize) -> Vertical {
+        let largest = if largest > 0.0 { largest } else { 1.0 };
+        let step = nice_step(largest, most);
+        let high = (largest * 1.02 / step).ceil() * step;
+        let count = (high / step).round() as usize;
+        let ticks = (0..=count).map(|at| at as f64 * step).collect();
+        Vertical {
+            log: false,
+            low: 0.0,
+            high,
+            ticks,
+            unit,
+        }
+    }
+
+    fn logarithmic(least: f64, largest: f64, unit: Unit, most: usize) -> Vertical {
+        // One microsecond is the finest that is recorded.
+        let (low, high) = (least.max(1.0).log10(), largest.max(1.0).log10());
+        let (low, high) = (low - 0.04 * (high - low), high + 0.04 * (high - low));
+        let decades = high - low;
+        let steps: &[f64] = match most as f64 / decades {
+            per if per >= 3.0 => &[1.0, 2.0, 5.0],
+            per if per >= 1.8 => &[1.0, 3.0],
+            _ => &[1.0],
+        };
+        let skip = (decades / most as f64).ceil().max(1.0) as i32;
+        let first = low.floor() as i32;
+        let powers = (first..=high.ceil() as i32).filter(|power| power.rem_euclid(skip) == 0);
+        let ticks = powers
+            .flat_map(|power| steps.iter().map(move |step| f64::from(power) + step.log10()))
+            .filter(|tick| (low..=high).contains(tick));
+        Vertical {
+            log: true,
+            low,
+            high,
+            ticks: ticks.collect(),
+            unit,
+        }
+    }
+
+    /// Where a value is drawn; nothing for what has no place on the axis.
+    pub(crate) fn position(&self, value: f64) -> Option<f64> {
+        let position = if self.log { value.max(1.0).log10() } else { value };
+        position.is_finite().then(|| position.clamp(self.low, self.high))
+    }
+
+    /// The label of a tick.
+    pub(crate) fn label(&self, position: f64) -> String {
+        let value = if self.log { 10f64.powf(position) } else { position };
+        match self.unit {
+            // Powers of ten come back from their logarithms with an error in the last digit.
+            Unit::Duration if self.log => self.unit.print(one_digit(value)),
+            Unit::Count => figure::rate(value).trim_end_matches("/s").to_owned(),
+            unit => trimmed(&unit.print(value)),
+        }
+    }
+}
+
+/// `1.50k/s` as `1.5k/s`: a tick needs no digits that its neighbours don't.
+fn trimmed(text: &str) -> String {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',' | '−'))
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    if number.contains('.') {
+        format!("{}{unit}", number.trim_end_matches('0').trim_end_matches('.'))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn one_digit(value: f64) -> f64 {
+    let power = 10f64.powf(value.log10().floor());
+    let rounded = (value / power).round() * power;
+    if (rounded / value - 1.0).abs() < 1e-6 {
+        rounded
+    } else {
+        value
+    }
+}
+
+/// The step of 1, 2 or 5 times a power of ten that divides `range` into at most `most` parts.
+fn nice_step(range: f64, most: usize) -> f64 {
+    let rough = range / most.max(1) as f64;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|step| step * power >= rough * 0.999)
+        .unwrap_or(10.0);
+    step * power
+}
+
+/// Ticks of a time axis from zero to `end_us`, at most `most` of them, in steps that a clock knows.
+pub(crate) fn time_ticks(end_us: f64, most: usize) -> Vec<f64> {
+    const SECONDS: [f64; 16] = [
+        1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0,
+        14_400.0,
+    ];
+    let end = end_us / 1e6;
+    let fits = |step: &&f64| end / **step <= most as f64;
+    let step = match SECONDS.iter().find(fits) {
+        Some(step) if end >= 2.0 => *step,
+        _ => nice_step(end, most),
+    };
+    let count = (end / step + 1e-9).floor() as usize;
+    (0..=count).map(|at| at as f64 * step * 1e6).collect()
+}
+
+/// The label of a moment on the time axis: seconds, or minutes and seconds where the run is long.
+pub(crate) fn time_label(at_us: f64, end_us: f64) -> String {
+    let seconds = at_us / 1e6;
+    if end_us < 300e6 {
+        return format!("{} s", figure::three(seconds));
+    }
+    let whole = seconds.round() as u64;
+    if end_us < 3.0 * 3_600e6 {
+        format!("{}:{:02}", whole / 60, whole % 60)
+    } else {
+        format!("{}:{:02} h", whole / 3_600, whole / 60 % 60)
+    }
+}
+
+/// The quantiles worth a tick up to `last`, each as its place on the axis (log10 of 1 / (1 - q)) and its name.
+pub(crate) fn quantile_ticks(last: f64) -> Vec<(f64, String)> {
+    let mut ticks = vec![(0.0, "0 %".to_owned()), (2f64.log10(), "50 %".to_owned())];
+    let mut power = 1;
+    while f64::from(power) <= last + 0.05 && power <= 9 {
+        let nines = power as usize;
+        let text = if nines == 1 {
+            "90 %".to_owned()
+        } else {
+            format!("{:.*} %", nines - 2, 100.0 - 10f64.powi(2 - power))
+        };
+        ticks.push((f64::from(power), text));
+        power += 1;
+    }
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(values: &[f64], unit: Unit, most: usize) -> Vec<String> {
+        let axis = Vertical::of(values.iter().copied(), unit, most);
+        axis.ticks.iter().map(|tick| axis.label(*tick)).collect()
+    }
+
+    #[test]
+    fn a_wide_range_of_durations_is_logarithmic() {
+        assert_eq!(
+            labels(&[400.0, 52_000.0], Unit::Duration, 6),
+            ["1 ms", "3 ms", "10 ms", "30 ms"]
+        );
+        assert_eq!(
+            labels(&[1.0, 3.6e9], Unit::Duration, 6),
+            ["1 µs", "100 µs", "10 ms", "1 s", "1 min 40 s"]
+        );
+    }
+
+    #[test]
+    fn a_narrow_range_starts_at_zero() {
+        assert_eq!(
+            labels(&[3_000.0, 4_100.0], Unit::Duration, 5),
+            ["0 µs", "1 ms", "2 ms", "3 ms", "4 ms", "5 ms"]
+        );
+        assert_eq!(
+            labels(&[1_990.0, 2_010.0], Unit::Rate, 5),
+            ["0/s", "500/s", "1k/s", "1.5k/s", "2k/s", "2.5k/s"]
+        );
+    }
+
+    #[test]
+    fn empty_and_odd_data_still_have_an_axis() {
+        for values in [&[][..], &[0.0], &[f64::NAN, f64::INFINITY], &[1e-12], &[1e300]] {
+            for unit in [Unit::Duration, Unit::Count, Unit::Ratio] {
+                let axis = Vertical::of(values.iter().copied(), unit, 5);
+                assert!(
+                    axis.low.is_finite() && axis.high.is_finite() && axis.high > axis.low,
+                    "{values:?} {axis:?}"
+                );
+                assert!(
+                    !axis.ticks.is_empty() && axis.ticks.len() < 20,
+                    "{values:?} {axis:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn time_is_divided_as_a_clock_divides_it() {
+        let labels = |end_us: f64, most| -> Vec<String> {
+            time_ticks(end_us, most)
+                .into_iter()
+                .map(|tick| time_label(tick, end_us))
+                .collect()
+        };
+        assert_eq!(
+            labels(62e6, 8),
+            ["0 s", "10 s", "20 s", "30 s", "40 s", "50 s", "60 s"]
+        );
+        assert_eq!(
+            labels(3_600e6, 6),
+            ["0:00", "10:00", "20:00", "30:00", "40:00", "50:00", "60:00"]
+        );
+        assert_eq!(labels(400e3, 4), ["0 s", "0.1 s", "0.2 s", "0.3 s", "0.4 s"]);
+        assert_eq!(labels(1.0, 4).len(), 1 + 4 - 2, "a run of a microsecond");
+    }
+
+    #[test]
+    fn quantiles_gain_a_nine_a_step() {
+        let names: Vec<String> = quantile_ticks(4.2).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+    }
+}

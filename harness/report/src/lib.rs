@@ -1,0 +1,23 @@
+//! From what was recorded of a run to what a person or a machine reads of it.
+//!
+//! Pure: texts and values in, strings out. Nothing here opens a file, asks a clock or reads the environment, so a report
+//! can be made again at any time from the run's folder, and comes out the same.
+//!
+//! The way through: [`recording()`] reads the texts of a run's folder; each file in `section/` turns the recording into
+//! [`block::Block`]s; each file in `render/` turns blocks into one format. A new section is one file and one line in
+//! `section/mod.rs`; a new format is one file in `render/`. `chart/` draws, and knows no run.
+
+pub mod block;
+pub mod chart;
+pub mod figure;
+mod marks;
+mod partial;
+mod recording;
+mod render;
+mod section;
+mod story;
+mod visible;
+mod window;
+
+pub use recording::{Recording, ReportError, recording};
+pub use render::{html, junit, markdown, terminal};

@@ -1,0 +1,171 @@
+//! The numbers of phases that a run was cut off in.
+//!
+//! A phase's result is written once everything intended in it has ended. A run that dies before has only the series and
+//! the interval logs of that phase; they are keyed by the time at which requests ended, so what is put together here is
+//! approximate and marked so. This module must never touch a phase that has its own result.
+
+use std::collections::BTreeMap;
+
+use squall_model::event::{EventKind, PlannedPhase};
+use squall_model::histogram::{Distribution, Histogram, empty};
+use squall_model::hlog::{Interval, Kind};
+use squall_model::record::{LoadMode, LoadRecord, PhaseRecord, ServiceRecord};
+use squall_model::series::SeriesRow;
+
+use crate::recording::Recording;
+
+/// Fills the phases that began and have no result.
+pub(crate) fn fill(recording: &mut Recording) {
+    let last_us = last_us(recording);
+    recording.record.duration_us = recording.record.duration_us.max(last_us);
+    let planned: BTreeMap<String, PlannedPhase> = recording
+        .header()
+        .map(|header| {
+            header
+                .phases
+                .iter()
+                .map(|phase| (phase.name.clone(), phase.clone()))
+                .collect()
+        })
+        .unwrap_or_default();
+    for at in 0..recording.record.phases.len() {
+        let phase = &recording.record.phases[at];
+        if !began(recording, &phase.name) || !phase.load.is_empty() {
+            continue;
+        }
+        // The phase that was running when the run died goes on in the series beyond the last event.
+        let later = recording.record.phases[at + 1..]
+            .iter()
+            .any(|next| began(recording, &next.name));
+        let end_us = if phase.complete || later {
+            phase.end_us
+        } else {
+            phase.end_us.max(last_us)
+        };
+        let (start_us, name) = (phase.start_us, phase.name.clone());
+        let load = loads(recording, planned.get(&name), start_us, end_us);
+        let services = services(recording, start_us, end_us);
+        if load.is_empty() && services.is_empty() {
+            continue;
+        }
+        let phase: &mut PhaseRecord = &mut recording.record.phases[at];
+        (phase.end_us, phase.load, phase.services) = (end_us, load, services);
+        recording.approximate.insert(name);
+    }
+}
+
+fn began(recording: &Recording, name: &str) -> bool {
+    recording
+        .events
+        .iter()
+        .any(|event| matches!(&event.kind, EventKind::PhaseStarted { phase } if phase == name))
+}
+
+fn last_us(recording: &Recording) -> u64 {
+    let rows = recording.series.iter().map(|row| match row {
+        SeriesRow::Load(row) => row.end_us,
+        SeriesRow::Service(row) => row.end_us,
+    });
+    let events = recording.events.iter().map(|event| event.at_us);
+    rows.chain(events).max().unwrap_or(0)
+}
+
+/// Whether the middle of an interval lies in the phase.
+fn lies_in(start_us: u64, end_us: u64, phase: (u64, u64)) -> bool {
+    let middle = start_us + end_us.saturating_sub(start_us) / 2;
+    (phase.0..phase.1).contains(&middle)
+}
+
+fn loads(
+    recording: &Recording,
+    planned: Option<&PlannedPhase>,
+    start_us: u64,
+    end_us: u64,
+) -> BTreeMap<String, LoadRecord> {
+    let names = recording.loads().into_iter().map(str::to_owned);
+    let filled = names.filter_map(|name| {
+        let record = load(recording, &name, planned, start_us, end_us);
+        (record.intended > 0 || record.completed > 0 || record.response.count > 0).then_some((name, record))
+    });
+    filled.collect()
+}
+
+fn load(
+    recording: &Recording,
+    name: &str,
+    planned: Option<&PlannedPhase>,
+    start_us: u64,
+    end_us: u64,
+) -> LoadRecord {
+    let target_rate = planned
+        .and_then(|phase| phase.target_rate.get(name).copied())
+        .flatten();
+    let mode = if target_rate.is_some() {
+        LoadMode::Open
+    } else {
+        LoadMode::Closed
+    };
+    let mut record = LoadRecord {
+        mode,
+        target_rate,
+        ..LoadRecord::default()
+    };
+    for row in recording
+        .load_rows(name)
+        .filter(|row| lies_in(row.start_us, row.end_us, (start_us, end_us)))
+    {
+        record.intended += row.intended;
+        record.sent += row.sent;
+        record.completed += row.completed;
+        record.failed += row.failed;
+        record.dropped += row.dropped;
+        for (kind, n) in &row.errors {
+            *record.errors.entry(kind.clone()).or_default() += n;
+        }
+    }
+    let intervals = recording.intervals.get(name).map_or(&[][..], Vec::as_slice);
+    record.response = Distribution::of(&merged(intervals, Kind::Response, (start_us, end_us)));
+    record.service = Distribution::of(&merged(intervals, Kind::Service, (start_us, end_us)));
+    record.achieved = (record.intended > 0).then(|| record.completed as f64 / record.intended as f64);
+    // The series may end before the interval log; what the log holds did happen, so the counts are no less.
+    if record.completed < record.response.count {
+        record.completed = record.response.count;
+        record.sent = record.sent.max(record.completed);
+        record.intended = record.intended.max(record.sent);
+        record.achieved = None;
+    }
+    let seconds = end_us.saturating_sub(start_us) as f64 / 1e6;
+    record.throughput = if seconds > 0.0 {
+        record.completed as f64 / seconds
+    } else {
+        0.0
+    };
+    record
+}
+
+fn merged(intervals: &[Interval], kind: Kind, phase: (u64, u64)) -> Histogram {
+    let mut all = empty();
+    let inside = intervals
+        .iter()
+        .filter(|i| i.kind == kind && lies_in(i.start_us, i.end_us, phase));
+    for histogram in inside.filter_map(|interval| interval.histogram().ok()) {
+        // The bounds are those of `empty` for every log that squall wrote; a foreign one that doesn't fit is left out.
+        let _ = all.add(histogram);
+    }
+    all
+}
+
+fn services(recording: &Recording, start_us: u64, end_us: u64) -> BTreeMap<String, ServiceRecord> {
+    let mut services: BTreeMap<String, ServiceRecord> = BTreeMap::new();
+    for row in recording
+        .service_rows()
+        .filter(|row| lies_in(row.start_us, row.end_us, (start_us, end_us)))
+    {
+        let service = services.entry(row.service.clone()).or_default();
+        if let Some(cpu_us) = row.cpu_us {
+            *service.cpu_us.get_or_insert(0) += cpu_us;
+        }
+        service.rss_max = service.rss_max.max(row.rss);
+    }
+    services
+}

@@ -1,0 +1,197 @@
+//! Reading what a run left in its folder, whole or cut off.
+//!
+//! The texts come from files that may have been torn by `kill -9` or a full disk, so every line stands for itself: what
+//! can't be read is skipped, counted and said. Only a run of which nothing is known is an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use squall_model::event::{Event, EventKind, RunHeader};
+use squall_model::hlog::{self, Interval};
+use squall_model::record::{RunRecord, SCHEMA};
+use squall_model::replay::{self, ReplayError};
+use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
+
+use crate::partial;
+
+/// All that was recorded of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The result.
+    pub record: RunRecord,
+    /// The timeline.
+    pub events: Vec<Event>,
+    /// What happened over time.
+    pub series: Vec<SeriesRow>,
+    /// Per load, the interval histograms.
+    pub intervals: BTreeMap<String, Vec<Interval>>,
+    /// Phases whose numbers were put together from the series and the interval logs, because the run was cut off before
+    /// it could write their result. Requests then belong to the phase in which they ended, not the one they were meant
+    /// for.
+    pub approximate: BTreeSet<String>,
+    /// What could not be read, in words; empty for a folder in order.
+    pub reading_notes: Vec<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// `run.json` is there and is not a run record.
+    #[error("reading run.json: {0}; remove it to rebuild the record from events.ndjson")]
+    Record(#[source] serde_json::Error),
+    /// `run.json` has a shape that this version doesn't know.
+    #[error(
+        "reading run.json: it has schema {found}, this squall reads schema {SCHEMA}; use the version that wrote it"
+    )]
+    Schema {
+        /// The one it has.
+        found: u32,
+    },
+    /// Nothing is known of the run.
+    #[error("rebuilding the record from events.ndjson: {0}; is this the folder of a run?")]
+    Replay(#[from] ReplayError),
+}
+
+/// Reads a run from the texts in its folder: `events.ndjson`, `series.ndjson`, `<load>.hlog` by load, and `run.json`,
+/// which an interrupted run lacks. A `run.json` that is cut off counts as lacking.
+pub fn recording(
+    events_ndjson: &str,
+    series_ndjson: &str,
+    hlogs: &BTreeMap<String, &str>,
+    run_json: Option<&str>,
+) -> Result<Recording, ReportError> {
+    let mut reading_notes = Vec::new();
+    let events: Vec<Event> = lines("events.ndjson", events_ndjson, &mut reading_notes);
+    let series: Vec<SeriesRow> = lines("series.ndjson", series_ndjson, &mut reading_notes);
+    let intervals = intervals(hlogs, &mut reading_notes);
+    let written = match run_json {
+        Some(text) => written(text, &mut reading_notes)?,
+        None => None,
+    };
+    let whole = written.is_some();
+    let record = match written {
+        Some(record) => record,
+        None => replay::record(&events)?,
+    };
+    let approximate = BTreeSet::new();
+    let mut recording = Recording {
+        record,
+        events,
+        series,
+        intervals,
+        approximate,
+        reading_notes,
+    };
+    if !whole {
+        partial::fill(&mut recording);
+    }
+    Ok(recording)
+}
+
+/// The record in `text`; nothing where it is cut off, which only a crash while writing can do.
+fn written(text: &str, notes: &mut Vec<String>) -> Result<Option<RunRecord>, ReportError> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    match serde_json::from_str::<Versioned>(text) {
+        Ok(Versioned { schema }) if schema != SCHEMA => Err(ReportError::Schema { found: schema }),
+        Ok(_) => serde_json::from_str(text).map(Some).map_err(ReportError::Record),
+        Err(error) if error.is_eof() => {
+            notes.push("run.json is cut off; the record was made again from events.ndjson".to_owned());
+            Ok(None)
+        }
+        Err(error) => Err(ReportError::Record(error)),
+    }
+}
+
+fn lines<T: serde::de::DeserializeOwned>(file: &str, text: &str, notes: &mut Vec<String>) -> Vec<T> {
+    let mut skipped = 0_usize;
+    let mut read = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match serde_json::from_str(line) {
+            Ok(value) => read.push(value),
+            Err(_) => skipped += 1,
+        }
+    }
+    note_skipped(file, skipped, notes);
+    read
+}
+
+fn intervals(hlogs: &BTreeMap<String, &str>, notes: &mut Vec<String>) -> BTreeMap<String, Vec<Interval>> {
+    let read = hlogs.iter().map(|(load, text)| {
+        let log = hlog::parse(text);
+        note_skipped(&format!("{load}.hlog"), log.skipped, notes);
+        (load.clone(), log.intervals)
+    });
+    read.collect()
+}
+
+fn note_skipped(file: &str, skipped: usize, notes: &mut Vec<String>) {
+    match skipped {
+        0 => {}
+        1 => notes.push(format!("{file}: 1 line could not be read and was skipped")),
+        n => notes.push(format!("{file}: {n} lines could not be read and were skipped")),
+    }
+}
+
+impl Recording {
+    /// What was known before the run began.
+    pub fn header(&self) -> Option<&RunHeader> {
+        self.events.iter().find_map(|event| match &event.kind {
+            EventKind::RunStarted(header) => Some(header.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// How the run was stopped, where it did not reach its end.
+    pub fn interruption(&self) -> Option<String> {
+        let signal = self.events.iter().find_map(|event| match &event.kind {
+            EventKind::Interrupted { signal } => Some(signal),
+            _ => None,
+        });
+        if let Some(signal) = signal {
+            return Some(format!("interrupted by {signal}"));
+        }
+        let ended = self
+            .events
+            .iter()
+            .any(|event| matches!(event.kind, EventKind::RunEnded { .. }));
+        (!ended && !self.events.is_empty()).then(|| "cut off before it could end".to_owned())
+    }
+
+    /// The loads, in the scenario's order where that is known.
+    pub fn loads(&self) -> Vec<&str> {
+        let mut loads: Vec<&str> = self.header().map_or_else(Vec::new, |header| {
+            header.loads.iter().map(String::as_str).collect()
+        });
+        let recorded = self.record.phases.iter().flat_map(|phase| phase.load.keys());
+        for load in recorded.chain(self.intervals.keys()) {
+            if !loads.contains(&load.as_str()) {
+                loads.push(load);
+            }
+        }
+        loads
+    }
+
+    /// The rows of one load.
+    pub fn load_rows<'a>(&'a self, load: &'a str) -> impl Iterator<Item = &'a LoadRow> {
+        self.series.iter().filter_map(move |row| match row {
+            SeriesRow::Load(row) if row.load == load => Some(row),
+            _ => None,
+        })
+    }
+
+    /// The rows of all services.
+    pub fn service_rows(&self) -> impl Iterator<Item = &ServiceRow> {
+        self.series.iter().filter_map(|row| match row {
+            SeriesRow::Service(row) => Some(row),
+            SeriesRow::Load(_) => None,
+        })
+    }
+
+    /// Where the time axis ends, microseconds since the run's start; never zero.
+    pub fn end_us(&self) -> u64 {
+        let phases = self.record.phases.iter().map(|phase| phase.end_us);
+        phases.chain([self.record.duration_us, 1]).max().unwrap_or(1)
+    }
+}

@@ -1,0 +1,334 @@
+//! One HTML page that needs nothing: no network, no script, no font, no file beside it.
+//!
+//! The page may hold texts of a hostile service, so everything is escaped, and a Content-Security-Policy forbids
+//! whatever might get through: nothing is loaded, no script runs, and the only style is the one whose hash it names.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use squall_model::record::Verdict;
+
+use crate::block::{Align, Block, Cell, Column, Figure, Group, Table, Tone};
+use crate::chart::{Chart, MEDIUM, NARROW, Theme, WIDE, draw, swatch};
+use crate::figure;
+use crate::recording::Recording;
+use crate::section::{Detail, SECTIONS};
+use crate::visible::{bound, on_one_line, visible};
+
+/// The style of the page.
+const STYLE: &str = include_str!("style.css");
+
+/// The report as one page.
+pub fn html(recording: &Recording) -> String {
+    let record = &recording.record;
+    let sections: Vec<(&str, &str, Vec<Block>)> = SECTIONS
+        .iter()
+        .map(|section| {
+            (
+                section.id,
+                section.title,
+                (section.blocks)(recording, Detail::Full),
+            )
+        })
+        .filter(|(_, _, blocks)| !blocks.is_empty())
+        .collect();
+    let mut page = Page {
+        out: String::with_capacity(256 * 1024),
+    };
+    page.head(&format!("{} – {}", record.scenario, record.verdict.as_str()));
+    page.raw("<body><a class=\"skip\" href=\"#main\">Skip to the report</a><header>");
+    page.element("h1", "", &record.scenario);
+    if !record.about.is_empty() {
+        page.element("p", "about", &record.about);
+    }
+    page.element("p", "origin", &origin(recording));
+    page.raw("<nav aria-label=\"Sections\">");
+    for (id, title, _) in sections.iter().filter(|(_, title, _)| !title.is_empty()) {
+        page.raw(&format!("<a href=\"#{id}\">"));
+        page.text(title);
+        page.raw("</a>");
+    }
+    page.raw("</nav></header><main id=\"main\">");
+    for (id, title, blocks) in &sections {
+        page.raw(&format!("<section id=\"{id}\">"));
+        if !title.is_empty() {
+            page.element("h2", "", title);
+        }
+        for block in blocks {
+            page.block(block);
+        }
+        page.raw("</section>");
+    }
+    page.raw("</main></body></html>\n");
+    page.out
+}
+
+/// When and of what, in a line.
+fn origin(recording: &Recording) -> String {
+    let record = &recording.record;
+    let mut parts = vec![
+        figure::wall_time(&record.started_at),
+        figure::duration(record.duration_us as f64),
+    ];
+    parts.push(format!("revision {}", record.revision));
+    parts.push(format!("seed {}", record.seed));
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
+}
+
+/// `text` for the inside of an element or a quoted attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    let text = visible(text);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A page being written.
+struct Page {
+    out: String,
+}
+
+impl Page {
+    /// What is already HTML; never a text from a run.
+    fn raw(&mut self, html: &str) {
+        self.out.push_str(html);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.push_str(&escaped(text));
+    }
+
+    fn element(&mut self, name: &str, class: &str, text: &str) {
+        self.open(name, class);
+        self.text(text);
+        self.raw(&format!("</{name}>"));
+    }
+
+    fn open(&mut self, name: &str, class: &str) {
+        let class = if class.is_empty() {
+            String::new()
+        } else {
+            format!(" class=\"{class}\"")
+        };
+        self.raw(&format!("<{name}{class}>"));
+    }
+
+    fn head(&mut self, title: &str) {
+        let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+        self.raw(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">",
+        );
+        self.raw(&format!(
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{hash}'; \
+             base-uri 'none'; form-action 'none'\">"
+        ));
+        self.element("title", "", &on_one_line(title));
+        self.raw(&format!("<style>{STYLE}</style></head>"));
+    }
+
+    fn block(&mut self, block: &Block) {
+        match block {
+            Block::Verdict {
+                verdict,
+                meaning,
+                reasons,
+            } => self.verdict(*verdict, meaning, reasons),
+            Block::Lead(text) => self.element("p", "lead", &bound(text)),
+            Block::Paragraph(text) => self.element("p", "", text),
+            Block::Note { tone, text } => self.element("p", &format!("note {}", class(*tone)), text),
+            Block::Definitions(rows) => self.definitions(rows),
+            Block::Figures(figures) => self.figures(figures),
+            Block::Table(table) => self.table(table),
+            Block::Chart(chart) => self.chart(chart),
+            Block::Code { label, text } => {
+                self.raw(&format!(
+                    "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>",
+                    escaped(label)
+                ));
+                self.text(text);
+                self.raw("</code></pre>");
+            }
+        }
+    }
+
+    fn verdict(&mut self, verdict: Verdict, meaning: &str, reasons: &[String]) {
+        let tone = Tone::from(verdict);
+        self.raw(&format!(
+            "<div class=\"verdict {}\"><p class=\"word\">",
+            class(tone)
+        ));
+        self.raw(&format!(
+            "<span class=\"sign\" aria-hidden=\"true\">{}</span>",
+            sign(tone)
+        ));
+        self.text(verdict.as_str());
+        self.raw("</p><div>");
+        self.element("p", "meaning", meaning);
+        if !reasons.is_empty() {
+            self.raw("<ul>");
+            for reason in reasons {
+                self.element("li", "", reason);
+            }
+            self.raw("</ul>");
+        }
+        self.raw("</div></div>");
+    }
+
+    fn figures(&mut self, figures: &[Figure]) {
+        self.raw("<dl class=\"figures\">");
+        for figure in figures {
+            self.raw("<div>");
+            self.element("dt", "", &figure.name);
+            self.element("dd", "value", &figure.value);
+            self.element("dd", "beside", &figure.beside);
+            self.raw("</div>");
+        }
+        self.raw("</dl>");
+    }
+
+    fn definitions(&mut self, rows: &[(String, Cell)]) {
+        self.raw("<dl class=\"definitions\">");
+        for (name, cell) in rows {
+            self.raw("<div>");
+            self.element("dt", "", name);
+            self.raw("<dd>");
+            self.cell(cell);
+            self.raw("</dd></div>");
+        }
+        self.raw("</dl>");
+    }
+
+    fn table(&mut self, table: &Table) {
+        let table = &table.without_empty_columns();
+        let caption = escaped(&table.caption);
+        self.raw(&format!(
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table>"
+        ));
+        self.raw(&format!("<caption>{caption}</caption><thead><tr>"));
+        for column in &table.columns {
+            let class = align(column);
+            if column.head.is_empty() {
+                self.raw(&format!("<td class=\"{class}\"></td>"));
+            } else {
+                self.raw(&format!("<th scope=\"col\" class=\"{class}\">"));
+                self.text(&column.head);
+                self.raw("</th>");
+            }
+        }
+        self.raw("</tr></thead>");
+        for group in &table.groups {
+            self.group(table, group);
+        }
+        self.raw("</table></div>");
+    }
+
+    fn group(&mut self, table: &Table, group: &Group) {
+        self.raw("<tbody>");
+        if !group.title.is_empty() {
+            self.raw(&format!(
+                "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\"><span class=\"stay\">",
+                table.columns.len()
+            ));
+            self.text(&group.title);
+            if !group.about.is_empty() {
+                self.raw(&format!(" <small class=\"{}\">", class(group.tone)));
+                self.text(&group.about);
+                self.raw("</small>");
+            }
+            self.raw("</span></th></tr>");
+        }
+        for row in &group.rows {
+            // A row that goes on with what the row above says.
+            let goes_on = row.first().is_some_and(|cell| cell.text.is_empty());
+            self.open("tr", if goes_on { "on" } else { "" });
+            for (column, cell) in table.columns.iter().zip(row) {
+                let head = if column.head.is_empty() || cell.text.is_empty() {
+                    String::new()
+                } else {
+                    format!(" data-h=\"{}\"", escaped(&column.head))
+                };
+                self.raw(&format!("<td class=\"{}\"{head}>", align(column)));
+                self.cell(cell);
+                self.raw("</td>");
+            }
+            self.raw("</tr>");
+        }
+        self.raw("</tbody>");
+    }
+
+    /// A cell: its first line, and what explains it smaller below.
+    fn cell(&mut self, cell: &Cell) {
+        let (first, rest) = cell.text.split_once('\n').unwrap_or((&cell.text, ""));
+        if cell.tone == Tone::Plain {
+            self.text(first);
+        } else {
+            self.raw(&format!("<span class=\"tone {}\">", class(cell.tone)));
+            self.text(first);
+            self.raw("</span>");
+        }
+        for line in rest.lines() {
+            self.element("small", "", line);
+        }
+    }
+
+    fn chart(&mut self, chart: &Chart) {
+        self.raw("<figure>");
+        self.raw("<figcaption>");
+        self.element("strong", "", &chart.title);
+        self.element("span", "", &chart.about);
+        self.raw("</figcaption><ul class=\"legend\">");
+        for line in &chart.lines {
+            self.raw("<li>");
+            self.raw(&swatch(line.ink));
+            self.text(&line.label);
+            self.raw("</li>");
+        }
+        if !chart.marks.faults.is_empty() {
+            self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>fault");
+            self.raw("</li>");
+        }
+        self.raw("</ul>");
+        self.raw(&draw(chart, WIDE, Theme::Page, "wide"));
+        self.raw(&draw(chart, MEDIUM, Theme::Page, "medium"));
+        self.raw(&draw(chart, NARROW, Theme::Page, "narrow"));
+        self.raw("</figure>");
+    }
+}
+
+fn class(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Plain => "plain",
+        Tone::Good => "good",
+        Tone::Doubt => "doubt",
+        Tone::Bad => "bad",
+    }
+}
+
+/// A shape beside the colour, for those who can't tell red from green.
+fn sign(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "✓",
+        Tone::Bad => "✕",
+        Tone::Plain | Tone::Doubt => "?",
+    }
+}
+
+fn align(column: &Column) -> &'static str {
+    match column.align {
+        Align::Left => "l",
+        Align::Right => "r",
+        Align::Wide => "w",
+    }
+}

@@ -1,0 +1,145 @@
+//! The short summary as Markdown, for a pull request or a job's page.
+//!
+//! Texts of a run may not become markup: no link, no mention, no HTML. So every character that means something to
+//! GitHub's Markdown is escaped.
+
+use squall_model::record::Verdict;
+
+use crate::block::{Align, Block, Cell, Table};
+use crate::recording::Recording;
+use crate::section::{Detail, SECTIONS};
+use crate::visible::{on_one_line, visible};
+
+/// The summary of a run.
+pub fn markdown(recording: &Recording) -> String {
+    let mut out = format!("# {}\n\n", plain(&recording.record.scenario));
+    for section in &SECTIONS {
+        let blocks = (section.blocks)(recording, Detail::Brief);
+        if !blocks.is_empty() && !section.title.is_empty() {
+            out.extend(["## ", section.title, "\n\n"]);
+        }
+        for block in &blocks {
+            out.push_str(&block_text(block));
+        }
+    }
+    out
+}
+
+fn block_text(block: &Block) -> String {
+    match block {
+        Block::Verdict {
+            verdict,
+            meaning,
+            reasons,
+        } => {
+            let sign = match verdict {
+                Verdict::Pass => "✅ PASS",
+                Verdict::Fail => "❌ FAIL",
+                Verdict::Invalid => "⚠️ INVALID",
+            };
+            format!(
+                "**{sign}** – {meaning}\n\n{}",
+                list(reasons.iter().map(|reason| plain(reason)))
+            )
+        }
+        Block::Lead(text) | Block::Paragraph(text) => format!("{}\n\n", plain(text)),
+        Block::Note { text, .. } => format!("> {}\n\n", plain(text)),
+        Block::Definitions(rows) => list(
+            rows.iter()
+                .map(|(name, cell)| format!("{}: {}", plain(name), inline(cell))),
+        ),
+        Block::Figures(figures) => list(
+            figures
+                .iter()
+                .map(|f| format!("{}: {} ({})", plain(&f.name), plain(&f.value), plain(&f.beside))),
+        ),
+        Block::Table(table) => table_text(table),
+        Block::Chart(chart) => format!("{}: {}\n\n", plain(&chart.title), plain(&chart.about)),
+        Block::Code { text, .. } => code(text),
+    }
+}
+
+/// Items of a list with the empty line after it; nothing for none.
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut out: String = items
+        .flat_map(|item| ["- ".to_owned(), item, "\n".to_owned()])
+        .collect();
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+fn table_text(table: &Table) -> String {
+    let table = &table.without_empty_columns();
+    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut out = row(table.columns.iter().map(|column| plain(&column.head)).collect());
+    let rules = table.columns.iter().map(|column| {
+        if column.align == Align::Right {
+            "--:"
+        } else {
+            ":--"
+        }
+        .to_owned()
+    });
+    out.push_str(&row(rules.collect()));
+    for group in &table.groups {
+        if !group.title.is_empty() {
+            let mut cells = vec![format!("**{}** {}", plain(&group.title), plain(&group.about))];
+            cells.resize(table.columns.len(), String::new());
+            out.push_str(&row(cells));
+        }
+        for cells in &group.rows {
+            out.push_str(&row(cells.iter().map(inline).collect()));
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn inline(cell: &Cell) -> String {
+    let lines: Vec<String> = cell.text.lines().map(plain).collect();
+    lines.join("<br>")
+}
+
+/// A fence longer than any run of backticks inside.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}\n{}\n{fence}\n\n", visible(text).trim_end())
+}
+
+/// `text` on one line, free of markup.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in on_one_line(text).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '@' => out.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            other => out.push(other),
+        }
+    }
+    // A bare address would become a link.
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_makes_no_markup() {
+        let text = plain("@all [x](http://e) <img src=x> `a|b` www.e.org\n# h");
+        assert_eq!(
+            text,
+            r"&#64;all \[x\]\(http&#58;//e\) &lt;img src=x&gt; \`a\|b\` www&#46;e.org \# h"
+        );
+        assert_eq!(code("a\n````\nb"), "`````\na\n````\nb\n`````\n\n");
+    }
+}

@@ -1,0 +1,114 @@
+//! The sections of a report, in the order in which they are read.
+//!
+//! A section turns the recording into blocks and knows no format. A new one is one file and one line in [`SECTIONS`].
+
+mod errors;
+mod expectations;
+mod faults;
+mod generator;
+mod invariants;
+mod latency;
+mod origin;
+mod pauses;
+mod phases;
+mod services;
+mod spectrum;
+mod throughput;
+mod timeline;
+mod verdict;
+
+use crate::block::Block;
+use crate::recording::Recording;
+
+/// How much of a section is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// A summary: what a person reads in a terminal or a comment.
+    Brief,
+    /// Everything.
+    Full,
+}
+
+/// One section.
+pub(crate) struct Section {
+    /// Names it inside a page.
+    pub(crate) id: &'static str,
+    /// Its heading; empty for the one that needs none.
+    pub(crate) title: &'static str,
+    /// Its blocks; none where it has nothing to say.
+    pub(crate) blocks: fn(&Recording, Detail) -> Vec<Block>,
+}
+
+/// All sections.
+pub(crate) static SECTIONS: [Section; 14] = [
+    Section {
+        id: "verdict",
+        title: "",
+        blocks: verdict::blocks,
+    },
+    Section {
+        id: "expectations",
+        title: "Expectations",
+        blocks: expectations::blocks,
+    },
+    Section {
+        id: "invariants",
+        title: "Invariants",
+        blocks: invariants::blocks,
+    },
+    Section {
+        id: "faults",
+        title: "Faults",
+        blocks: faults::blocks,
+    },
+    Section {
+        id: "phases",
+        title: "Phases",
+        blocks: phases::blocks,
+    },
+    Section {
+        id: "errors",
+        title: "Errors",
+        blocks: errors::blocks,
+    },
+    Section {
+        id: "latency",
+        title: "Latency over time",
+        blocks: latency::blocks,
+    },
+    Section {
+        id: "throughput",
+        title: "Throughput and errors over time",
+        blocks: throughput::blocks,
+    },
+    Section {
+        id: "pauses",
+        title: "Pauses over time",
+        blocks: pauses::blocks,
+    },
+    Section {
+        id: "spectrum",
+        title: "Percentile spectrum",
+        blocks: spectrum::blocks,
+    },
+    Section {
+        id: "services",
+        title: "Services",
+        blocks: services::blocks,
+    },
+    Section {
+        id: "generator",
+        title: "Load generator",
+        blocks: generator::blocks,
+    },
+    Section {
+        id: "timeline",
+        title: "Timeline",
+        blocks: timeline::blocks,
+    },
+    Section {
+        id: "origin",
+        title: "Where this comes from",
+        blocks: origin::blocks,
+    },
+];

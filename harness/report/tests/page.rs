@@ -1,0 +1,160 @@
+//! The page as a whole: it needs nothing, shows everything, and nothing that a hostile service wrote gets through.
+
+mod synthetic;
+
+use squall_model::record::{RunRecord, Verdict};
+use squall_report::{Recording, html, junit, markdown, terminal};
+
+/// Texts that would do harm if a renderer forgot to escape them.
+const HOSTILE: &str = "<script>alert(1)</script> \" ' ]]> <!-- </style></svg><img src=x onerror=alert(1)> \u{1b}[31m \0 \u{202e} & @all";
+
+/// A recording in which every text that a scenario or a service controls is hostile.
+fn hostile() -> Recording {
+    let folder = synthetic::folder(7);
+    let escaped = serde_json::to_string(HOSTILE).unwrap();
+    let escaped = escaped.trim_matches('"');
+    let mut run = folder.run_json.clone();
+    let mut events = folder.events_ndjson.clone();
+    let mut series = folder.series_ndjson.clone();
+    for name in [
+        "next_id",
+        "back-5ms",
+        "status 503",
+        "hiccup",
+        "rollback",
+        "clock went back",
+        "id-generator-clock",
+    ] {
+        for text in [&mut run, &mut events, &mut series] {
+            *text = text.replace(name, &format!("{name}{escaped}"));
+        }
+    }
+    let hlogs = folder
+        .hlogs
+        .iter()
+        .map(|(load, text)| (format!("{load}{HOSTILE}"), text.as_str()))
+        .collect();
+    squall_report::recording(&events, &series, &hlogs, Some(&run)).unwrap()
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside() {
+    let page = html(&synthetic::folder(7).recording());
+    for forbidden in [
+        "http://", "https://", "url(", "@import", "<script", "<link", "<img", "<iframe", "style=", " src=",
+    ] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    for (at, _) in page.match_indices("href=\"") {
+        assert!(page[at + 6..].starts_with('#'), "{}", &page[at..at + 40]);
+    }
+    assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+}
+
+#[test]
+fn nothing_a_hostile_service_wrote_becomes_markup() {
+    let page = html(&hostile());
+    assert!(
+        page.contains("&lt;script&gt;alert(1)"),
+        "the text itself is shown"
+    );
+    let body = &page[page.find("<body>").unwrap()..];
+    for forbidden in ["<script", "<img", "<!--", "</style", "\u{1b}", "\0", "\u{202e}"] {
+        assert!(!body.contains(forbidden), "{forbidden:?}");
+    }
+    let figures = body.matches("<figure>").count();
+    assert_eq!(body.matches("</svg>").count(), body.matches("<svg ").count());
+    assert!(figures >= 4 && body.matches("class=\"wide\"").count() == figures);
+}
+
+#[test]
+fn every_tag_that_opens_also_closes() {
+    let page = html(&hostile());
+    let closed = [
+        "section", "table", "tbody", "tr", "td", "th", "figure", "svg", "text", "div", "ul", "li", "dl", "p",
+        "pre",
+    ];
+    for tag in closed {
+        let opens = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opens, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+}
+
+#[test]
+fn ids_are_unique_in_the_page() {
+    let page = html(&synthetic::folder(7).recording());
+    let mut ids: Vec<&str> = page
+        .match_indices(" id=\"")
+        .map(|(at, key)| page[at + key.len()..].split('"').next().unwrap())
+        .collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count);
+    let links = page
+        .match_indices("href=\"#")
+        .map(|(at, key)| page[at + key.len()..].split('"').next().unwrap());
+    for link in links {
+        assert!(ids.contains(&link), "{link} leads nowhere");
+    }
+}
+
+#[test]
+fn junit_stays_well_formed_and_terminal_output_obeys_no_escape() {
+    let recording = hostile();
+    let xml = junit(&recording);
+    assert!(
+        xml.chars().all(|c| c == '\n' || c == '\t' || c >= ' '),
+        "XML 1.0 allows no control character"
+    );
+    assert!(!xml.contains("<script") && !xml.contains("]]>"));
+    assert_eq!(
+        xml.matches("<testsuite ").count(),
+        xml.matches("</testsuite>").count()
+    );
+    let screen = terminal(&recording, 80, false);
+    assert!(!screen.contains('\u{1b}') && !screen.contains('\0'));
+    let summary = markdown(&recording);
+    // Inside a fence nothing is markup.
+    let outside: String = summary.split("```").step_by(2).collect();
+    assert!(
+        !outside.contains("<script") && !outside.contains("@all"),
+        "{outside}"
+    );
+}
+
+#[test]
+fn a_record_of_nothing_still_makes_every_format() {
+    let empty = |verdict| RunRecord {
+        verdict,
+        phases: vec![],
+        faults: vec![],
+        invariants: vec![],
+        expectations: vec![],
+        ..synthetic::folder(7).recording().record
+    };
+    for verdict in [Verdict::Pass, Verdict::Invalid, Verdict::Fail] {
+        let run = serde_json::to_string(&empty(verdict)).unwrap();
+        let recording =
+            squall_report::recording("", "", &std::collections::BTreeMap::new(), Some(&run)).unwrap();
+        assert!(html(&recording).contains(verdict.as_str()));
+        assert!(markdown(&recording).contains(&verdict.as_str().to_uppercase()));
+        assert!(terminal(&recording, 0, true).contains(&verdict.as_str().to_uppercase()));
+        let xml = junit(&recording);
+        assert_eq!(xml.contains("<failure"), verdict == Verdict::Fail, "{xml}");
+        assert_eq!(xml.contains("<error"), verdict == Verdict::Invalid, "{xml}");
+    }
+}
+
+#[test]
+fn a_closed_loop_says_that_it_cannot_see_queueing() {
+    let folder = synthetic::folder(7);
+    assert!(!html(&folder.recording()).contains("queueing"));
+    let run = folder.run_json.replace(
+        "\"mode\":\"open\",\"target_rate\":2000.0,\"users\":null",
+        "\"mode\":\"closed\",\"target_rate\":null,\"users\":50",
+    );
+    assert_ne!(run, folder.run_json);
+    let recording = squall_report::recording(&folder.events_ndjson, "", &folder.hlogs(), Some(&run)).unwrap();
+    assert!(html(&recording).contains("closed loop") && html(&recording).contains("50 users"));
+}
