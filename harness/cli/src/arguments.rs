@@ -1,0 +1,203 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A configuration-driven benchmark and chaos harness.
+///
+/// One YAML scenario starts services, drives load, injects faults on a timeline, proves that each took effect and is
+/// gone, checks invariants and writes one report.
+#[derive(Debug, Parser)]
+#[command(name = "squall", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios and write their reports.
+    Run(RunArguments),
+    /// Find every error in scenarios, all at once.
+    Check(CheckArguments),
+    /// Show what a scenario would do: processes, timeline, checks, needs.
+    Plan(PlanArguments),
+    /// List scenarios, services, faults, protocols, pacers and invariants.
+    List(ListArguments),
+    /// Make the report of a run again, whole or interrupted.
+    Report(ReportArguments),
+    /// Put load on one URL.
+    Load(LoadArguments),
+    /// Run one reference service in the foreground.
+    Serve(ServeArguments),
+    /// Print the JSON Schema of scenarios, for editors.
+    Schema,
+    /// Print shell completions.
+    Completions(CompletionsArguments),
+    /// Finish what interrupted runs have left.
+    Clean(CleanArguments),
+    /// Keep the processes of a run; started by squall itself.
+    #[command(hide = true)]
+    Guard,
+}
+
+/// `squall run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall run id-generator-clock-rollback --seed 9\n\n\
+    Exit codes: 0 pass, 96 invalid, 98 invariant violated, 99 expectation not met, 104 scenario wrong, 130 interrupted.")]
+pub struct RunArguments {
+    /// Scenarios, by path or by the bare name of a file in scenarios/.
+    #[arg(required_unless_present = "tag")]
+    pub scenarios: Vec<String>,
+    /// Print the run record to standard output, and nothing else there; an array for several runs.
+    #[arg(long)]
+    pub json: bool,
+    /// The root seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where runs land.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+    /// Change a value of the scenario, such as load.refresh.rate=1k/s.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub overrides: Vec<String>,
+    /// Run every scenario of scenarios/ that has this tag.
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// How often to run each scenario.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Scale long phases down to two seconds; the report says so.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// `squall check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall check scenarios/*.yaml")]
+pub struct CheckArguments {
+    /// Scenarios, by path or by name.
+    #[arg(required = true)]
+    pub scenarios: Vec<String>,
+    /// Print what is wrong as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `squall plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall plan id-generator-clock-rollback")]
+pub struct PlanArguments {
+    /// A scenario, by path or by name.
+    pub scenario: String,
+    /// Change a value of the scenario, such as load.refresh.rate=1k/s.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub overrides: Vec<String>,
+    /// Scale long phases down to two seconds.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// `squall list`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall list --json")]
+pub struct ListArguments {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `squall report`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall report reports/id-generator-clock-rollback/latest")]
+pub struct ReportArguments {
+    /// A run's folder.
+    pub folder: PathBuf,
+    /// Show it in the browser that xdg-open chooses.
+    #[arg(long)]
+    pub open: bool,
+}
+
+/// `squall load`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall load http://127.0.0.1:8080/ -r 1000 -d 10s -c 32\n\n\
+    With -r the load is open loop: requests are sent when they are due, and waiting counts. Without it, closed loop.")]
+pub struct LoadArguments {
+    /// Where to, such as http://127.0.0.1:8080/path.
+    pub url: String,
+    /// Connections; without a rate also the users.
+    #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub connections: u32,
+    /// For how long.
+    #[arg(short, long, default_value = "10s")]
+    pub duration: String,
+    /// Requests per second, such as 2k/s or 2000; open loop.
+    #[arg(short, long)]
+    pub rate: Option<String>,
+    /// A header, as NAME: VALUE.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub headers: Vec<String>,
+    /// The method.
+    #[arg(short, long, default_value = "GET")]
+    pub method: String,
+    /// The body.
+    #[arg(short, long)]
+    pub body: Option<String>,
+    /// How long an answer may take.
+    #[arg(long, default_value = "30s")]
+    pub timeout: String,
+    /// Generator threads; by default a quarter of the cores, at least one.
+    #[arg(long)]
+    pub threads: Option<u32>,
+    /// Print the run record to standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `squall serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall serve id-generator --listen 127.0.0.1:8080 --set node=7\n\n\
+    `squall serve NAME --settings` shows what can be set.")]
+pub struct ServeArguments {
+    /// The service.
+    pub service: String,
+    /// Where it serves.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Where its admin endpoint is.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub admin: SocketAddr,
+    /// The folder that it may keep things in.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+    /// Who plays a role, as ROLE=ADDRESS.
+    #[arg(long = "peer", value_name = "ROLE=ADDRESS")]
+    pub peers: Vec<String>,
+    /// A setting, as KEY=VALUE.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Show what can be set, and end.
+    #[arg(long = "settings")]
+    pub show_settings: bool,
+}
+
+/// `squall completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall completions bash > ~/.local/share/bash-completion/completions/squall")]
+pub struct CompletionsArguments {
+    /// For which shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `squall clean`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall clean")]
+pub struct CleanArguments {
+    /// Where runs land.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,74 @@
+//! The bundled services, and how the engine sees them.
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use squall_engine::catalogue::{
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, ResponseValues,
+};
+use squall_service_kit::{ServiceInfo, SettingKind};
+
+/// Every reference service. A new one is a crate and a line here.
+pub static SERVICES: &[&ServiceInfo] = &[&squall_id_generator::SERVICE];
+
+/// The service called `name`.
+pub fn find(name: &str) -> Option<&'static ServiceInfo> {
+    SERVICES.iter().copied().find(|service| service.name == name)
+}
+
+/// What the engine may start.
+pub fn catalogue() -> anyhow::Result<Catalogue> {
+    let program = std::env::current_exe().context("finding squall's own program")?;
+    Ok(Catalogue { services: SERVICES.iter().map(|service| describe(service)).collect(), program })
+}
+
+fn describe(service: &ServiceInfo) -> CatalogueService {
+    let setting = |setting: &squall_service_kit::Setting| CatalogueSetting {
+        name: setting.name.to_owned(),
+        about: setting.about.to_owned(),
+        schema: schema(setting.kind),
+        check: check_setting,
+    };
+    let invariant = |promise: &squall_service_kit::InvariantInfo| CatalogueInvariant {
+        name: promise.name.to_owned(),
+        kind: promise.kind.to_owned(),
+        about: promise.about.to_owned(),
+        values: promise
+            .sources
+            .iter()
+            .map(|source| ResponseValues {
+                path: source.path.to_owned(),
+                pointer: source.pointer.to_owned(),
+                each: source.each,
+            })
+            .collect(),
+    };
+    CatalogueService {
+        name: service.name.to_owned(),
+        about: service.about.to_owned(),
+        settings: service.settings.iter().map(setting).collect(),
+        roles: service
+            .roles
+            .iter()
+            .map(|role| CatalogueRole { name: role.name.to_owned(), optional: !role.required })
+            .collect(),
+        invariants: service.invariants.iter().map(invariant).collect(),
+        metrics: service.milestones.iter().map(|milestone| milestone.metric.to_owned()).collect(),
+    }
+}
+
+fn check_setting(service: &str, setting: &str, value: &str) -> Result<(), String> {
+    let Some(service) = find(service) else { return Err(format!("there is no service called {service}")) };
+    let pair = format!("{setting}={value}");
+    let parsed = squall_service_kit::Settings::parse(service.settings, [pair.as_str()]);
+    parsed.map(|_| ()).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+fn schema(kind: SettingKind) -> Value {
+    match kind {
+        SettingKind::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        SettingKind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        SettingKind::Boolean => json!({"type": "boolean"}),
+        SettingKind::Duration | SettingKind::Text => json!({"type": "string"}),
+        SettingKind::Choice(words) => json!({"enum": words}),
+    }
+}

@@ -1,0 +1,31 @@
+//! `squall check`: every error at once.
+
+use squall_model::exit::Exit;
+
+use crate::arguments::CheckArguments;
+use crate::scenarios::{How, read};
+use crate::{diagnostics, output};
+
+/// Checks scenarios.
+pub fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Pass;
+    let mut all = Vec::new();
+    for name in &arguments.scenarios {
+        let read = read(name, &How::default())?;
+        if !read.diagnostics.ok() {
+            exit = Exit::ScenarioWrong;
+        }
+        if arguments.json {
+            all.extend(diagnostics::json(&read));
+        } else {
+            diagnostics::print(&read);
+            if read.diagnostics.ok() {
+                output::line(&format!("{}: ok", read.name));
+            }
+        }
+    }
+    if arguments.json {
+        output::line(&serde_json::to_string_pretty(&all)?);
+    }
+    Ok(exit)
+}

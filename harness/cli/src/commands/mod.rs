@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub mod check;
+pub mod clean;
+pub mod completions;
+pub mod list;
+pub mod load;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod schema;
+pub mod serve;

@@ -1,0 +1,141 @@
+//! `squall run`: runs scenarios and writes their reports.
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use squall_engine::run::{Options, Outcome, RunError, Stop, run as engine_run};
+use squall_model::exit::Exit;
+
+use crate::arguments::RunArguments;
+use crate::progress::Progress;
+use crate::scenarios::{How, Read, all, read};
+use crate::{catalogue, diagnostics, output, record_files};
+
+/// Runs scenarios, one after the other.
+pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
+    let how = How { seed: arguments.seed, quick: arguments.quick, overrides: arguments.overrides.clone() };
+    let mut scenarios = Vec::new();
+    for name in &arguments.scenarios {
+        scenarios.push(read(name, &how)?);
+    }
+    if let Some(tag) = &arguments.tag {
+        for path in all() {
+            let read = read(&path.display().to_string(), &how)?;
+            if read.tags.contains(tag) {
+                scenarios.push(read);
+            }
+        }
+    }
+    let wrong: Vec<&Read> = scenarios.iter().filter(|read| read.plan.is_none()).collect();
+    if !wrong.is_empty() {
+        wrong.into_iter().for_each(diagnostics::print);
+        return Ok(Exit::ScenarioWrong);
+    }
+    if scenarios.is_empty() {
+        let tag = arguments.tag.as_deref().unwrap_or_default();
+        output::note(&format!("error: no scenario in scenarios/ has the tag `{tag}`"));
+        return Ok(Exit::Usage);
+    }
+    let stop = Stop::default();
+    listen_for_signals(stop.clone())?;
+    let mut exits = Vec::new();
+    let mut records = Vec::new();
+    for read in &scenarios {
+        diagnostics::print(read);
+        for _ in 0..arguments.runs {
+            if stop.requested().is_some() {
+                break;
+            }
+            let (exit, record) = run_one(read, arguments, &stop)?;
+            exits.push(exit);
+            records.extend(record);
+        }
+    }
+    if arguments.json {
+        let text = match records.as_slice() {
+            [one] => serde_json::to_string_pretty(one)?,
+            all => serde_json::to_string_pretty(all)?,
+        };
+        output::line(&text);
+    }
+    Ok(Exit::gravest(exits))
+}
+
+fn run_one(
+    read: &Read,
+    arguments: &RunArguments,
+    stop: &Stop,
+) -> anyhow::Result<(Exit, Option<squall_model::record::RunRecord>)> {
+    let plan = read.plan.as_ref().context("a scenario without a plan is not run")?;
+    let options = Options {
+        reports: arguments.out.clone(),
+        command: command(read, arguments, plan.seed.value()),
+        catalogue: catalogue::catalogue()?,
+    };
+    let mut progress = Progress::new();
+    let outcome = engine_run(plan, &options, &mut progress, stop);
+    progress.finish();
+    match outcome {
+        Ok(outcome) => finish(outcome, arguments.json),
+        Err(RunError::Missing(missing)) => {
+            output::note("error: this machine lacks what the scenario needs; nothing was started");
+            for one in &missing {
+                output::note(&format!("  {}: {}", one.needed_by, one.text));
+            }
+            Ok((Exit::MissingCapability, None))
+        }
+        Err(e) => {
+            output::error(&e.into());
+            Ok((Exit::Internal, None))
+        }
+    }
+}
+
+/// Writes the report and prints the summary. A report that can't be written is Squall's failure; the record stays.
+fn finish(outcome: Outcome, json: bool) -> anyhow::Result<(Exit, Option<squall_model::record::RunRecord>)> {
+    let mut exit = outcome.exit;
+    let written = record_files::read(&outcome.folder).and_then(|recording| {
+        if !json {
+            output::out(&squall_report::terminal(&recording, output::width(), output::colours()));
+        }
+        record_files::write_reports(&recording, &outcome.folder)
+    });
+    match written {
+        Ok(()) if !json => {
+            output::line(&format!("report: {}", outcome.folder.join("report.html").display()));
+        }
+        Ok(()) => {}
+        Err(e) => {
+            output::error(&e);
+            exit = Exit::gravest([exit, Exit::Internal]);
+        }
+    }
+    Ok((exit, Some(outcome.record)))
+}
+
+/// The command line that repeats a run.
+fn command(read: &Read, arguments: &RunArguments, seed: u64) -> String {
+    let quote = |word: &str| {
+        let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:%".contains(&byte));
+        if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    let mut words = vec!["squall".to_owned(), "run".to_owned(), quote(&read.name), format!("--seed {seed}")];
+    words.extend(arguments.quick.then(|| "--quick".to_owned()));
+    words.extend(arguments.overrides.iter().map(|one| format!("--set {}", quote(one))));
+    words.join(" ")
+}
+
+/// The first signal asks for an orderly end; the second ends at once, and the guard cleans up.
+fn listen_for_signals(stop: Stop) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("listening for Ctrl-C")?;
+    std::thread::Builder::new().name("squall-signals".to_owned()).spawn(move || {
+        for signal in &mut signals {
+            if stop.requested().is_some() {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            stop.request(signal);
+        }
+    })?;
+    Ok(())
+}
+

@@ -1,0 +1,36 @@
+//! `squall schema`: the JSON Schema of scenarios.
+
+use squall_engine::fault::FAULTS;
+use squall_engine::invariant::INVARIANTS;
+use squall_engine::plan::{PROTOCOLS, invariant_schema};
+use squall_load::PacerKind;
+use squall_model::exit::Exit;
+use squall_model::scenario::{Described, Vocabulary, schema};
+
+use crate::output;
+
+/// Prints it.
+pub fn run() -> anyhow::Result<Exit> {
+    output::line(&serde_json::to_string_pretty(&schema(&vocabulary()))?);
+    Ok(Exit::Pass)
+}
+
+/// What the registries know.
+pub fn vocabulary() -> Vocabulary {
+    let none = || serde_json::json!({"type": "object", "additionalProperties": false});
+    Vocabulary {
+        faults: FAULTS
+            .iter()
+            .map(|fault| Described { name: fault.name, about: fault.about, schema: (fault.schema)() })
+            .collect(),
+        protocols: PROTOCOLS
+            .iter()
+            .map(|protocol| Described { name: protocol.name, about: protocol.about, schema: (protocol.schema)() })
+            .collect(),
+        arrivals: PacerKind::ALL.iter().map(|(name, about, _)| Described { name, about, schema: none() }).collect(),
+        invariants: INVARIANTS
+            .iter()
+            .map(|kind| Described { name: kind.name, about: kind.about, schema: invariant_schema(kind) })
+            .collect(),
+    }
+}

@@ -1,0 +1,114 @@
+//! What a run shows while it goes on: a live line per phase on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use squall_engine::observer::{Live, Observer};
+use squall_model::event::{Event, EventKind};
+use squall_model::units::human;
+
+use crate::output;
+
+/// How often a plain line says how things stand.
+const PLAIN_EVERY_US: u64 = 5_000_000;
+
+/// Shows a run on standard error.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    plain_at_us: u64,
+    at_us: u64,
+}
+
+impl Progress {
+    /// Shows a run on standard error, live if that is a terminal.
+    pub fn new() -> Progress {
+        let live = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let bar = live.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+            bar.set_style(ProgressStyle::with_template("{wide_msg}").expect("the template is a constant"));
+            bar
+        });
+        Progress { bar, plain_at_us: 0, at_us: 0 }
+    }
+
+    /// Takes the live line away.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, text: &str) {
+        let line = format!("{:>8.3} s  {text}", self.at_us as f64 / 1e6);
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => output::note(&line),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: &Event) {
+        self.at_us = event.at_us;
+        if let Some(text) = tell(&event.kind) {
+            self.say(&text);
+        }
+    }
+
+    fn live(&mut self, live: &Live) {
+        let line = line(live);
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
+            None => {
+                let whole = live.elapsed_us / PLAIN_EVERY_US;
+                let mark = (live.index as u64) << 32 | whole;
+                if whole > 0 && mark != self.plain_at_us {
+                    self.plain_at_us = mark;
+                    output::note(&format!("            {line}"));
+                }
+            }
+        }
+    }
+}
+
+/// What an event says; nothing for those that stand in the summary.
+fn tell(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::RunStarted(header) => format!("{} begins, seed {}", header.scenario, header.seed),
+        EventKind::ServiceReady { service, address: Some(address) } => format!("{service} is ready at {address}"),
+        EventKind::ServiceReady { service, address: None } => format!("{service} runs"),
+        EventKind::ServiceDied { service, status, .. } => format!("{service} died unasked: {status}"),
+        EventKind::PhaseStarted { phase } => format!("phase {phase}"),
+        EventKind::PhaseEnded { phase, complete: false } => format!("phase {phase} was cut short"),
+        EventKind::FaultInjected { fault } => format!("  {fault} injected"),
+        EventKind::FaultProved { fault, evidence } => format!("  {fault} proven: {evidence}"),
+        EventKind::FaultNotProved { fault, reason } => format!("  {fault} NOT proven: {reason}"),
+        EventKind::FaultHealed { fault } => format!("  {fault} healed"),
+        EventKind::FaultUndone { fault, evidence } => format!("  {fault} over: {evidence}"),
+        EventKind::FaultNotUndone { fault, reason } => format!("  {fault} NOT shown to be over: {reason}"),
+        EventKind::InvariantViolated { invariant, text } => format!("  {invariant} VIOLATED: {text}"),
+        EventKind::Warning { text } => format!("warning: {text}"),
+        EventKind::Interrupted { signal } => format!("{signal}: stopping"),
+        _ => return None,
+    })
+}
+
+/// `steady 2/7  3.2 s left  single 2.0k/s P99 1.2 ms errors 0%  [clock: proven]`
+fn line(live: &Live) -> String {
+    let left = Duration::from_micros(live.length_us.saturating_sub(live.elapsed_us));
+    let mut line = format!("{} {}/{}  {:.1} s left", live.phase, live.index + 1, live.phases, left.as_secs_f64());
+    for load in &live.loads {
+        let p99 = load.p99_us.map_or_else(|| "–".to_owned(), |p99| human::microseconds(p99 as f64));
+        line.push_str(&format!(
+            "  {} {} P99 {p99} errors {}",
+            load.name,
+            human::rate(load.rate),
+            human::ratio(load.errors)
+        ));
+    }
+    for (fault, proven) in &live.faults {
+        line.push_str(&format!("  [{fault}: {}]", if *proven { "proven" } else { "not proven yet" }));
+    }
+    line
+}

@@ -1,0 +1,123 @@
+//! Finding scenarios and reading them into plans.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use squall_engine::plan::{self, Plan, Settings};
+use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::node::Limits;
+use squall_model::scenario;
+use squall_model::span::Sources;
+
+use crate::catalogue;
+
+/// The folder in which bare names are looked up.
+const FOLDER: &str = "scenarios";
+
+/// A scenario as read.
+pub struct Read {
+    /// As the user gave it.
+    pub name: String,
+    /// The plan, if nothing is wrong.
+    pub plan: Option<Plan>,
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// How scenarios are to be read.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// The seed to use instead of the scenario's.
+    pub seed: Option<u64>,
+    /// Scale phases down.
+    pub quick: bool,
+    /// Values to change.
+    pub overrides: Vec<String>,
+}
+
+/// The file that `name` means: a path, or the bare name of a file in `scenarios/`.
+pub fn find(name: &str) -> PathBuf {
+    let path = PathBuf::from(name);
+    let is_bare = !name.contains('/') && path.extension().is_none();
+    if is_bare && !path.is_file() { Path::new(FOLDER).join(format!("{name}.yaml")) } else { path }
+}
+
+/// Every scenario file in `scenarios/`, by name; none if the folder isn't there.
+pub fn all() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Reads and plans one scenario. An `Err` is about Squall itself; everything about the scenario is a diagnostic.
+pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
+    let path = find(name);
+    let shown = path.display().to_string();
+    let text = match read_bounded(&path) {
+        Ok(text) => text,
+        Err(why) => return Ok(unreadable(shown, name, &path, &why)),
+    };
+    let environment = |variable: &str| std::env::var(variable).ok();
+    let (scenario, mut diagnostics, sources) = scenario::parse_with(&shown, &text, &how.overrides, &environment);
+    let Some(scenario) = scenario else {
+        return Ok(Read { name: shown, plan: None, diagnostics, sources, tags: Vec::new() });
+    };
+    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let settings = Settings {
+        seed: how.seed,
+        drawn: draw_seed()?,
+        quick: how.quick,
+        base: std::fs::canonicalize(base)?,
+        source: redact(text, &scenario.secrets.iter().map(|name| name.as_str()).collect::<Vec<_>>()),
+    };
+    let plan = plan::compile(&scenario, &catalogue::catalogue()?, settings, &mut diagnostics);
+    let tags = scenario.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
+    Ok(Read { name: shown, plan, diagnostics, sources, tags })
+}
+
+/// A text that is far too large is read only so far that its size is noticed.
+fn read_bounded(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    if file.metadata().map_err(|e| e.to_string())?.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    let limit = Limits::SCENARIO.bytes as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8: {e}"))
+}
+
+fn unreadable(shown: String, name: &str, path: &Path, why: &str) -> Read {
+    let mut diagnostics = Diagnostics::new();
+    let mut sources = Sources::new();
+    let id = sources.add(shown.clone(), "");
+    let span = squall_model::span::Span::new(id, 0..0);
+    let known: Vec<String> =
+        all().iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
+    let wanted = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let help = squall_model::diagnostic::suggest(&wanted, known.iter().map(String::as_str));
+    let error = Diagnostic::error(span, format!("the scenario {} can't be read: {why}", path.display()));
+    diagnostics.push(error.help_if(help));
+    Read { name: shown, plan: None, diagnostics, sources, tags: Vec::new() }
+}
+
+/// Takes the values of secret environment variables out of a text.
+fn redact(text: String, secrets: &[&str]) -> String {
+    let values = secrets.iter().filter_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty());
+    values.fold(text, |text, value| text.replace(&value, "[redacted]"))
+}
+
+/// A seed for a scenario that has none. Short enough to be typed again.
+fn draw_seed() -> anyhow::Result<u64> {
+    let mut bytes = [0; 4];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from(u32::from_le_bytes(bytes)))
+}
