@@ -124,10 +124,12 @@ pub struct ReportArguments {
 
 /// `squall load`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: squall load http://127.0.0.1:8080/ -r 1000 -d 10s -c 32\n\n\
-    With -r the load is open loop: requests are sent when they are due, and waiting counts. Without it, closed loop.")]
+#[command(
+    after_help = "Example: squall load http://127.0.0.1:8080/ -r 1000 -d 10s -c 32\n\n\
+    With -r the load is open loop: requests are sent when they are due, and waiting counts. Without it, closed loop."
+)]
 pub struct LoadArguments {
-    /// Where to, such as http://127.0.0.1:8080/path.
+    /// Where to, such as <http://127.0.0.1:8080/path>.
     pub url: String,
     /// Connections; without a rate also the users.
     #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -160,8 +162,10 @@ pub struct LoadArguments {
 
 /// `squall serve`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: squall serve id-generator --listen 127.0.0.1:8080 --set node=7\n\n\
-    `squall serve NAME --settings` shows what can be set.")]
+#[command(
+    after_help = "Example: squall serve id-generator --listen 127.0.0.1:8080 --set node=7\n\n\
+    `squall serve NAME --settings` shows what can be set."
+)]
 pub struct ServeArguments {
     /// The service.
     pub service: String,
@@ -187,7 +191,9 @@ pub struct ServeArguments {
 
 /// `squall completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: squall completions bash > ~/.local/share/bash-completion/completions/squall")]
+#[command(
+    after_help = "Example: squall completions bash > ~/.local/share/bash-completion/completions/squall"
+)]
 pub struct CompletionsArguments {
     /// For which shell.
     pub shell: clap_complete::Shell,

@@ -18,7 +18,10 @@ pub fn find(name: &str) -> Option<&'static ServiceInfo> {
 /// What the engine may start.
 pub fn catalogue() -> anyhow::Result<Catalogue> {
     let program = std::env::current_exe().context("finding squall's own program")?;
-    Ok(Catalogue { services: SERVICES.iter().map(|service| describe(service)).collect(), program })
+    Ok(Catalogue {
+        services: SERVICES.iter().map(|service| describe(service)).collect(),
+        program,
+    })
 }
 
 fn describe(service: &ServiceInfo) -> CatalogueService {
@@ -49,18 +52,33 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
         roles: service
             .roles
             .iter()
-            .map(|role| CatalogueRole { name: role.name.to_owned(), optional: !role.required })
+            .map(|role| CatalogueRole {
+                name: role.name.to_owned(),
+                optional: !role.required,
+            })
             .collect(),
         invariants: service.invariants.iter().map(invariant).collect(),
-        metrics: service.milestones.iter().map(|milestone| milestone.metric.to_owned()).collect(),
+        metrics: service
+            .milestones
+            .iter()
+            .map(|milestone| milestone.metric.to_owned())
+            .collect(),
     }
 }
 
 fn check_setting(service: &str, setting: &str, value: &str) -> Result<(), String> {
-    let Some(service) = find(service) else { return Err(format!("there is no service called {service}")) };
+    let Some(service) = find(service) else {
+        return Err(format!("there is no service called {service}"));
+    };
     let pair = format!("{setting}={value}");
     let parsed = squall_service_kit::Settings::parse(service.settings, [pair.as_str()]);
-    parsed.map(|_| ()).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    parsed.map(|_| ()).map_err(|errors| {
+        errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    })
 }
 
 fn schema(kind: SettingKind) -> Value {

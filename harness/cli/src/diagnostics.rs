@@ -9,7 +9,11 @@ use crate::scenarios::Read;
 
 /// Prints everything that is wrong with a scenario to standard error.
 pub fn print(read: &Read) {
-    let renderer = if output::error_colours() { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if output::error_colours() {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     for diagnostic in read.diagnostics.sorted() {
         output::note(&renderer.render(&groups(diagnostic, read)));
         output::note("");
@@ -29,11 +33,23 @@ fn groups<'a>(diagnostic: &'a Diagnostic, read: &'a Read) -> Vec<Group<'a>> {
     let mut group = Group::with_title(level.primary_title(&diagnostic.message));
     if let Some(span) = diagnostic.span {
         let text = read.sources.text(span.source);
-        let mut snippet = Snippet::source(text).path(read.sources.name(span.source)).annotation(
-            AnnotationKind::Primary.span(span.range()).label(&diagnostic.label),
-        );
-        for related in diagnostic.related.iter().filter(|related| related.span.source == span.source) {
-            snippet = snippet.annotation(AnnotationKind::Context.span(related.span.range()).label(&related.label));
+        let mut snippet = Snippet::source(text)
+            .path(read.sources.name(span.source))
+            .annotation(
+                AnnotationKind::Primary
+                    .span(span.range())
+                    .label(&diagnostic.label),
+            );
+        for related in diagnostic
+            .related
+            .iter()
+            .filter(|related| related.span.source == span.source)
+        {
+            snippet = snippet.annotation(
+                AnnotationKind::Context
+                    .span(related.span.range())
+                    .label(&related.label),
+            );
         }
         // Without a text, as for a file that can't be read, there is no line to show.
         if !text.is_empty() {

@@ -44,5 +44,8 @@ fn wants_colours() -> bool {
 /// The width of the terminal in columns, or a width that fits most pages.
 pub fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns >= 40).unwrap_or(100)
+    size.ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns >= 40)
+        .unwrap_or(100)
 }

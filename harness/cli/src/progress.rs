@@ -16,20 +16,26 @@ const PLAIN_EVERY_US: u64 = 5_000_000;
 /// Shows a run on standard error.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    plain_at_us: u64,
+    /// The phase and the stretch of it that a plain line was written for last.
+    told: (usize, u64),
     at_us: u64,
 }
 
 impl Progress {
     /// Shows a run on standard error, live if that is a terminal.
     pub fn new() -> Progress {
-        let live = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let live =
+            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let bar = live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
             bar.set_style(ProgressStyle::with_template("{wide_msg}").expect("the template is a constant"));
             bar
         });
-        Progress { bar, plain_at_us: 0, at_us: 0 }
+        Progress {
+            bar,
+            told: (0, 0),
+            at_us: 0,
+        }
     }
 
     /// Takes the live line away.
@@ -58,16 +64,13 @@ impl Observer for Progress {
 
     fn live(&mut self, live: &Live) {
         let line = line(live);
-        match &self.bar {
-            Some(bar) => bar.set_message(line),
-            None => {
-                let whole = live.elapsed_us / PLAIN_EVERY_US;
-                let mark = (live.index as u64) << 32 | whole;
-                if whole > 0 && mark != self.plain_at_us {
-                    self.plain_at_us = mark;
-                    output::note(&format!("            {line}"));
-                }
-            }
+        if let Some(bar) = &self.bar {
+            return bar.set_message(line);
+        }
+        let mark = (live.index, live.elapsed_us / PLAIN_EVERY_US);
+        if mark.1 > 0 && mark != self.told {
+            self.told = mark;
+            output::note(&format!("            {line}"));
         }
     }
 }
@@ -76,11 +79,20 @@ impl Observer for Progress {
 fn tell(kind: &EventKind) -> Option<String> {
     Some(match kind {
         EventKind::RunStarted(header) => format!("{} begins, seed {}", header.scenario, header.seed),
-        EventKind::ServiceReady { service, address: Some(address) } => format!("{service} is ready at {address}"),
-        EventKind::ServiceReady { service, address: None } => format!("{service} runs"),
+        EventKind::ServiceReady {
+            service,
+            address: Some(address),
+        } => format!("{service} is ready at {address}"),
+        EventKind::ServiceReady {
+            service,
+            address: None,
+        } => format!("{service} runs"),
         EventKind::ServiceDied { service, status, .. } => format!("{service} died unasked: {status}"),
         EventKind::PhaseStarted { phase } => format!("phase {phase}"),
-        EventKind::PhaseEnded { phase, complete: false } => format!("phase {phase} was cut short"),
+        EventKind::PhaseEnded {
+            phase,
+            complete: false,
+        } => format!("phase {phase} was cut short"),
         EventKind::FaultInjected { fault } => format!("  {fault} injected"),
         EventKind::FaultProved { fault, evidence } => format!("  {fault} proven: {evidence}"),
         EventKind::FaultNotProved { fault, reason } => format!("  {fault} NOT proven: {reason}"),
@@ -96,19 +108,28 @@ fn tell(kind: &EventKind) -> Option<String> {
 
 /// `steady 2/7  3.2 s left  single 2.0k/s P99 1.2 ms errors 0%  [clock: proven]`
 fn line(live: &Live) -> String {
-    let left = Duration::from_micros(live.length_us.saturating_sub(live.elapsed_us));
-    let mut line = format!("{} {}/{}  {:.1} s left", live.phase, live.index + 1, live.phases, left.as_secs_f64());
-    for load in &live.loads {
-        let p99 = load.p99_us.map_or_else(|| "–".to_owned(), |p99| human::microseconds(p99 as f64));
-        line.push_str(&format!(
-            "  {} {} P99 {p99} errors {}",
+    let left = Duration::from_micros(live.length_us.saturating_sub(live.elapsed_us)).as_secs_f64();
+    let mut parts = vec![format!(
+        "{} {}/{}  {left:.1} s left",
+        live.phase,
+        live.index + 1,
+        live.phases
+    )];
+    parts.extend(live.loads.iter().map(|load| {
+        let p99 = load
+            .p99_us
+            .map_or_else(|| "–".to_owned(), |p99| human::microseconds(p99 as f64));
+        format!(
+            "{} {} P99 {p99} errors {}",
             load.name,
             human::rate(load.rate),
             human::ratio(load.errors)
-        ));
-    }
-    for (fault, proven) in &live.faults {
-        line.push_str(&format!("  [{fault}: {}]", if *proven { "proven" } else { "not proven yet" }));
-    }
-    line
+        )
+    }));
+    parts.extend(
+        live.faults.iter().map(|(fault, proven)| {
+            format!("[{fault}: {}]", if *proven { "proven" } else { "not proven yet" })
+        }),
+    );
+    parts.join("  ")
 }

@@ -16,28 +16,47 @@ pub fn read(folder: &Path) -> anyhow::Result<Recording> {
         let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         Ok::<_, anyhow::Error>(String::from_utf8_lossy(&bytes).into_owned())
     };
-    let events = text("events.ndjson").with_context(|| format!("{} is not the folder of a run", folder.display()))?;
+    let events =
+        text("events.ndjson").with_context(|| format!("{} is not the folder of a run", folder.display()))?;
     let series = text("series.ndjson").unwrap_or_default();
     let run = text("run.json").ok();
     let mut logs = BTreeMap::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?.flatten() {
+    for entry in fs::read_dir(folder)
+        .with_context(|| format!("reading {}", folder.display()))?
+        .flatten()
+    {
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == "hlog")
             && let Some(load) = path.file_stem()
         {
             let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            logs.insert(load.to_string_lossy().into_owned(), String::from_utf8_lossy(&bytes).into_owned());
+            logs.insert(
+                load.to_string_lossy().into_owned(),
+                String::from_utf8_lossy(&bytes).into_owned(),
+            );
         }
     }
-    let logs: BTreeMap<String, &str> = logs.iter().map(|(load, text)| (load.clone(), text.as_str())).collect();
+    let logs: BTreeMap<String, &str> = logs
+        .iter()
+        .map(|(load, text)| (load.clone(), text.as_str()))
+        .collect();
     squall_report::recording(&events, &series, &logs, run.as_deref())
         .with_context(|| format!("reading the run in {}", folder.display()))
 }
 
 /// Writes the report in all its forms into the run's folder.
 pub fn write_reports(recording: &Recording, folder: &Path) -> anyhow::Result<()> {
-    write_whole(&folder.join("report.html"), squall_report::html(recording).as_bytes())?;
-    write_whole(&folder.join("summary.md"), squall_report::markdown(recording).as_bytes())?;
-    write_whole(&folder.join("junit.xml"), squall_report::junit(recording).as_bytes())?;
+    write_whole(
+        &folder.join("report.html"),
+        squall_report::html(recording).as_bytes(),
+    )?;
+    write_whole(
+        &folder.join("summary.md"),
+        squall_report::markdown(recording).as_bytes(),
+    )?;
+    write_whole(
+        &folder.join("junit.xml"),
+        squall_report::junit(recording).as_bytes(),
+    )?;
     Ok(())
 }

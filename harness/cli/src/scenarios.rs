@@ -43,7 +43,11 @@ pub struct How {
 pub fn find(name: &str) -> PathBuf {
     let path = PathBuf::from(name);
     let is_bare = !name.contains('/') && path.extension().is_none();
-    if is_bare && !path.is_file() { Path::new(FOLDER).join(format!("{name}.yaml")) } else { path }
+    if is_bare && !path.is_file() {
+        Path::new(FOLDER).join(format!("{name}.yaml"))
+    } else {
+        path
+    }
 }
 
 /// Every scenario file in `scenarios/`, by name; none if the folder isn't there.
@@ -51,7 +55,10 @@ pub fn all() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        })
         .collect();
     paths.sort();
     paths
@@ -66,21 +73,44 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         Err(why) => return Ok(unreadable(shown, name, &path, &why)),
     };
     let environment = |variable: &str| std::env::var(variable).ok();
-    let (scenario, mut diagnostics, sources) = scenario::parse_with(&shown, &text, &how.overrides, &environment);
+    let (scenario, mut diagnostics, sources) =
+        scenario::parse_with(&shown, &text, &how.overrides, &environment);
     let Some(scenario) = scenario else {
-        return Ok(Read { name: shown, plan: None, diagnostics, sources, tags: Vec::new() });
+        return Ok(Read {
+            name: shown,
+            plan: None,
+            diagnostics,
+            sources,
+            tags: Vec::new(),
+        });
     };
-    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let base = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let settings = Settings {
         seed: how.seed,
         drawn: draw_seed()?,
         quick: how.quick,
         base: std::fs::canonicalize(base)?,
-        source: redact(text, &scenario.secrets.iter().map(|name| name.as_str()).collect::<Vec<_>>()),
+        source: redact(
+            text,
+            &scenario
+                .secrets
+                .iter()
+                .map(|name| name.as_str())
+                .collect::<Vec<_>>(),
+        ),
     };
     let plan = plan::compile(&scenario, &catalogue::catalogue()?, settings, &mut diagnostics);
     let tags = scenario.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
-    Ok(Read { name: shown, plan, diagnostics, sources, tags })
+    Ok(Read {
+        name: shown,
+        plan,
+        diagnostics,
+        sources,
+        tags,
+    })
 }
 
 /// A text that is far too large is read only so far that its size is noticed.
@@ -91,7 +121,9 @@ fn read_bounded(path: &Path) -> Result<String, String> {
         return Err("it is a folder".to_owned());
     }
     let limit = Limits::SCENARIO.bytes as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8: {e}"))
 }
 
@@ -100,18 +132,35 @@ fn unreadable(shown: String, name: &str, path: &Path, why: &str) -> Read {
     let mut sources = Sources::new();
     let id = sources.add(shown.clone(), "");
     let span = squall_model::span::Span::new(id, 0..0);
-    let known: Vec<String> =
-        all().iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
-    let wanted = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let known: Vec<String> = all()
+        .iter()
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    let wanted = Path::new(name)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let help = squall_model::diagnostic::suggest(&wanted, known.iter().map(String::as_str));
-    let error = Diagnostic::error(span, format!("the scenario {} can't be read: {why}", path.display()));
+    let error = Diagnostic::error(
+        span,
+        format!("the scenario {} can't be read: {why}", path.display()),
+    );
     diagnostics.push(error.help_if(help));
-    Read { name: shown, plan: None, diagnostics, sources, tags: Vec::new() }
+    Read {
+        name: shown,
+        plan: None,
+        diagnostics,
+        sources,
+        tags: Vec::new(),
+    }
 }
 
 /// Takes the values of secret environment variables out of a text.
 fn redact(text: String, secrets: &[&str]) -> String {
-    let values = secrets.iter().filter_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty());
+    let values = secrets
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .filter(|value| !value.is_empty());
     values.fold(text, |text, value| text.replace(&value, "[redacted]"))
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// What was decided about processors, and why.
@@ -26,11 +27,15 @@ pub fn inherited_cpus() -> io::Result<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)).collect())
 }
 
-/// Gives the generator's threads the last of the `inherited` processors, one each, where at least one stays for the services;
-/// else pins nothing.
+/// The fewest processors of which some are set apart for the generator. With fewer, a pinned generator could not get out
+/// of the way of whatever else the machine runs, and its schedule would suffer more than the services gain.
+const PROCESSORS_TO_SPARE: usize = 4;
+
+/// Gives the generator's threads the last of the `inherited` processors, one each, where there are enough of them and at
+/// least one stays for the services; else pins nothing.
 pub fn plan_cpus(inherited: &[usize], threads: usize) -> CpuPlan {
     let spare = inherited.len().saturating_sub(threads);
-    if spare == 0 || threads == 0 {
+    if spare == 0 || threads == 0 || inherited.len() < PROCESSORS_TO_SPARE {
         let about = format!(
             "generator not pinned: {threads} thread(s) and the services share the {} inherited processor(s)",
             inherited.len()
@@ -54,8 +59,18 @@ pub fn plan_cpus(inherited: &[usize], threads: usize) -> CpuPlan {
     }
 }
 
+/// Confines another process, which has one thread, to `cpus`; what it starts inherits that.
+pub fn pin_process(pid: u32, cpus: &[usize]) -> io::Result<()> {
+    let pid = Pid::from_raw(pid.cast_signed());
+    Ok(sched_setaffinity(pid, &mask(cpus)?)?)
+}
+
 /// Confines the calling thread to `cpus`.
 pub fn pin_current_thread(cpus: &[usize]) -> io::Result<()> {
+    Ok(sched_setaffinity(None, &mask(cpus)?)?)
+}
+
+fn mask(cpus: &[usize]) -> io::Result<CpuSet> {
     let mut mask = CpuSet::new();
     for &cpu in cpus {
         if cpu >= CpuSet::MAX_CPU {
@@ -66,7 +81,7 @@ pub fn pin_current_thread(cpus: &[usize]) -> io::Result<()> {
         }
         mask.set(cpu);
     }
-    Ok(sched_setaffinity(None, &mask)?)
+    Ok(mask)
 }
 
 fn list(cpus: &[usize]) -> String {
@@ -88,12 +103,17 @@ mod tests {
             plan.about,
             "generator pinned to processor(s) 9, 2, 3, 8 left for the services"
         );
-        assert_eq!(plan_cpus(&[0, 1], 1).generator, Some(vec![1]));
     }
 
     #[test]
     fn nothing_is_pinned_where_no_processor_is_to_spare() {
-        for (inherited, threads) in [(&[0][..], 1), (&[0, 1], 2), (&[0, 1], 3), (&[], 1)] {
+        for (inherited, threads) in [
+            (&[0][..], 1),
+            (&[0, 1], 1),
+            (&[0, 1, 2], 1),
+            (&[0, 1, 2, 3], 4),
+            (&[], 1),
+        ] {
             let plan = plan_cpus(inherited, threads);
             assert_eq!(
                 (plan.generator, plan.services),

@@ -1,3 +1,5 @@
+//! Tests of the ledger: every request is asked for, sent, dropped or ended exactly once.
+
 use std::time::Duration;
 
 use super::*;

@@ -24,6 +24,7 @@ mod phase;
 pub mod protocol;
 pub mod recorder;
 pub mod report;
+mod slice;
 pub mod spec;
 mod tally;
 pub mod url;

@@ -39,6 +39,7 @@ struct Fold {
     planned: BTreeMap<String, PlannedFault>,
     last_us: u64,
     interrupted: Option<String>,
+    open_phase: Option<String>,
     ended: bool,
 }
 
@@ -83,6 +84,7 @@ impl Fold {
             planned,
             last_us: 0,
             interrupted: None,
+            open_phase: None,
             ended: false,
         }
     }
@@ -90,8 +92,12 @@ impl Fold {
     fn take(&mut self, event: &Event) {
         self.last_us = self.last_us.max(event.at_us);
         match &event.kind {
-            EventKind::PhaseStarted { phase } => self.phase(phase).start_us = event.at_us,
+            EventKind::PhaseStarted { phase } => {
+                self.open_phase = Some(phase.clone());
+                self.phase(phase).start_us = event.at_us;
+            }
             EventKind::PhaseEnded { phase, complete } => {
+                self.open_phase = None;
                 let phase = self.phase(phase);
                 (phase.end_us, phase.complete) = (event.at_us, *complete);
             }
@@ -138,7 +144,7 @@ impl Fold {
                 (fault.undone, fault.undone_evidence) = (true, evidence.clone());
             }
             EventKind::FaultNotUndone { fault, reason } => {
-                self.fault(fault).undone_evidence.clone_from(reason)
+                self.fault(fault).undone_evidence.clone_from(reason);
             }
             _ => {}
         }
@@ -183,10 +189,8 @@ impl Fold {
 
     fn finish(mut self) -> RunRecord {
         self.record.duration_us = self.last_us;
-        for phase in &mut self.record.phases {
-            if phase.start_us > 0 && phase.end_us == 0 {
-                phase.end_us = self.last_us;
-            }
+        if let Some(open) = self.open_phase.take() {
+            self.phase(&open).end_us = self.last_us;
         }
         if !self.ended {
             let reason = match self.interrupted {

@@ -181,6 +181,13 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Disk {
+    /// Syncs once more and ends the thread that does.
+    fn close(&mut self) {
         self.file.closing.store(true, Ordering::Release);
         if let Some(syncer) = self.syncer.take() {
             syncer.thread().unpark();
@@ -304,21 +311,21 @@ fn parse_boot(text: &str) -> u128 {
     u128::from_str_radix(&text.trim().replace('-', ""), 16).unwrap_or(0)
 }
 
-/// Fails as a full or broken disk would; for the errors of [`HighWaterMark`] only.
-#[cfg(test)]
-fn replace_file(mark: &HighWaterMark, file: File) {
-    let mut disk = mark.disk.as_ref().unwrap().lock().unwrap();
-    disk.file = Arc::new(SyncedFile {
-        file,
-        dirty: AtomicBool::new(false),
-        closing: AtomicBool::new(false),
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::incident::Unobserved;
+
+    /// Has the mark write into this file instead, which the syncing thread knows nothing of.
+    fn divert(mark: &HighWaterMark, file: File) {
+        let mut disk = mark.disk.as_ref().unwrap().lock().unwrap();
+        disk.close();
+        disk.file = Arc::new(SyncedFile {
+            file,
+            dirty: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        });
+    }
 
     fn open(folder: &Path, node: u16, boot: u128) -> Result<HighWaterMark, StateError> {
         HighWaterMark::open_in_boot(folder, node, boot, Arc::new(Unobserved))
@@ -405,7 +412,7 @@ mod tests {
     fn a_mark_that_cannot_be_written_covers_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mark = open(folder.path(), 7, 1).unwrap();
-        replace_file(&mark, File::open(folder.path().join("node-7.state")).unwrap());
+        divert(&mark, File::open(folder.path().join("node-7.state")).unwrap());
         assert!(matches!(
             mark.cover(1_000),
             Err(StateError::Io { doing: "write", .. })

@@ -26,5 +26,9 @@ pub fn run(arguments: &CleanArguments) -> anyhow::Result<Exit> {
     if report.cleaned.is_empty() && report.is_clean() {
         output::line("nothing was left");
     }
-    Ok(if report.is_clean() { Exit::Pass } else { Exit::NotUndone })
+    Ok(if report.is_clean() {
+        Exit::Pass
+    } else {
+        Exit::NotUndone
+    })
 }

@@ -20,8 +20,10 @@ pub fn run(arguments: &ListArguments) -> anyhow::Result<Exit> {
     if arguments.json {
         let mut all = Map::new();
         for (kind, entries) in sections {
-            let entries: Vec<Value> =
-                entries.iter().map(|(name, about)| json!({"name": name, "about": about})).collect();
+            let entries: Vec<Value> = entries
+                .iter()
+                .map(|(name, about)| json!({"name": name, "about": about}))
+                .collect();
             all.insert(kind.to_owned(), Value::Array(entries));
         }
         output::line(&serde_json::to_string_pretty(&all)?);
@@ -29,7 +31,11 @@ pub fn run(arguments: &ListArguments) -> anyhow::Result<Exit> {
     }
     for (kind, entries) in sections {
         output::line(kind);
-        let width = entries.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let width = entries
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
         for (name, about) in entries {
             output::line(&format!("  {name:<width$}  {about}"));
         }
@@ -41,17 +47,50 @@ pub fn run(arguments: &ListArguments) -> anyhow::Result<Exit> {
 fn sections() -> Vec<Section> {
     let pair = |name: &str, about: &str| (name.to_owned(), about.to_owned());
     vec![
-        ("scenarios", scenarios::all().iter().map(|path| scenario(path)).collect()),
-        ("services", SERVICES.iter().map(|service| pair(service.name, service.about)).collect()),
-        ("faults", FAULTS.iter().map(|fault| pair(fault.name, fault.about)).collect()),
-        ("protocols", PROTOCOLS.iter().map(|protocol| pair(protocol.name, protocol.about)).collect()),
-        ("pacers", PacerKind::ALL.iter().map(|(name, about, _)| pair(name, about)).collect()),
-        ("invariants", INVARIANTS.iter().map(|kind| pair(kind.name, kind.about)).collect()),
+        (
+            "scenarios",
+            scenarios::all().iter().map(|path| scenario(path)).collect(),
+        ),
+        (
+            "services",
+            SERVICES
+                .iter()
+                .map(|service| pair(service.name, service.about))
+                .collect(),
+        ),
+        (
+            "faults",
+            FAULTS.iter().map(|fault| pair(fault.name, fault.about)).collect(),
+        ),
+        (
+            "protocols",
+            PROTOCOLS
+                .iter()
+                .map(|protocol| pair(protocol.name, protocol.about))
+                .collect(),
+        ),
+        (
+            "pacers",
+            PacerKind::ALL
+                .iter()
+                .map(|(name, about, _)| pair(name, about))
+                .collect(),
+        ),
+        (
+            "invariants",
+            INVARIANTS
+                .iter()
+                .map(|kind| pair(kind.name, kind.about))
+                .collect(),
+        ),
     ]
 }
 
 fn scenario(path: &std::path::Path) -> (String, String) {
-    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let read = scenarios::read(&path.display().to_string(), &scenarios::How::default());
     let about = match read {
         Ok(scenarios::Read { plan: Some(plan), .. }) => plan.about,

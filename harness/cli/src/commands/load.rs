@@ -33,14 +33,22 @@ pub fn run(arguments: &LoadArguments) -> anyhow::Result<Exit> {
             Some(rate) => format!("open loop at {}", human::rate(rate)),
             None => format!("closed loop, {} users flat out", shot.connections),
         };
-        output::note(&format!("{} for {}, {how}", arguments.url, human::duration(duration)));
+        output::note(&format!(
+            "{} for {}, {how}",
+            arguments.url,
+            human::duration(duration)
+        ));
     }
     let outcome = shot.run()?;
     let record = record(arguments, rate, duration, about, &outcome);
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&record)?);
     } else {
-        print(&record.phases[0].load["load"], record.duration_us, &record.reasons);
+        print(
+            &record.phases[0].load["load"],
+            record.duration_us,
+            &record.reasons,
+        );
     }
     Ok(match record.verdict {
         Verdict::Pass => Exit::Pass,
@@ -52,30 +60,44 @@ fn one_shot(arguments: &LoadArguments) -> anyhow::Result<OneShot> {
     let url: HttpUrl = arguments.url.parse()?;
     let target = url.resolve()?;
     if !target.addr.ip().is_loopback() {
-        bail!("{} is not on this machine: this version puts load on loopback addresses only", arguments.url);
+        bail!(
+            "{} is not on this machine: this version puts load on loopback addresses only",
+            arguments.url
+        );
     }
     let header = |text: &String| {
-        let (name, value) = text.split_once(':').with_context(|| format!("the header `{text}` is not NAME: VALUE"))?;
+        let (name, value) = text
+            .split_once(':')
+            .with_context(|| format!("the header `{text}` is not NAME: VALUE"))?;
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     };
     let request = RequestTemplate {
         method: arguments.method.to_ascii_uppercase(),
         path: url.path,
-        headers: arguments.headers.iter().map(header).collect::<anyhow::Result<_>>()?,
+        headers: arguments
+            .headers
+            .iter()
+            .map(header)
+            .collect::<anyhow::Result<_>>()?,
         body: arguments.body.clone().unwrap_or_default().into_bytes(),
     };
     request.check()?;
     let rate_per_s = arguments.rate.as_deref().map(parse_rate).transpose()?;
     let cpus = affinity::inherited_cpus().context("asking for the processors")?;
-    let threads = arguments.threads.map_or_else(|| affinity::default_threads(cpus.len()), |threads| threads as usize);
+    let threads = arguments.threads.map_or_else(
+        || affinity::default_threads(cpus.len()),
+        |threads| threads as usize,
+    );
     Ok(OneShot {
         target,
         request,
         connections: arguments.connections as usize,
-        duration: parse_duration(&arguments.duration).with_context(|| format!("--duration {}", arguments.duration))?,
+        duration: parse_duration(&arguments.duration)
+            .with_context(|| format!("--duration {}", arguments.duration))?,
         rate_per_s,
         pacer: PacerKind::Even,
-        timeout: parse_duration(&arguments.timeout).with_context(|| format!("--timeout {}", arguments.timeout))?,
+        timeout: parse_duration(&arguments.timeout)
+            .with_context(|| format!("--timeout {}", arguments.timeout))?,
         threads,
         cpus: affinity::plan_cpus(&cpus, threads).generator,
         seed: Seed::new(0),
@@ -89,7 +111,11 @@ fn parse_rate(text: &str) -> anyhow::Result<f64> {
         Ok(number) => number,
         Err(_) => Rate::parse(text).with_context(|| format!("--rate {text}"))?.get(),
     };
-    if rate > 0.0 { Ok(rate) } else { bail!("--rate {text}: a rate must be above zero") }
+    if rate > 0.0 {
+        Ok(rate)
+    } else {
+        bail!("--rate {text}: a rate must be above zero")
+    }
 }
 
 fn placement(shot: &OneShot) -> String {
@@ -106,13 +132,26 @@ fn record(
     placement: String,
     outcome: &Outcome,
 ) -> RunRecord {
-    let mode = if rate.is_some() { LoadMode::Open } else { LoadMode::Closed };
+    let mode = if rate.is_some() {
+        LoadMode::Open
+    } else {
+        LoadMode::Closed
+    };
     let users = rate.is_none().then_some(arguments.connections);
     let length_us = duration.as_micros() as u64;
-    let load: LoadRecord = squall_engine::measure::collector::load_record(&outcome.totals, mode, rate, users, length_us);
+    let load: LoadRecord =
+        squall_engine::measure::collector::load_record(&outcome.totals, mode, rate, users, length_us);
     let reasons = squall_engine::measure::validity::doubts("load", mode, &outcome.totals);
-    let verdict = if reasons.is_empty() { Verdict::Pass } else { Verdict::Invalid };
-    let exit = if reasons.is_empty() { Exit::Pass } else { Exit::Invalid };
+    let verdict = if reasons.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Invalid
+    };
+    let exit = if reasons.is_empty() {
+        Exit::Pass
+    } else {
+        Exit::Invalid
+    };
     RunRecord {
         squall: env!("CARGO_PKG_VERSION").to_owned(),
         schema: SCHEMA,
@@ -183,7 +222,9 @@ fn print(load: &LoadRecord, elapsed_us: u64, reasons: &[String]) {
         ));
     }
     if load.mode == LoadMode::Closed {
-        output::line("closed loop: a user waits for its answer, so queueing at the service is not seen; use -r for that");
+        output::line(
+            "closed loop: a user waits for its answer, so queueing at the service is not seen; use -r for that",
+        );
     }
     for (kind, count) in &load.errors {
         output::line(&format!("  {kind}: {}", human::count(*count)));

@@ -9,14 +9,24 @@ use crate::{catalogue, diagnostics, output};
 
 /// Shows a plan.
 pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
-    let how = How { seed: None, quick: arguments.quick, overrides: arguments.overrides.clone() };
+    let how = How {
+        seed: None,
+        quick: arguments.quick,
+        overrides: arguments.overrides.clone(),
+    };
     let read = read(&arguments.scenario, &how)?;
     diagnostics::print(&read);
-    let Some(plan) = &read.plan else { return Ok(Exit::ScenarioWrong) };
+    let Some(plan) = &read.plan else {
+        return Ok(Exit::ScenarioWrong);
+    };
     output::out(&squall_engine::plan::show(plan));
     let missing = preflight(plan, &catalogue::catalogue()?);
     for one in &missing {
         output::note(&format!("missing here: {}: {}", one.needed_by, one.text));
     }
-    Ok(if missing.is_empty() { Exit::Pass } else { Exit::MissingCapability })
+    Ok(if missing.is_empty() {
+        Exit::Pass
+    } else {
+        Exit::MissingCapability
+    })
 }

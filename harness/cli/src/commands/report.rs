@@ -12,12 +12,19 @@ pub fn run(arguments: &ReportArguments) -> anyhow::Result<Exit> {
         .with_context(|| format!("finding the run's folder {}", arguments.folder.display()))?;
     let recording = record_files::read(&folder)?;
     record_files::write_reports(&recording, &folder)?;
-    output::out(&squall_report::terminal(&recording, output::width(), output::colours()));
+    output::out(&squall_report::terminal(
+        &recording,
+        output::width(),
+        output::colours(),
+    ));
     let page = folder.join("report.html");
     output::line(&format!("report: {}", page.display()));
     if arguments.open {
         let mut command = std::process::Command::new("xdg-open");
-        command.arg(&page).spawn().context("opening the report with xdg-open; open the file by hand")?;
+        command
+            .arg(&page)
+            .spawn()
+            .context("opening the report with xdg-open; open the file by hand")?;
     }
     Ok(Exit::Pass)
 }

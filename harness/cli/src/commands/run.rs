@@ -5,6 +5,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use squall_engine::run::{Options, Outcome, RunError, Stop, run as engine_run};
 use squall_model::exit::Exit;
+use squall_model::record::RunRecord;
 
 use crate::arguments::RunArguments;
 use crate::progress::Progress;
@@ -13,7 +14,11 @@ use crate::{catalogue, diagnostics, output, record_files};
 
 /// Runs scenarios, one after the other.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
-    let how = How { seed: arguments.seed, quick: arguments.quick, overrides: arguments.overrides.clone() };
+    let how = How {
+        seed: arguments.seed,
+        quick: arguments.quick,
+        overrides: arguments.overrides.clone(),
+    };
     let mut scenarios = Vec::new();
     for name in &arguments.scenarios {
         scenarios.push(read(name, &how)?);
@@ -61,12 +66,11 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     Ok(Exit::gravest(exits))
 }
 
-fn run_one(
-    read: &Read,
-    arguments: &RunArguments,
-    stop: &Stop,
-) -> anyhow::Result<(Exit, Option<squall_model::record::RunRecord>)> {
-    let plan = read.plan.as_ref().context("a scenario without a plan is not run")?;
+fn run_one(read: &Read, arguments: &RunArguments, stop: &Stop) -> anyhow::Result<(Exit, Option<RunRecord>)> {
+    let plan = read
+        .plan
+        .as_ref()
+        .context("a scenario without a plan is not run")?;
     let options = Options {
         reports: arguments.out.clone(),
         command: command(read, arguments, plan.seed.value()),
@@ -76,7 +80,7 @@ fn run_one(
     let outcome = engine_run(plan, &options, &mut progress, stop);
     progress.finish();
     match outcome {
-        Ok(outcome) => finish(outcome, arguments.json),
+        Ok(outcome) => Ok(finish(outcome, arguments.json)),
         Err(RunError::Missing(missing)) => {
             output::note("error: this machine lacks what the scenario needs; nothing was started");
             for one in &missing {
@@ -92,17 +96,24 @@ fn run_one(
 }
 
 /// Writes the report and prints the summary. A report that can't be written is Squall's failure; the record stays.
-fn finish(outcome: Outcome, json: bool) -> anyhow::Result<(Exit, Option<squall_model::record::RunRecord>)> {
+fn finish(outcome: Outcome, json: bool) -> (Exit, Option<RunRecord>) {
     let mut exit = outcome.exit;
     let written = record_files::read(&outcome.folder).and_then(|recording| {
         if !json {
-            output::out(&squall_report::terminal(&recording, output::width(), output::colours()));
+            output::out(&squall_report::terminal(
+                &recording,
+                output::width(),
+                output::colours(),
+            ));
         }
         record_files::write_reports(&recording, &outcome.folder)
     });
     match written {
         Ok(()) if !json => {
-            output::line(&format!("report: {}", outcome.folder.join("report.html").display()));
+            output::line(&format!(
+                "report: {}",
+                outcome.folder.join("report.html").display()
+            ));
         }
         Ok(()) => {}
         Err(e) => {
@@ -110,32 +121,49 @@ fn finish(outcome: Outcome, json: bool) -> anyhow::Result<(Exit, Option<squall_m
             exit = Exit::gravest([exit, Exit::Internal]);
         }
     }
-    Ok((exit, Some(outcome.record)))
+    (exit, Some(outcome.record))
 }
 
 /// The command line that repeats a run.
 fn command(read: &Read, arguments: &RunArguments, seed: u64) -> String {
     let quote = |word: &str| {
-        let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:%".contains(&byte));
-        if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        let plain = word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:%".contains(&byte));
+        if plain {
+            word.to_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
     };
-    let mut words = vec!["squall".to_owned(), "run".to_owned(), quote(&read.name), format!("--seed {seed}")];
+    let mut words = vec![
+        "squall".to_owned(),
+        "run".to_owned(),
+        quote(&read.name),
+        format!("--seed {seed}"),
+    ];
     words.extend(arguments.quick.then(|| "--quick".to_owned()));
-    words.extend(arguments.overrides.iter().map(|one| format!("--set {}", quote(one))));
+    words.extend(
+        arguments
+            .overrides
+            .iter()
+            .map(|one| format!("--set {}", quote(one))),
+    );
     words.join(" ")
 }
 
 /// The first signal asks for an orderly end; the second ends at once, and the guard cleans up.
 fn listen_for_signals(stop: Stop) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("listening for Ctrl-C")?;
-    std::thread::Builder::new().name("squall-signals".to_owned()).spawn(move || {
-        for signal in &mut signals {
-            if stop.requested().is_some() {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
+    std::thread::Builder::new()
+        .name("squall-signals".to_owned())
+        .spawn(move || {
+            for signal in &mut signals {
+                if stop.requested().is_some() {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                stop.request(signal);
             }
-            stop.request(signal);
-        }
-    })?;
+        })?;
     Ok(())
 }
-

@@ -21,16 +21,35 @@ pub fn vocabulary() -> Vocabulary {
     Vocabulary {
         faults: FAULTS
             .iter()
-            .map(|fault| Described { name: fault.name, about: fault.about, schema: (fault.schema)() })
+            .map(|fault| Described {
+                name: fault.name,
+                about: fault.about,
+                schema: (fault.schema)(),
+            })
             .collect(),
         protocols: PROTOCOLS
             .iter()
-            .map(|protocol| Described { name: protocol.name, about: protocol.about, schema: (protocol.schema)() })
+            .map(|protocol| Described {
+                name: protocol.name,
+                about: protocol.about,
+                schema: (protocol.schema)(),
+            })
             .collect(),
-        arrivals: PacerKind::ALL.iter().map(|(name, about, _)| Described { name, about, schema: none() }).collect(),
+        arrivals: PacerKind::ALL
+            .iter()
+            .map(|(name, about, _)| Described {
+                name,
+                about,
+                schema: none(),
+            })
+            .collect(),
         invariants: INVARIANTS
             .iter()
-            .map(|kind| Described { name: kind.name, about: kind.about, schema: invariant_schema(kind) })
+            .map(|kind| Described {
+                name: kind.name,
+                about: kind.about,
+                schema: invariant_schema(kind),
+            })
             .collect(),
     }
 }

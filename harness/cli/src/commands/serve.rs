@@ -13,7 +13,10 @@ use crate::output;
 /// Serves until told to stop.
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     let Some(service) = find(&arguments.service) else {
-        output::note(&format!("error: there is no service called `{}`", arguments.service));
+        output::note(&format!(
+            "error: there is no service called `{}`",
+            arguments.service
+        ));
         if let Some(help) = suggest(&arguments.service, SERVICES.iter().map(|service| service.name)) {
             output::note(&help);
         }
@@ -26,7 +29,9 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     let settings = match Settings::parse(service.settings, arguments.settings.iter().map(String::as_str)) {
         Ok(settings) => settings,
         Err(errors) => {
-            errors.iter().for_each(|error| output::note(&format!("error: {error}")));
+            for error in &errors {
+                output::note(&format!("error: {error}"));
+            }
             return Ok(Exit::Usage);
         }
     };
@@ -39,14 +44,23 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         peers.insert(role.to_owned(), address.to_owned());
     }
     let (listen, admin, data) = (arguments.listen, arguments.admin, arguments.data.clone());
-    (service.run)(Launch { listen, admin, data, peers, settings })?;
+    (service.run)(Launch {
+        listen,
+        admin,
+        data,
+        peers,
+        settings,
+    })?;
     Ok(Exit::Pass)
 }
 
 fn show_settings(service: &ServiceInfo) {
     output::line(&format!("{}: {}", service.name, service.about));
     for setting in service.settings {
-        output::line(&format!("  {:<12} {}; {}, default {}", setting.name, setting.about, setting.kind, setting.default));
+        output::line(&format!(
+            "  {:<12} {}; {}, default {}",
+            setting.name, setting.about, setting.kind, setting.default
+        ));
     }
     for role in service.roles {
         output::line(&format!("  calls {:<12} {}", role.name, role.about));

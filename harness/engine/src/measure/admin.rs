@@ -75,11 +75,20 @@ impl Poller {
     pub fn start(targets: Vec<(usize, SocketAddr)>, zero_us: u64) -> std::io::Result<Poller> {
         let (ask, asked) = bounded(1);
         let (tell, told) = unbounded();
-        let mut targets: Vec<Target> = targets.into_iter().map(|(of, addr)| Target::new(of, addr)).collect();
-        let thread = std::thread::Builder::new().name("squall-admin".to_owned()).spawn(move || {
-            poll(&mut targets, zero_us, &asked, &tell);
-        })?;
-        Ok(Poller { ask, told, thread: Some(thread) })
+        let mut targets: Vec<Target> = targets
+            .into_iter()
+            .map(|(of, addr)| Target::new(of, addr))
+            .collect();
+        let thread = std::thread::Builder::new()
+            .name("squall-admin".to_owned())
+            .spawn(move || {
+                poll(&mut targets, zero_us, &asked, &tell);
+            })?;
+        Ok(Poller {
+            ask,
+            told,
+            thread: Some(thread),
+        })
     }
 
     /// What came in. The channel closes when the poller ends.
@@ -107,8 +116,11 @@ impl Drop for Poller {
 }
 
 fn poll(targets: &mut [Target], zero_us: u64, asked: &Receiver<Sender<()>>, tell: &Sender<Told>) {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_idle_connections_per_host(1).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .max_idle_connections_per_host(1)
+        .build()
+        .into();
     loop {
         let done = match asked.recv_timeout(PERIOD) {
             Ok(done) => Some(done),
@@ -156,23 +168,51 @@ struct EventLine {
 
 impl Target {
     fn new(service: usize, address: SocketAddr) -> Target {
-        Target { service, address, pauses_after: 0, events_after: 0 }
+        Target {
+            service,
+            address,
+            pauses_after: 0,
+            events_after: 0,
+        }
     }
 
     fn ask(&mut self, agent: &ureq::Agent, zero_us: u64) -> Option<Told> {
         let (metrics, _) = get(agent, &format!("http://{}/metrics", self.address))?;
-        let (pauses, lost) = get(agent, &format!("http://{}/pauses?after={}", self.address, self.pauses_after))?;
-        let (events, _) = get(agent, &format!("http://{}/events?after={}", self.address, self.events_after))?;
-        let mut told = Told { service: self.service, pauses_lost: lost, ..Told::default() };
+        let (pauses, lost) = get(
+            agent,
+            &format!("http://{}/pauses?after={}", self.address, self.pauses_after),
+        )?;
+        let (events, _) = get(
+            agent,
+            &format!("http://{}/events?after={}", self.address, self.events_after),
+        )?;
+        let mut told = Told {
+            service: self.service,
+            pauses_lost: lost,
+            ..Told::default()
+        };
         told.metrics = parse_metrics(&metrics);
-        for line in pauses.lines().filter_map(|line| serde_json::from_str::<PauseLine>(line).ok()) {
+        for line in pauses
+            .lines()
+            .filter_map(|line| serde_json::from_str::<PauseLine>(line).ok())
+        {
             self.pauses_after = self.pauses_after.max(line.seq);
-            told.pauses.push(Pause { at_us: line.at_us.saturating_sub(zero_us), length_us: line.length_us });
+            told.pauses.push(Pause {
+                at_us: line.at_us.saturating_sub(zero_us),
+                length_us: line.length_us,
+            });
         }
-        for line in events.lines().filter_map(|line| serde_json::from_str::<EventLine>(line).ok()) {
+        for line in events
+            .lines()
+            .filter_map(|line| serde_json::from_str::<EventLine>(line).ok())
+        {
             self.events_after = self.events_after.max(line.seq);
             let at_us = line.at_us.saturating_sub(zero_us);
-            told.events.push(ToldEvent { at_us, kind: line.kind, text: line.text });
+            told.events.push(ToldEvent {
+                at_us,
+                kind: line.kind,
+                text: line.text,
+            });
         }
         Some(told)
     }
@@ -181,8 +221,17 @@ impl Target {
 /// The body of a successful answer, and how many entries its ring had lost.
 fn get(agent: &ureq::Agent, url: &str) -> Option<(String, u64)> {
     let mut response = agent.get(url).call().ok()?;
-    let lost = response.headers().get("x-squall-dropped").and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
-    let body = response.body_mut().with_config().limit(BODY_MAX).read_to_string().ok()?;
+    let lost = response
+        .headers()
+        .get("x-squall-dropped")
+        .and_then(|v| v.to_str().ok()?.parse().ok())
+        .unwrap_or(0);
+    let body = response
+        .body_mut()
+        .with_config()
+        .limit(BODY_MAX)
+        .read_to_string()
+        .ok()?;
     Some((body, lost))
 }
 
@@ -190,11 +239,17 @@ fn get(agent: &ureq::Agent, url: &str) -> Option<(String, u64)> {
 fn parse_metrics(text: &str) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let Some(end) = line.find(['{', ' ']) else { continue };
+        let Some(end) = line.find(['{', ' ']) else {
+            continue;
+        };
         let (name, rest) = line.split_at(end);
         // A label's value may hold spaces and brackets; the sample stands behind the last bracket.
         let rest = rest.rsplit_once('}').map_or(rest, |(_, sample)| sample);
-        if let Some(value) = rest.split_ascii_whitespace().next().and_then(|value| value.parse::<f64>().ok()) {
+        if let Some(value) = rest
+            .split_ascii_whitespace()
+            .next()
+            .and_then(|value| value.parse::<f64>().ok())
+        {
             *sums.entry(name.to_owned()).or_insert(0.0) += value;
         }
     }

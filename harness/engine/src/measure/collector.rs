@@ -32,9 +32,11 @@ pub fn merge(into: &mut Totals, other: &Totals) {
     for (kind, count) in &other.errors {
         *into.errors.entry(*kind).or_default() += count;
     }
-    for (into, from) in
-        [(&mut into.response, &other.response), (&mut into.service, &other.service), (&mut into.lag, &other.lag)]
-    {
+    for (into, from) in [
+        (&mut into.response, &other.response),
+        (&mut into.service, &other.service),
+        (&mut into.lag, &other.lag),
+    ] {
         into.add(from).expect("all histograms have the same bounds");
     }
 }
@@ -65,7 +67,11 @@ pub fn load_record(
         dropped: totals.dropped,
         unsent_by_generator: totals.unsent_by_generator,
         achieved: (totals.intended > 0).then(|| totals.completed as f64 / totals.intended as f64),
-        throughput: if length_us == 0 { 0.0 } else { totals.completed as f64 * 1e6 / length_us as f64 },
+        throughput: if length_us == 0 {
+            0.0
+        } else {
+            totals.completed as f64 * 1e6 / length_us as f64
+        },
         errors: errors(totals),
         error_examples: examples,
         response: Distribution::of(&totals.response),
@@ -75,7 +81,11 @@ pub fn load_record(
 }
 
 fn errors(totals: &Totals) -> BTreeMap<String, u64> {
-    totals.errors.iter().map(|(kind, count)| (kind.to_string(), *count)).collect()
+    totals
+        .errors
+        .iter()
+        .map(|(kind, count)| (kind.to_string(), *count))
+        .collect()
 }
 
 /// A part of the run over which a fault holds.
@@ -149,19 +159,34 @@ impl Collector {
         }
         // A slice ends at the latest when its interval does; an early one may end inside it.
         let within = slice.end_us.saturating_sub(1);
-        self.rows.entry((within / ROW_US * ROW_US, load)).or_default().add(slice);
-        self.seconds.entry((within / INTERVAL_US * INTERVAL_US, load)).or_default().add(slice);
+        self.rows
+            .entry((within / ROW_US * ROW_US, load))
+            .or_default()
+            .add(slice);
+        self.seconds
+            .entry((within / INTERVAL_US * INTERVAL_US, load))
+            .or_default()
+            .add(slice);
     }
 
     /// A fault begins to hold.
     pub fn open_window(&mut self, fault: usize, at_us: u64) {
         let totals = vec![Totals::default(); self.loads.len()];
-        self.windows.push(Window { fault, start_us: at_us, end_us: None, totals });
+        self.windows.push(Window {
+            fault,
+            start_us: at_us,
+            end_us: None,
+            totals,
+        });
     }
 
     /// A fault holds no longer.
     pub fn close_window(&mut self, fault: usize, at_us: u64) {
-        for window in self.windows.iter_mut().filter(|window| window.fault == fault && window.end_us.is_none()) {
+        for window in self
+            .windows
+            .iter_mut()
+            .filter(|window| window.fault == fault && window.end_us.is_none())
+        {
             window.end_us = Some(at_us);
         }
     }
@@ -201,9 +226,18 @@ impl Collector {
             let ((start_us, load), totals) = first.remove_entry();
             ready.rows.push(row(&self.loads[load], start_us, &totals));
         }
-        while let Some(first) = self.seconds.first_entry().filter(|row| over(row.key().0 + INTERVAL_US)) {
+        while let Some(first) = self
+            .seconds
+            .first_entry()
+            .filter(|row| over(row.key().0 + INTERVAL_US))
+        {
             let ((start_us, load), totals) = first.remove_entry();
-            ready.intervals.push(IntervalOf { load, start_us, end_us: start_us + INTERVAL_US, totals });
+            ready.intervals.push(IntervalOf {
+                load,
+                start_us,
+                end_us: start_us + INTERVAL_US,
+                totals,
+            });
         }
         ready
     }

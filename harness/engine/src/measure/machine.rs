@@ -6,8 +6,17 @@ use squall_model::record::Machine;
 pub fn describe() -> Machine {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let uname = rustix::system::uname();
-    let os = format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy());
-    Machine { cores, memory: memory(), os, cpu: cpu() }
+    let os = format!(
+        "{} {}",
+        uname.sysname().to_string_lossy(),
+        uname.release().to_string_lossy()
+    );
+    Machine {
+        cores,
+        memory: memory(),
+        os,
+        cpu: cpu(),
+    }
 }
 
 fn memory() -> u64 {
@@ -18,8 +27,15 @@ fn memory() -> u64 {
 fn cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
-        text.lines().find_map(|line| line.split_once(':').filter(|(key, _)| key.trim() == name).map(|(_, v)| v.trim()))
+        text.lines().find_map(|line| {
+            line.split_once(':')
+                .filter(|(key, _)| key.trim() == name)
+                .map(|(_, v)| v.trim())
+        })
     };
     // Arm kernels give no model name, only the part's number.
-    field("model name").or_else(|| field("CPU part")).unwrap_or(std::env::consts::ARCH).to_owned()
+    field("model name")
+        .or_else(|| field("CPU part"))
+        .unwrap_or(std::env::consts::ARCH)
+        .to_owned()
 }

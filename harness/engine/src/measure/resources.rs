@@ -36,16 +36,24 @@ fn one(pid: u32) -> Option<Usage> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (ticks, pages) = parse_stat(&stat)?;
     let cpu_us = ticks.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second();
-    Some(Usage { cpu_us, rss: pages * rustix::param::page_size() as u64 })
+    Some(Usage {
+        cpu_us,
+        rss: pages * rustix::param::page_size() as u64,
+    })
 }
 
 /// Adds the children of every thread of `pid`. Kernels without `CONFIG_PROC_CHILDREN` show none: then only the service's
 /// own process counts.
 fn children(pid: u32, into: &mut Vec<u32>) {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return;
+    };
     for thread in threads.flatten() {
         if let Ok(text) = fs::read_to_string(thread.path().join("children")) {
-            into.extend(text.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            into.extend(
+                text.split_ascii_whitespace()
+                    .filter_map(|child| child.parse::<u32>().ok()),
+            );
         }
     }
 }

@@ -43,7 +43,12 @@ struct Seen {
 impl Services {
     /// Gathers for services by name; `tells` says which of them tell their pauses.
     pub fn new(names: Vec<String>, tells: Vec<bool>, phases: usize) -> Services {
-        let seen = Seen { cpu_us: None, rss_max: None, lengths: histogram::empty(), total_us: 0 };
+        let seen = Seen {
+            cpu_us: None,
+            rss_max: None,
+            lengths: histogram::empty(),
+            total_us: 0,
+        };
         Services {
             phases: vec![vec![seen; names.len()]; phases],
             last: vec![None; names.len()],
@@ -86,14 +91,16 @@ impl Services {
     fn row(&mut self, service: usize, at_us: u64) -> &mut ServiceRow {
         let start_us = at_us.saturating_sub(1) / ROW_US * ROW_US;
         let none = self.tells[service].then_some(0);
-        self.rows.entry((start_us, service)).or_insert_with(|| ServiceRow {
-            start_us,
-            end_us: start_us + ROW_US,
-            service: self.names[service].clone(),
-            pause_max: none,
-            pause_total: none,
-            ..ServiceRow::default()
-        })
+        self.rows
+            .entry((start_us, service))
+            .or_insert_with(|| ServiceRow {
+                start_us,
+                end_us: start_us + ROW_US,
+                service: self.names[service].clone(),
+                pause_max: none,
+                pause_total: none,
+                ..ServiceRow::default()
+            })
     }
 
     /// Takes out the rows that are over by `now_us`; all of them where it is `None`.
@@ -113,7 +120,11 @@ impl Services {
         let record = |(index, seen): (usize, &Seen)| {
             let tells = self.tells[index];
             let pauses = tells.then(|| (HICCUP.to_owned(), Pauses::of(&seen.lengths, seen.total_us)));
-            let hidden = if tells { &NOT_VISIBLE[..0] } else { &NOT_VISIBLE[..] };
+            let hidden = if tells {
+                &NOT_VISIBLE[..0]
+            } else {
+                &NOT_VISIBLE[..]
+            };
             let record = ServiceRecord {
                 cpu_us: seen.cpu_us,
                 rss_max: seen.rss_max,
@@ -139,10 +150,23 @@ mod tests {
         services.usage(0, Some(0), 200_000, look(80, 30));
         services.usage(0, Some(0), 300_000, look(90, 20));
         services.usage(0, Some(1), 400_000, look(95, 20));
-        services.pause(0, Some(1), Pause { at_us: 350_000, length_us: 2_000 });
+        services.pause(
+            0,
+            Some(1),
+            Pause {
+                at_us: 350_000,
+                length_us: 2_000,
+            },
+        );
         let (first, second) = (services.phase(0)["a"].clone(), services.phase(1)["a"].clone());
-        assert_eq!((first.cpu_us, first.rss_max, first.pauses["hiccup"].count), (Some(40), Some(30), 0));
-        assert_eq!((second.cpu_us, second.pauses["hiccup"].max), (Some(5), Some(2_000)));
+        assert_eq!(
+            (first.cpu_us, first.rss_max, first.pauses["hiccup"].count),
+            (Some(40), Some(30), 0)
+        );
+        assert_eq!(
+            (second.cpu_us, second.pauses["hiccup"].max),
+            (Some(5), Some(2_000))
+        );
         let rows = services.take(None);
         assert_eq!(rows.iter().filter_map(|row| row.cpu_us).sum::<u64>(), 45);
         assert_eq!(rows[3].pause_max, Some(2_000));

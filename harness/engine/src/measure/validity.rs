@@ -8,7 +8,6 @@ use squall_model::histogram::Histogram;
 use squall_model::record::LoadMode;
 use squall_model::units::human;
 
-
 /// The schedule lag that is always tolerated, microseconds.
 const LAG_US: u64 = 1_000;
 
@@ -48,7 +47,11 @@ pub fn doubts(load: &str, mode: LoadMode, totals: &Totals) -> Vec<String> {
 
 /// The P99, also of few samples: a guard must not fall silent for lack of them.
 fn high(histogram: &Histogram) -> u64 {
-    if histogram.is_empty() { 0 } else { histogram.value_at_quantile(0.99) }
+    if histogram.is_empty() {
+        0
+    } else {
+        histogram.value_at_quantile(0.99)
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +81,11 @@ mod tests {
         ];
         for (lag, response, unsent, expected) in table {
             let found = doubts("a", LoadMode::Open, &totals(lag, response, unsent));
-            assert_eq!(found.len(), expected, "lag {lag}, response {response}, unsent {unsent}: {found:?}");
+            assert_eq!(
+                found.len(),
+                expected,
+                "lag {lag}, response {response}, unsent {unsent}: {found:?}"
+            );
         }
     }
 

@@ -39,7 +39,9 @@ pub fn compile(
     diagnostics: &mut Diagnostics,
 ) -> Option<Plan> {
     let seed = Seed::new(settings.seed.or(scenario.seed).unwrap_or(settings.drawn));
-    let scale = Scale { quick: settings.quick };
+    let scale = Scale {
+        quick: settings.quick,
+    };
     let services = services::compile(scenario, catalogue, &settings.base, diagnostics);
     let mut loads = loads::compile(scenario, seed, diagnostics);
     let phases: Vec<PlannedPhase> = scenario
@@ -59,7 +61,10 @@ pub fn compile(
     let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
     if scenario.load.is_empty() && scenario.services.is_empty() {
         let span = scenario.name.span;
-        diagnostics.push(Diagnostic::error(span, "this scenario has neither services nor loads: nothing would run"));
+        diagnostics.push(Diagnostic::error(
+            span,
+            "this scenario has neither services nor loads: nothing would run",
+        ));
     }
     diagnostics.ok().then(|| Plan {
         name: scenario.name.value.to_string(),
@@ -91,15 +96,25 @@ pub(super) struct Scale {
 impl Scale {
     /// `time`, inside a phase that is `phase` long as written.
     pub(super) fn of(self, time: Duration, phase: Duration) -> Duration {
-        if self.quick && phase > QUICK { time.mul_f64(QUICK.as_secs_f64() / phase.as_secs_f64()) } else { time }
+        if self.quick && phase > QUICK {
+            time.mul_f64(QUICK.as_secs_f64() / phase.as_secs_f64())
+        } else {
+            time
+        }
     }
 }
 
 fn names(scenario: &Scenario, catalogue: &Catalogue) -> Names {
     let service = |(name, service): &(squall_model::span::Spanned<squall_model::name::Name>, _)| {
         let service: &squall_model::scenario::Service = service;
-        let bundled = service.bundled.as_ref().and_then(|bundled| catalogue.service(bundled.as_str()));
-        NamedService { name: name.value.to_string(), told: bundled.map(|bundled| bundled.metrics.clone()) }
+        let bundled = service
+            .bundled
+            .as_ref()
+            .and_then(|bundled| catalogue.service(bundled.as_str()));
+        NamedService {
+            name: name.value.to_string(),
+            told: bundled.map(|bundled| bundled.metrics.clone()),
+        }
     };
     Names {
         loads: scenario.load.names().map(str::to_owned).collect(),

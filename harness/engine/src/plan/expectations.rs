@@ -17,33 +17,65 @@ pub(super) fn compile(
 ) -> Vec<PlannedExpectation> {
     let mut planned = Vec::new();
     for (name, expressions) in &scenario.expect {
-        let phase = || phases.iter().position(|phase| phase.name == name.as_str()).map(Scope::Phase);
-        let fault = || faults.iter().position(|fault| fault.name == name.as_str()).map(Scope::Fault);
+        let phase = || {
+            phases
+                .iter()
+                .position(|phase| phase.name == name.as_str())
+                .map(Scope::Phase)
+        };
+        let fault = || {
+            faults
+                .iter()
+                .position(|fault| fault.name == name.as_str())
+                .map(Scope::Fault)
+        };
         // A scope that leads nowhere was reported; what stands in it is checked all the same.
-        let scope = if name.as_str() == "run" { Some(Scope::Run) } else { phase().or_else(fault) };
+        let scope = if name.as_str() == "run" {
+            Some(Scope::Run)
+        } else {
+            phase().or_else(fault)
+        };
         for expression in expressions {
             let condition = condition(expression, names, diagnostics);
-            planned.extend(condition.zip(scope.clone()).map(|(condition, scope)| PlannedExpectation { scope, condition }));
+            planned.extend(
+                condition
+                    .zip(scope.clone())
+                    .map(|(condition, scope)| PlannedExpectation { scope, condition }),
+            );
         }
     }
     planned
 }
 
 /// One condition, checked.
-pub(super) fn condition(expression: &Expression, names: &Names, diagnostics: &mut Diagnostics) -> Option<Condition> {
+pub(super) fn condition(
+    expression: &Expression,
+    names: &Names,
+    diagnostics: &mut Diagnostics,
+) -> Option<Condition> {
     let resolved = names.resolve(&expression.path);
     let resolution = match &resolved {
         Ok(metric) => Resolution::Metric(metric.dimension()),
         Err(resolution) => resolution.clone(),
     };
     expression.check(&|_| resolution.clone(), diagnostics)?;
-    let lasting = expression.comparison.as_ref().and_then(|comparison| comparison.lasting);
+    let lasting = expression
+        .comparison
+        .as_ref()
+        .and_then(|comparison| comparison.lasting);
     if let Some(lasting) = lasting {
-        let error = Diagnostic::error(lasting.span, "`for` in an expectation is not supported by this version");
+        let error = Diagnostic::error(
+            lasting.span,
+            "`for` in an expectation is not supported by this version",
+        );
         diagnostics.push(error.help("leave it out: an expectation is judged over all of its scope"));
         return None;
     }
     let limit = expression.comparison.as_ref();
     let limit = limit.map(|comparison| (comparison.operator, comparison.limit.value.value()));
-    Some(Condition { text: expression.text.clone(), metric: resolved.ok()?, limit })
+    Some(Condition {
+        text: expression.text.clone(),
+        metric: resolved.ok()?,
+        limit,
+    })
 }

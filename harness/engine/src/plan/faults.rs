@@ -28,14 +28,22 @@ pub(super) fn compile(
     let mut planned = Vec::new();
     for (phase, fault) in scenario.faults() {
         let Some(kind) = FAULTS.iter().find(|kind| kind.name == fault.kind.value) else {
-            let error = Diagnostic::error(fault.kind.span, format!("there is no fault called `{}`", fault.kind.value));
+            let error = Diagnostic::error(
+                fault.kind.span,
+                format!("there is no fault called `{}`", fault.kind.value),
+            );
             let help = suggest(&fault.kind.value, FAULTS.iter().map(|kind| kind.name));
             diagnostics.push(error.help_if(help));
             continue;
         };
-        let Some(spec) = (kind.decode)(fault, diagnostics) else { continue };
+        let Some(spec) = (kind.decode)(fault, diagnostics) else {
+            continue;
+        };
         if let Some(target) = spec.target() {
-            let span = fault.params.get("target").map_or(fault.kind.span, |node| node.span);
+            let span = fault
+                .params
+                .get("target")
+                .map_or(fault.kind.span, |node| node.span);
             check_target(scenario, &Spanned::new(target, span), diagnostics);
         }
         let written = scenario.phases[phase].duration.value;
@@ -49,10 +57,27 @@ pub(super) fn compile(
             None => starts[ends_with] + phases[ends_with].length,
         };
         let name = fault.name();
-        let same = planned.iter().filter(|(other, _): &&(PlannedFault, _)| other.name == name.value).count();
+        let same = planned
+            .iter()
+            .filter(|(other, _): &&(PlannedFault, _)| other.name == name.value)
+            .count();
         // Several unnamed faults of a kind are told apart by number; nothing in the scenario can name them.
-        let name_now = if same == 0 { name.value.to_owned() } else { format!("{}-{}", name.value, same + 1) };
-        planned.push((PlannedFault { kind: kind.name, name: name_now, phase, from, to, spec }, name.span));
+        let name_now = if same == 0 {
+            name.value.to_owned()
+        } else {
+            format!("{}-{}", name.value, same + 1)
+        };
+        planned.push((
+            PlannedFault {
+                kind: kind.name,
+                name: name_now,
+                phase,
+                from,
+                to,
+                spec,
+            },
+            name.span,
+        ));
     }
     check_overlaps(&planned, diagnostics);
     let mut planned: Vec<PlannedFault> = planned.into_iter().map(|(fault, _)| fault).collect();
@@ -62,22 +87,25 @@ pub(super) fn compile(
 
 fn check_target(scenario: &Scenario, target: &Spanned<&str>, diagnostics: &mut Diagnostics) {
     let Some(service) = scenario.services.get(target.value) else {
-        let error = Diagnostic::error(target.span, format!("there is no service called `{}`", target.value));
+        let error = Diagnostic::error(
+            target.span,
+            format!("there is no service called `{}`", target.value),
+        );
         diagnostics.push(error.help_if(suggest(target.value, scenario.services.names())));
         return;
     };
     if let Some(at) = &service.at {
-        let message = format!("`{}` was not started by squall, so nothing in it can be changed", target.value);
+        let message = format!(
+            "`{}` was not started by squall, so nothing in it can be changed",
+            target.value
+        );
         let error = Diagnostic::error(target.span, message).also(at.span, "it already runs");
         diagnostics.push(error.help("start it with `run: [...]` to put it within reach"));
     }
 }
 
 /// Two faults of one kind on one target must not hold at the same time: healing one would heal both.
-fn check_overlaps(
-    planned: &[(PlannedFault, Span)],
-    diagnostics: &mut Diagnostics,
-) {
+fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostics) {
     for (at, (fault, span)) in planned.iter().enumerate() {
         let same = |(other, _): &&(PlannedFault, Span)| {
             other.kind == fault.kind
@@ -86,9 +114,14 @@ fn check_overlaps(
                 && fault.from < other.to
         };
         if let Some((other, first)) = planned[..at].iter().find(same) {
-            let message = format!("`{}` begins while `{}` still holds on the same service", fault.name, other.name);
+            let message = format!(
+                "`{}` begins while `{}` still holds on the same service",
+                fault.name, other.name
+            );
             let error = Diagnostic::error(*span, message).also(*first, "this one still holds");
-            diagnostics.push(error.help("end the first one earlier with `for`, or begin this one later with `after`"));
+            diagnostics.push(
+                error.help("end the first one earlier with `for`, or begin this one later with `after`"),
+            );
         }
     }
 }

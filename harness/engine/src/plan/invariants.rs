@@ -67,7 +67,10 @@ pub(super) fn compile(
         let kind = &invariant.kind;
         let Some(known) = INVARIANTS.iter().find(|known| known.name == kind.value) else {
             let help = suggest(&kind.value, INVARIANTS.iter().map(|known| known.name));
-            let error = Diagnostic::error(kind.span, format!("there is no invariant called `{}`", kind.value));
+            let error = Diagnostic::error(
+                kind.span,
+                format!("there is no invariant called `{}`", kind.value),
+            );
             diagnostics.push(error.help_if(help));
             continue;
         };
@@ -100,7 +103,9 @@ fn values(
     let written = Values::decode(params, diagnostics)?;
     let mut fed = Vec::new();
     for text in &written.values.0 {
-        let Some((load, extraction)) = source(text, loads, diagnostics) else { continue };
+        let Some((load, extraction)) = source(text, loads, diagnostics) else {
+            continue;
+        };
         if read(&mut loads[load], extraction, text.span, diagnostics) && !fed.contains(&load) {
             fed.push(load);
         }
@@ -116,8 +121,13 @@ fn source(
 ) -> Option<(usize, Extraction)> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let [load, how @ ("response" | "each"), pointer] = words.as_slice() else {
-        let error = Diagnostic::error(text.span, format!("`{}` does not say where values stand", text.value));
-        diagnostics.push(error.help("write `LOAD response POINTER` or `LOAD each POINTER`, such as `single response /id`"));
+        let error = Diagnostic::error(
+            text.span,
+            format!("`{}` does not say where values stand", text.value),
+        );
+        diagnostics.push(
+            error.help("write `LOAD response POINTER` or `LOAD each POINTER`, such as `single response /id`"),
+        );
         return None;
     };
     let Some(index) = loads.iter().position(|one| one.name == *load) else {
@@ -126,7 +136,13 @@ fn source(
         return None;
     };
     match pointer.parse() {
-        Ok(pointer) => Some((index, Extraction { pointer, each: *how == "each" })),
+        Ok(pointer) => Some((
+            index,
+            Extraction {
+                pointer,
+                each: *how == "each",
+            },
+        )),
         Err(e) => {
             diagnostics.push(Diagnostic::error(text.span, e.to_string()));
             None
@@ -139,7 +155,8 @@ fn read(load: &mut PlannedLoad, extraction: Extraction, span: Span, diagnostics:
     if load.extract.first().is_some_and(|first| *first != extraction) {
         let message = format!("the responses to `{}` are already read in another way", load.name);
         let error = Diagnostic::error(span, message);
-        diagnostics.push(error.help("this version reads one kind of value from a load; split it into two loads"));
+        diagnostics
+            .push(error.help("this version reads one kind of value from a load; split it into two loads"));
         return false;
     }
     if load.extract.is_empty() {
@@ -157,7 +174,10 @@ fn promised(
 ) -> Vec<PlannedInvariant> {
     let mut planned = Vec::new();
     for (name, service) in &scenario.services {
-        let bundled = service.bundled.as_ref().and_then(|bundled| catalogue.service(bundled.as_str()));
+        let bundled = service
+            .bundled
+            .as_ref()
+            .and_then(|bundled| catalogue.service(bundled.as_str()));
         for promise in bundled.iter().flat_map(|bundled| &bundled.invariants) {
             let check = promise_check(promise, name.as_str(), name.span, loads, diagnostics);
             planned.extend(check.map(|check| PlannedInvariant {
@@ -181,9 +201,15 @@ fn promise_check(
 ) -> Option<Check> {
     let kind = INVARIANTS.iter().find(|known| known.name == promise.kind)?;
     let mut fed = Vec::new();
-    for (index, load) in loads.iter_mut().enumerate().filter(|(_, load)| load.to == service) {
+    for (index, load) in loads
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, load)| load.to == service)
+    {
         let path = load.request.path.split('?').next().unwrap_or_default();
-        let Some(values) = promise.values.iter().find(|values| values.path == path) else { continue };
+        let Some(values) = promise.values.iter().find(|values| values.path == path) else {
+            continue;
+        };
         if let Some(extraction) = extraction(values)
             && read(load, extraction, span, diagnostics)
         {
@@ -194,5 +220,8 @@ fn promise_check(
 }
 
 fn extraction(values: &ResponseValues) -> Option<Extraction> {
-    Some(Extraction { pointer: values.pointer.parse().ok()?, each: values.each })
+    Some(Extraction {
+        pointer: values.pointer.parse().ok()?,
+        each: values.each,
+    })
 }

@@ -31,12 +31,16 @@ pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnos
             continue;
         };
         check_target(scenario, load, diagnostics);
-        let Some(request) = (protocol.decode)(&load.protocol.params, diagnostics) else { continue };
+        let Some(request) = (protocol.decode)(&load.protocol.params, diagnostics) else {
+            continue;
+        };
         planned.push(PlannedLoad {
             name: name.as_str().to_owned(),
             to: load.to.as_str().to_owned(),
             request,
-            connections: load.connections.map_or(CONNECTIONS, |connections| connections.get() as usize),
+            connections: load
+                .connections
+                .map_or(CONNECTIONS, |connections| connections.get() as usize),
             timeout: load.timeout.map_or(TIMEOUT, |timeout| timeout.value),
             extract: Vec::new(),
             seed: load_seed(seed, name.as_str()),
@@ -47,9 +51,14 @@ pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnos
 
 /// A program that is told no port can't be called.
 fn check_target(scenario: &Scenario, load: &Load, diagnostics: &mut Diagnostics) {
-    let Some(service) = scenario.services.get(load.to.as_str()) else { return };
+    let Some(service) = scenario.services.get(load.to.as_str()) else {
+        return;
+    };
     let Some(command) = &service.run else { return };
-    let templates = command.argv.iter().chain(service.env.iter().map(|(_, value)| value));
+    let templates = command
+        .argv
+        .iter()
+        .chain(service.env.iter().map(|(_, value)| value));
     let told = templates.flat_map(squall_model::placeholder::Template::placeholders);
     let mut told = told.filter(|one| one.value == "port" || one.value.starts_with("port."));
     if told.next().is_none() {
@@ -64,7 +73,11 @@ pub(super) fn arrivals(scenario: &Scenario, phase: &Phase, diagnostics: &mut Dia
     let one = |(name, load): &(Spanned<squall_model::name::Name>, Load), diagnostics: &mut Diagnostics| {
         arrivals_of(load, phase.load.get(name.as_str()), diagnostics)
     };
-    scenario.load.iter().map(|entry| one(entry, diagnostics)).collect()
+    scenario
+        .load
+        .iter()
+        .map(|entry| one(entry, diagnostics))
+        .collect()
 }
 
 fn arrivals_of(load: &Load, change: Option<&LoadOverride>, diagnostics: &mut Diagnostics) -> Arrivals {
@@ -81,39 +94,67 @@ fn arrivals_of(load: &Load, change: Option<&LoadOverride>, diagnostics: &mut Dia
         let users = users.unwrap_or(own).get();
         let users = (f64::from(users) * factor).round() as usize;
         let think = load.think.map_or(Duration::ZERO, |think| think.value);
-        return if users == 0 { Arrivals::None } else { Arrivals::Closed { users, think } };
+        return if users == 0 {
+            Arrivals::None
+        } else {
+            Arrivals::Closed { users, think }
+        };
     }
-    let Some(own) = load.rate else { return Arrivals::None };
+    let Some(own) = load.rate else {
+        return Arrivals::None;
+    };
     let (rate, span) = match amount {
-        Some(Spanned { value: Amount::Rate(rate), span }) => (rate.get(), *span),
+        Some(Spanned {
+            value: Amount::Rate(rate),
+            span,
+        }) => (rate.get(), *span),
         Some(amount) => (own.get() * factor, amount.span),
         None => (own.get(), own.span),
     };
     let pacer = pacer(spread.or(load.arrivals.as_ref()), diagnostics);
     check_rate(rate, span, diagnostics);
-    if rate == 0.0 { Arrivals::None } else { Arrivals::Open { rate_per_s: rate, pacer } }
+    if rate == 0.0 {
+        Arrivals::None
+    } else {
+        Arrivals::Open {
+            rate_per_s: rate,
+            pacer,
+        }
+    }
 }
 
 fn check_rate(rate: f64, span: Span, diagnostics: &mut Diagnostics) {
     if rate > RATE_PER_S_MAX {
         let message = format!("{} is more than can be scheduled", human::rate(rate));
-        diagnostics.push(Diagnostic::error(span, message).help(format!("at most {}", human::rate(RATE_PER_S_MAX))));
+        diagnostics
+            .push(Diagnostic::error(span, message).help(format!("at most {}", human::rate(RATE_PER_S_MAX))));
     }
 }
 
 fn pacer(written: Option<&scenario::Arrivals>, diagnostics: &mut Diagnostics) -> PacerKind {
-    let Some(written) = written else { return PacerKind::Even };
+    let Some(written) = written else {
+        return PacerKind::Even;
+    };
     let kind = &written.kind;
     let known = PacerKind::ALL.iter().find(|(name, _, _)| *name == kind.value);
     let Some((_, _, pacer)) = known else {
         let help = suggest(&kind.value, PacerKind::ALL.iter().map(|(name, _, _)| *name));
-        let error = Diagnostic::error(kind.span, format!("there are no arrivals called `{}`", kind.value));
+        let error = Diagnostic::error(
+            kind.span,
+            format!("there are no arrivals called `{}`", kind.value),
+        );
         diagnostics.push(error.help_if(help));
         return PacerKind::Even;
     };
     let params = &written.params;
-    if params.as_mapping().is_some_and(|mapping| !mapping.entries.is_empty()) {
-        diagnostics.push(Diagnostic::error(params.head, format!("`{}` takes no parameters", kind.value)));
+    if params
+        .as_mapping()
+        .is_some_and(|mapping| !mapping.entries.is_empty())
+    {
+        diagnostics.push(Diagnostic::error(
+            params.head,
+            format!("`{}` takes no parameters", kind.value),
+        ));
     }
     *pacer
 }

@@ -119,14 +119,19 @@ const SERVICE: [(&str, ServiceMetric); 5] = [
 impl Stat {
     /// As written.
     pub fn name(self) -> &'static str {
-        STATS.iter().find(|(_, stat)| *stat == self).map_or("?", |(name, _)| name)
+        STATS
+            .iter()
+            .find(|(_, stat)| *stat == self)
+            .map_or("?", |(name, _)| name)
     }
 
     /// The number, in the histogram's unit; nothing where too few samples carry it.
     pub fn of(self, histogram: &Histogram) -> Option<f64> {
         let some = !histogram.is_empty();
         match self {
-            Stat::Quantile(q) => histogram::quantile(histogram, f64::from(q) / 10_000.0).map(|value| value as f64),
+            Stat::Quantile(q) => {
+                histogram::quantile(histogram, f64::from(q) / 10_000.0).map(|value| value as f64)
+            }
             Stat::Mean => some.then(|| histogram.mean()),
             Stat::Min => some.then(|| histogram.min() as f64),
             Stat::Max => some.then(|| histogram.max() as f64),
@@ -137,7 +142,10 @@ impl Stat {
 impl ServiceMetric {
     /// As written.
     pub fn name(self) -> &'static str {
-        SERVICE.iter().find(|(_, what)| *what == self).map_or("?", |(name, _)| name)
+        SERVICE
+            .iter()
+            .find(|(_, what)| *what == self)
+            .map_or("?", |(name, _)| name)
     }
 }
 
@@ -149,10 +157,14 @@ impl Metric {
                 LoadMetric::Response(_) | LoadMetric::Service(_) => Dimension::Duration,
                 LoadMetric::Errors | LoadMetric::Achieved => Dimension::Ratio,
                 LoadMetric::Throughput => Dimension::Rate,
-                LoadMetric::Sent | LoadMetric::Completed | LoadMetric::Failed | LoadMetric::Dropped => Dimension::Count,
+                LoadMetric::Sent | LoadMetric::Completed | LoadMetric::Failed | LoadMetric::Dropped => {
+                    Dimension::Count
+                }
             },
             Metric::Service { what, .. } => match what {
-                ServiceMetric::Cpu | ServiceMetric::PauseMax | ServiceMetric::PauseTotal => Dimension::Duration,
+                ServiceMetric::Cpu | ServiceMetric::PauseMax | ServiceMetric::PauseTotal => {
+                    Dimension::Duration
+                }
                 ServiceMetric::RssMax => Dimension::Bytes,
                 ServiceMetric::Restarts => Dimension::Count,
             },
@@ -201,53 +213,93 @@ impl Names {
             return Ok(Metric::Invariant { path: text });
         }
         let root = path.root().value.as_str();
-        let rest: Vec<&str> = path.metric().iter().map(|segment| segment.value.as_str()).collect();
+        let rest: Vec<&str> = path
+            .metric()
+            .iter()
+            .map(|segment| segment.value.as_str())
+            .collect();
         if let Some(load) = self.loads.iter().position(|load| load == root) {
             return load_metric(load, &rest);
         }
         match self.services.iter().find(|service| service.name == root) {
             Some(service) => self.service_metric(service, &rest),
-            None => Err(Resolution::Unknown { segment: 0, candidates: self.roots() }),
+            None => Err(Resolution::Unknown {
+                segment: 0,
+                candidates: self.roots(),
+            }),
         }
     }
 
     fn roots(&self) -> Vec<String> {
-        self.loads.iter().chain(self.services.iter().map(|service| &service.name)).cloned().collect()
+        self.loads
+            .iter()
+            .chain(self.services.iter().map(|service| &service.name))
+            .cloned()
+            .collect()
     }
 
     fn service_metric(&self, service: &NamedService, rest: &[&str]) -> Result<Metric, Resolution> {
         let joined = rest.join(".");
         if let Some((_, what)) = SERVICE.iter().find(|(name, _)| *name == joined) {
-            return Ok(Metric::Service { service: service.name.clone(), what: *what });
+            return Ok(Metric::Service {
+                service: service.name.clone(),
+                what: *what,
+            });
         }
         match (rest, &service.told) {
-            (["metrics"], Some(told)) => Err(Resolution::Incomplete { candidates: told.clone() }),
-            (["metrics", name], Some(told)) if told.iter().any(|one| one == name) => {
-                Ok(Metric::Reported { service: service.name.clone(), name: (*name).to_owned() })
-            }
-            (["metrics", ..], Some(told)) => Err(Resolution::Unknown { segment: 2, candidates: told.clone() }),
+            (["metrics"], Some(told)) => Err(Resolution::Incomplete {
+                candidates: told.clone(),
+            }),
+            (["metrics", name], Some(told)) if told.iter().any(|one| one == name) => Ok(Metric::Reported {
+                service: service.name.clone(),
+                name: (*name).to_owned(),
+            }),
+            (["metrics", ..], Some(told)) => Err(Resolution::Unknown {
+                segment: 2,
+                candidates: told.clone(),
+            }),
             _ => {
                 let prefix = format!("{}.", service.name);
-                let promises = self.invariants.iter().filter_map(|path| path.strip_prefix(&prefix));
+                let promises = self
+                    .invariants
+                    .iter()
+                    .filter_map(|path| path.strip_prefix(&prefix));
                 let seen = SERVICE.iter().map(|(name, _)| *name);
                 let told = service.told.as_ref().map(|_| "metrics");
                 let candidates = promises.chain(seen).chain(told).map(str::to_owned).collect();
-                Err(Resolution::Unknown { segment: 1, candidates })
+                Err(Resolution::Unknown {
+                    segment: 1,
+                    candidates,
+                })
             }
         }
     }
 }
 
 fn load_metric(load: usize, rest: &[&str]) -> Result<Metric, Resolution> {
-    let stat = |name: &str| STATS.iter().find(|(stat, _)| *stat == name).map(|(_, stat)| *stat);
+    let stat = |name: &str| {
+        STATS
+            .iter()
+            .find(|(stat, _)| *stat == name)
+            .map(|(_, stat)| *stat)
+    };
     let stats = || STATS.iter().map(|(name, _)| (*name).to_owned());
     let what = match rest {
-        ["service"] | ["response"] => return Err(Resolution::Incomplete { candidates: stats().collect() }),
+        ["service" | "response"] => {
+            return Err(Resolution::Incomplete {
+                candidates: stats().collect(),
+            });
+        }
         ["service", name] => stat(name).map(LoadMetric::Service).ok_or((2, stats().collect())),
         ["response", name] => stat(name).map(LoadMetric::Response).ok_or((2, stats().collect())),
         [name] => {
-            let count = COUNTS.iter().find(|(count, _)| count == name).map(|(_, what)| *what);
-            count.or_else(|| stat(name).map(LoadMetric::Response)).ok_or_else(|| (1, of_a_load()))
+            let count = COUNTS
+                .iter()
+                .find(|(count, _)| count == name)
+                .map(|(_, what)| *what);
+            count
+                .or_else(|| stat(name).map(LoadMetric::Response))
+                .ok_or_else(|| (1, of_a_load()))
         }
         _ => Err((1, of_a_load())),
     };
@@ -260,7 +312,13 @@ fn load_metric(load: usize, rest: &[&str]) -> Result<Metric, Resolution> {
 /// What may stand behind a load's name.
 fn of_a_load() -> Vec<String> {
     let counts = COUNTS.iter().map(|(name, _)| *name);
-    STATS.iter().map(|(name, _)| *name).chain(counts).chain(["service", "response"]).map(str::to_owned).collect()
+    STATS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(counts)
+        .chain(["service", "response"])
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -274,8 +332,14 @@ mod tests {
         Names {
             loads: vec!["refresh".into()],
             services: vec![
-                NamedService { name: "ids".into(), told },
-                NamedService { name: "own".into(), told: None },
+                NamedService {
+                    name: "ids".into(),
+                    told,
+                },
+                NamedService {
+                    name: "own".into(),
+                    told: None,
+                },
             ],
             invariants: vec!["ids.unique".into()],
         }
@@ -300,7 +364,11 @@ mod tests {
         ];
         for (text, dimension) in table {
             let metric = names().resolve(&read(text).path);
-            assert_eq!(metric.as_ref().map(Metric::dimension), Ok(dimension), "{text}: {metric:?}");
+            assert_eq!(
+                metric.as_ref().map(Metric::dimension),
+                Ok(dimension),
+                "{text}: {metric:?}"
+            );
         }
     }
 
@@ -318,7 +386,10 @@ mod tests {
             match names().resolve(&read(text).path) {
                 Err(Resolution::Unknown { segment, candidates }) => {
                     assert_eq!(segment, at, "{text}");
-                    assert!(candidates.iter().any(|one| one == candidate), "{text}: {candidates:?}");
+                    assert!(
+                        candidates.iter().any(|one| one == candidate),
+                        "{text}: {candidates:?}"
+                    );
                 }
                 other => panic!("{text}: {other:?}"),
             }

@@ -197,7 +197,11 @@ pub struct PlannedInvariant {
 impl PlannedInvariant {
     /// Its name in expectations: `ids.unique`, or the bare name of the scenario's own.
     pub fn path(&self) -> String {
-        if self.service.is_empty() { self.name.clone() } else { format!("{}.{}", self.service, self.name) }
+        if self.service.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}.{}", self.service, self.name)
+        }
     }
 }
 

@@ -68,7 +68,11 @@ impl Key for HeaderName {
     const PATTERN: &str = "^.+$";
 
     fn parse(text: &str) -> Result<HeaderName, NameError> {
-        if text.is_empty() { Err(NameError::Empty) } else { Ok(HeaderName(text.to_owned())) }
+        if text.is_empty() {
+            Err(NameError::Empty)
+        } else {
+            Ok(HeaderName(text.to_owned()))
+        }
     }
 }
 
@@ -82,16 +86,27 @@ impl Http {
             ("PATCH", &self.patch),
             ("DELETE", &self.delete),
         ];
-        methods.into_iter().find_map(|(method, path)| Some((method, path.as_ref()?)))
+        methods
+            .into_iter()
+            .find_map(|(method, path)| Some((method, path.as_ref()?)))
     }
 }
 
 fn decode_http(node: &Node, diagnostics: &mut Diagnostics) -> Option<RequestTemplate> {
     let http = Http::decode(node, diagnostics)?;
     let (method, path) = http.method()?;
-    for text in http.headers.iter().map(|(_, value)| value).chain(&http.body).chain([&path.value]) {
+    for text in http
+        .headers
+        .iter()
+        .map(|(_, value)| value)
+        .chain(&http.body)
+        .chain([&path.value])
+    {
         if let Some(placeholder) = Template::parse(text, path.span).placeholders().next() {
-            let message = format!("`{{{}}}` in a request is not supported by this version", placeholder.value);
+            let message = format!(
+                "`{{{}}}` in a request is not supported by this version",
+                placeholder.value
+            );
             diagnostics.push(Diagnostic::error(path.span, message).help("write `{{` for a brace"));
             return None;
         }
@@ -99,7 +114,11 @@ fn decode_http(node: &Node, diagnostics: &mut Diagnostics) -> Option<RequestTemp
     let request = RequestTemplate {
         method: method.to_owned(),
         path: path.value.clone(),
-        headers: http.headers.iter().map(|(name, value)| (name.value.0.clone(), value.clone())).collect(),
+        headers: http
+            .headers
+            .iter()
+            .map(|(name, value)| (name.value.0.clone(), value.clone()))
+            .collect(),
         body: http.body.clone().unwrap_or_default().into_bytes(),
     };
     if let Err(e) = request.check() {

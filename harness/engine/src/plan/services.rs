@@ -32,12 +32,20 @@ pub(super) fn compile(
             Some(compile_run(service, command, base, diagnostics))
         } else {
             service.at.as_ref().and_then(|at| {
-                check_address(at, diagnostics).then(|| Start::At { address: at.value.to_string() })
+                check_address(at, diagnostics).then(|| Start::At {
+                    address: at.value.to_string(),
+                })
             })
         };
         let calls = service.calls.0.iter();
-        let calls = calls.map(|call| (call.role.as_str().to_owned(), call.service.as_str().to_owned())).collect();
-        planned.extend(start.map(|start| PlannedService { name: name.as_str().to_owned(), start, calls }));
+        let calls = calls
+            .map(|call| (call.role.as_str().to_owned(), call.service.as_str().to_owned()))
+            .collect();
+        planned.extend(start.map(|start| PlannedService {
+            name: name.as_str().to_owned(),
+            start,
+            calls,
+        }));
     }
     in_order(planned, scenario, diagnostics)
 }
@@ -76,14 +84,26 @@ fn compile_bundled(
         diagnostics.push(error.help("leave `ready` out"));
     }
     let settings = compile_settings(service, known, diagnostics);
-    Some(Start::Bundled { service: known.name.clone(), settings, within: within(service) })
+    Some(Start::Bundled {
+        service: known.name.clone(),
+        settings,
+        within: within(service),
+    })
 }
 
-fn check_roles(service: &Service, bundled: &Spanned<Name>, known: &CatalogueService, diagnostics: &mut Diagnostics) {
+fn check_roles(
+    service: &Service,
+    bundled: &Spanned<Name>,
+    known: &CatalogueService,
+    diagnostics: &mut Diagnostics,
+) {
     for call in &service.calls.0 {
         if !known.roles.iter().any(|role| role.name == call.role.as_str()) {
             let message = format!("{} calls nothing in the role `{}`", known.name, call.role.value);
-            let help = suggest(call.role.as_str(), known.roles.iter().map(|role| role.name.as_str()));
+            let help = suggest(
+                call.role.as_str(),
+                known.roles.iter().map(|role| role.name.as_str()),
+            );
             diagnostics.push(Diagnostic::error(call.role.span, message).help_if(help));
         }
     }
@@ -96,18 +116,31 @@ fn check_roles(service: &Service, bundled: &Spanned<Name>, known: &CatalogueServ
     }
 }
 
-fn compile_settings(service: &Service, known: &CatalogueService, diagnostics: &mut Diagnostics) -> Vec<(String, String)> {
+fn compile_settings(
+    service: &Service,
+    known: &CatalogueService,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(String, String)> {
     let mut settings = Vec::new();
-    let Some(with) = &service.with else { return settings };
+    let Some(with) = &service.with else {
+        return settings;
+    };
     for (key, value) in &with.mapping().entries {
         let Some(setting) = known.settings.iter().find(|setting| setting.name == key.value) else {
             let message = format!("{} has no setting `{}`", known.name, key.value);
-            let help = suggest(&key.value, known.settings.iter().map(|setting| setting.name.as_str()));
+            let help = suggest(
+                &key.value,
+                known.settings.iter().map(|setting| setting.name.as_str()),
+            );
             diagnostics.push(Diagnostic::error(key.span, message).help_if(help));
             continue;
         };
         let Some(scalar) = value.as_scalar() else {
-            let message = format!("the setting `{}` takes one value, not {}", key.value, value.describe());
+            let message = format!(
+                "the setting `{}` takes one value, not {}",
+                key.value,
+                value.describe()
+            );
             diagnostics.push(Diagnostic::error(value.head, message));
             continue;
         };
@@ -120,9 +153,22 @@ fn compile_settings(service: &Service, known: &CatalogueService, diagnostics: &m
 }
 
 fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &mut Diagnostics) -> Start {
-    let templates = || command.argv.iter().chain(service.env.iter().map(|(_, value)| value));
-    let names = |text: &str| templates().flat_map(Template::placeholders).any(|one| one.value == text);
-    let mut ports: Vec<String> = service.ports.iter().map(|port| port.as_str().to_owned()).collect();
+    let templates = || {
+        command
+            .argv
+            .iter()
+            .chain(service.env.iter().map(|(_, value)| value))
+    };
+    let names = |text: &str| {
+        templates()
+            .flat_map(Template::placeholders)
+            .any(|one| one.value == text)
+    };
+    let mut ports: Vec<String> = service
+        .ports
+        .iter()
+        .map(|port| port.as_str().to_owned())
+        .collect();
     // Without names there is one port, and only if the program is told it.
     if ports.is_empty() && names("port") {
         ports.push("port".to_owned());
@@ -131,7 +177,11 @@ fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &
     Start::Run {
         command: command.argv.clone(),
         directory: base.to_owned(),
-        env: service.env.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect(),
+        env: service
+            .env
+            .iter()
+            .map(|(key, value)| (key.as_str().to_owned(), value.clone()))
+            .collect(),
         ready,
         within: within(service),
         ports,
@@ -139,7 +189,11 @@ fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &
 }
 
 fn within(service: &Service) -> Duration {
-    service.ready.as_ref().and_then(|ready| ready.within).map_or(WITHIN, |within| within.value)
+    service
+        .ready
+        .as_ref()
+        .and_then(|ready| ready.within)
+        .map_or(WITHIN, |within| within.value)
 }
 
 fn compile_ready(
@@ -149,7 +203,11 @@ fn compile_ready(
     diagnostics: &mut Diagnostics,
 ) -> ReadyWhen {
     // A program that is told a port is expected to listen there.
-    let default = if ports.is_empty() { ReadyWhen::Running } else { ReadyWhen::Tcp };
+    let default = if ports.is_empty() {
+        ReadyWhen::Running
+    } else {
+        ReadyWhen::Tcp
+    };
     let Some(ready) = ready else { return default };
     if let Some(log) = &ready.log {
         return match Regex::new(&log.value) {
@@ -162,8 +220,13 @@ fn compile_ready(
     }
     if ports.is_empty() && (ready.http.is_some() || ready.tcp.is_some()) {
         let span = ready.http.as_ref().map_or(command.spans[0], |http| http.span);
-        let error = Diagnostic::error(span, "this program is told no port, so nothing is known to connect to");
-        diagnostics.push(error.help("use `{port}` in `run` or `env`, or wait for a line of its output with `ready: { log: REGEX }`"));
+        let error = Diagnostic::error(
+            span,
+            "this program is told no port, so nothing is known to connect to",
+        );
+        diagnostics.push(error.help(
+            "use `{port}` in `run` or `env`, or wait for a line of its output with `ready: { log: REGEX }`",
+        ));
         return default;
     }
     match &ready.http {
@@ -173,20 +236,34 @@ fn compile_ready(
 }
 
 /// Sorts callees before callers: by `calls`, and by the placeholders of command lines and environments.
-fn in_order(planned: Vec<PlannedService>, scenario: &Scenario, diagnostics: &mut Diagnostics) -> Vec<PlannedService> {
-    let needs: BTreeMap<String, Vec<String>> = planned.iter().map(|one| (one.name.clone(), needs(one))).collect();
+fn in_order(
+    planned: Vec<PlannedService>,
+    scenario: &Scenario,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PlannedService> {
+    let needs: BTreeMap<String, Vec<String>> =
+        planned.iter().map(|one| (one.name.clone(), needs(one))).collect();
     let mut waiting = planned;
     let mut ordered: Vec<PlannedService> = Vec::new();
     while !waiting.is_empty() {
         let is_ready = |one: &PlannedService| {
-            needs[&one.name].iter().all(|need| ordered.iter().any(|up| up.name == *need) || !needs.contains_key(need))
+            needs[&one.name]
+                .iter()
+                .all(|need| ordered.iter().any(|up| up.name == *need) || !needs.contains_key(need))
         };
         let Some(next) = waiting.iter().position(is_ready) else {
             let circle: Vec<&str> = waiting.iter().map(|one| one.name.as_str()).collect();
-            let first = scenario.services.iter().find(|(name, _)| name.as_str() == circle[0]);
+            let first = scenario
+                .services
+                .iter()
+                .find(|(name, _)| name.as_str() == circle[0]);
             let span = first.map_or(scenario.name.span, |(name, _)| name.span);
-            let error = Diagnostic::error(span, format!("these services wait for each other: {}", circle.join(", ")));
-            diagnostics.push(error.help("a service starts after those that it calls or names; break the circle"));
+            let error = Diagnostic::error(
+                span,
+                format!("these services wait for each other: {}", circle.join(", ")),
+            );
+            diagnostics
+                .push(error.help("a service starts after those that it calls or names; break the circle"));
             return ordered;
         };
         ordered.push(waiting.remove(next));
@@ -197,7 +274,11 @@ fn in_order(planned: Vec<PlannedService>, scenario: &Scenario, diagnostics: &mut
 fn needs(service: &PlannedService) -> Vec<String> {
     let mut needs: Vec<String> = service.calls.values().cloned().collect();
     if let Start::Run { command, env, .. } = &service.start {
-        for placeholder in command.iter().chain(env.values()).flat_map(Template::placeholders) {
+        for placeholder in command
+            .iter()
+            .chain(env.values())
+            .flat_map(Template::placeholders)
+        {
             let head = placeholder.value.split('.').next().unwrap_or_default();
             if head != service.name {
                 needs.push(head.to_owned());

@@ -18,14 +18,24 @@ pub fn show(plan: &Plan) -> String {
 
 fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
     let quick = if plan.quick { ", phases scaled down" } else { "" };
-    writeln!(text, "{}: {} in all, seed {}{quick}", plan.name, human::duration(plan.length()), plan.seed.value())?;
+    writeln!(
+        text,
+        "{}: {} in all, seed {}{quick}",
+        plan.name,
+        human::duration(plan.length()),
+        plan.seed.value()
+    )?;
     writeln!(text, "\nservices, in the order in which they start")?;
     for service in &plan.services {
         writeln!(text, "  {:<16} {}", service.name, process(service))?;
     }
     writeln!(text, "\nloads")?;
     for load in &plan.loads {
-        let reads = if load.extract.is_empty() { "" } else { ", values read from responses" };
+        let reads = if load.extract.is_empty() {
+            ""
+        } else {
+            ", values read from responses"
+        };
         writeln!(
             text,
             "  {:<16} {} {} to {}, at most {} connections, {} timeout{reads}",
@@ -41,7 +51,13 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
     write_timeline(plan, text)?;
     writeln!(text, "\nchecks")?;
     for invariant in &plan.invariants {
-        writeln!(text, "  {:<24} {}: {}", invariant.path(), invariant.check.kind(), invariant.about)?;
+        writeln!(
+            text,
+            "  {:<24} {}: {}",
+            invariant.path(),
+            invariant.check.kind(),
+            invariant.about
+        )?;
     }
     for expectation in &plan.expectations {
         let scope = match expectation.scope {
@@ -60,12 +76,28 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
 
 fn process(service: &PlannedService) -> String {
     match &service.start {
-        Start::Bundled { service: bundled, settings, .. } => {
-            let settings: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            let with = if settings.is_empty() { String::new() } else { format!(" with {}", settings.join(" ")) };
+        Start::Bundled {
+            service: bundled,
+            settings,
+            ..
+        } => {
+            let settings: Vec<String> = settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            let with = if settings.is_empty() {
+                String::new()
+            } else {
+                format!(" with {}", settings.join(" "))
+            };
             format!("bundled {bundled}{with}")
         }
-        Start::Run { command, ready, within, .. } => {
+        Start::Run {
+            command,
+            ready,
+            within,
+            ..
+        } => {
             let words: Vec<String> = command.iter().map(ToString::to_string).collect();
             let ready = match ready {
                 ReadyWhen::Running => "as soon as it runs".to_owned(),
@@ -73,7 +105,11 @@ fn process(service: &PlannedService) -> String {
                 ReadyWhen::Http(path) => format!("when GET {path} answers 2xx"),
                 ReadyWhen::Log(regex) => format!("when a line matches {}", regex.as_str()),
             };
-            format!("{}, ready {ready}, within {}", words.join(" "), human::duration(*within))
+            format!(
+                "{}, ready {ready}, within {}",
+                words.join(" "),
+                human::duration(*within)
+            )
         }
         Start::At { address } => format!("already running at {address}"),
     }
@@ -87,13 +123,25 @@ fn write_timeline(plan: &Plan, text: &mut String) -> std::fmt::Result {
             (true, true) => " (baseline)",
             (true, false) => "",
         };
-        writeln!(text, "  {:>9}  {} for {}{marks}", seconds(at), phase.name, human::duration(phase.length))?;
+        writeln!(
+            text,
+            "  {:>9}  {} for {}{marks}",
+            seconds(at),
+            phase.name,
+            human::duration(phase.length)
+        )?;
         for (load, arrivals) in plan.loads.iter().zip(&phase.arrivals) {
             writeln!(text, "  {:>9}    {} {}", "", load.name, rate(arrivals))?;
         }
         for fault in plan.faults.iter().filter(|fault| fault.phase == index) {
             let held = human::duration(fault.to.saturating_sub(fault.from));
-            writeln!(text, "  {:>9}    {}: {}, for {held}", seconds(fault.from), fault.name, fault.spec.about())?;
+            writeln!(
+                text,
+                "  {:>9}    {}: {}, for {held}",
+                seconds(fault.from),
+                fault.name,
+                fault.spec.about()
+            )?;
         }
         at += phase.length;
     }
@@ -107,10 +155,17 @@ fn seconds(at: Duration) -> String {
 fn rate(arrivals: &Arrivals) -> String {
     match arrivals {
         Arrivals::Open { rate_per_s, pacer } => {
-            format!("{}, {}", human::rate(*rate_per_s), format!("{pacer:?}").to_lowercase())
+            format!(
+                "{}, {}",
+                human::rate(*rate_per_s),
+                format!("{pacer:?}").to_lowercase()
+            )
         }
         Arrivals::Closed { users, think } if think.is_zero() => format!("{users} users, closed loop"),
-        Arrivals::Closed { users, think } => format!("{users} users, closed loop, {} think time", human::duration(*think)),
+        Arrivals::Closed { users, think } => format!(
+            "{users} users, closed loop, {} think time",
+            human::duration(*think)
+        ),
         Arrivals::None => "rests".to_owned(),
     }
 }
@@ -120,12 +175,19 @@ fn needs(plan: &Plan) -> Vec<String> {
     let mut needs = vec!["Linux with pidfds (5.4 or newer), a writable reports folder".to_owned()];
     for service in &plan.services {
         if let Start::Run { command, .. } = &service.start {
-            needs.extend(command.first().map(|program| format!("the program {program}, for {}", service.name)));
+            needs.extend(
+                command
+                    .first()
+                    .map(|program| format!("the program {program}, for {}", service.name)),
+            );
         }
     }
     for fault in &plan.faults {
         if let Some(target) = fault.spec.target() {
-            needs.push(format!("{}: the {} fault must reach {}", fault.name, fault.kind, target));
+            needs.push(format!(
+                "{}: the {} fault must reach {}",
+                fault.name, fault.kind, target
+            ));
         }
     }
     needs

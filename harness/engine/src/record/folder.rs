@@ -79,19 +79,26 @@ impl Folder {
 }
 
 fn make(path: &Path, how: impl Fn(&Path) -> io::Result<()>) -> Result<(), FolderError> {
-    how(path).map_err(|source| FolderError::Create { path: path.to_owned(), source })
+    how(path).map_err(|source| FolderError::Create {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn stamp(at: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
-    at.to_offset(time::UtcOffset::UTC).format(&format).expect("the format has only fields a date has")
+    at.to_offset(time::UtcOffset::UTC)
+        .format(&format)
+        .expect("the format has only fields a date has")
 }
 
 /// A convenience that must not fail a run: some file systems have no links.
 fn link_latest(parent: &Path, path: &Path) {
     let Some(name) = path.file_name() else { return };
     let fresh = parent.join(format!(".latest-{}", std::process::id()));
-    if std::os::unix::fs::symlink(name, &fresh).is_ok() && std::fs::rename(&fresh, parent.join("latest")).is_err() {
+    if std::os::unix::fs::symlink(name, &fresh).is_ok()
+        && std::fs::rename(&fresh, parent.join("latest")).is_err()
+    {
         let _ = std::fs::remove_file(&fresh);
     }
 }
@@ -100,10 +107,21 @@ fn link_latest(parent: &Path, path: &Path) {
 pub fn revision(folder: &Path) -> String {
     let git = |args: &[&str]| {
         let mut command = Command::new("git");
-        let output = command.args(["-C"]).arg(folder).args(args).stdin(Stdio::null()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let output = command
+            .args(["-C"])
+            .arg(folder)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let Some(hash) = git(&["rev-parse", "--short=10", "HEAD"]) else { return "none".to_owned() };
+    let Some(hash) = git(&["rev-parse", "--short=10", "HEAD"]) else {
+        return "none".to_owned();
+    };
     match git(&["status", "--porcelain", "--untracked-files=no"]) {
         Some(changes) if changes.is_empty() => hash,
         _ => format!("{hash}-dirty"),
@@ -121,8 +139,16 @@ mod tests {
         let at = datetime!(2026-11-22 16:44:19.123 UTC);
         let first = Folder::create(root.path(), "s", at, "none").unwrap();
         let second = Folder::create(root.path(), "s", at, "none").unwrap();
-        assert!(first.path().ends_with("s/20261122T164419.123Z-none"), "{}", first.path().display());
-        assert!(second.path().ends_with("s/20261122T164419.124Z-none"), "{}", second.path().display());
+        assert!(
+            first.path().ends_with("s/20261122T164419.123Z-none"),
+            "{}",
+            first.path().display()
+        );
+        assert!(
+            second.path().ends_with("s/20261122T164419.124Z-none"),
+            "{}",
+            second.path().display()
+        );
         let latest = std::fs::canonicalize(root.path().join("s/latest")).unwrap();
         assert_eq!(latest, second.path());
         assert!(second.path().join("logs").is_dir() && second.path().join("data").is_dir());
@@ -133,7 +159,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = Folder::create(&file, "s", OffsetDateTime::UNIX_EPOCH, "none").unwrap_err().to_string();
+        let error = Folder::create(&file, "s", OffsetDateTime::UNIX_EPOCH, "none")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("file/s") && error.contains("--out DIR"), "{error}");
     }
 

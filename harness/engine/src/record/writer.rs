@@ -76,7 +76,10 @@ impl Writer {
         end_us: u64,
         histogram: &Histogram,
     ) -> Result<(), RecordError> {
-        let lines = self.intervals.get_mut(load).expect("every load has an interval log from the start");
+        let lines = self
+            .intervals
+            .get_mut(load)
+            .expect("every load has an interval log from the start");
         lines.line(hlog::line(kind, start_us, end_us, histogram).trim_end())
     }
 
@@ -99,7 +102,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let written = std::fs::write(&fresh, bytes).and_then(|()| std::fs::rename(&fresh, path));
     written.map_err(|source| {
         let _ = std::fs::remove_file(&fresh);
-        RecordError { path: path.to_owned(), source }
+        RecordError {
+            path: path.to_owned(),
+            source,
+        }
     })
 }
 
@@ -113,7 +119,10 @@ struct Lines {
 impl Lines {
     fn open(path: PathBuf) -> Result<Lines, RecordError> {
         match File::options().append(true).create_new(true).open(&path) {
-            Ok(file) => Ok(Lines { path, file: BufWriter::with_capacity(1 << 16, file) }),
+            Ok(file) => Ok(Lines {
+                path,
+                file: BufWriter::with_capacity(1 << 16, file),
+            }),
             Err(source) => Err(RecordError { path, source }),
         }
     }
@@ -124,12 +133,21 @@ impl Lines {
     }
 
     fn line(&mut self, text: &str) -> Result<(), RecordError> {
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.write_all(b"\n"));
-        written.map_err(|source| RecordError { path: self.path.clone(), source })
+        let written = self
+            .file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.write_all(b"\n"));
+        written.map_err(|source| RecordError {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn flush(&mut self) -> Result<(), RecordError> {
-        self.file.flush().map_err(|source| RecordError { path: self.path.clone(), source })
+        self.file.flush().map_err(|source| RecordError {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 
@@ -142,7 +160,10 @@ mod tests {
     fn an_event_can_be_read_as_soon_as_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path(), &["a".to_owned()], 0, "").unwrap();
-        let event = Event { at_us: 3, kind: EventKind::PhaseStarted { phase: "p".into() } };
+        let event = Event {
+            at_us: 3,
+            kind: EventKind::PhaseStarted { phase: "p".into() },
+        };
         writer.event(&event).unwrap();
         let text = std::fs::read_to_string(folder.path().join("events.ndjson")).unwrap();
         assert_eq!(serde_json::from_str::<Event>(text.trim_end()).unwrap(), event);
@@ -159,9 +180,15 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_that_names_the_file() {
         // /dev/full takes no byte: what a full disk answers, without filling one.
-        let mut lines = Lines { path: "/dev/full".into(), file: BufWriter::new(File::create("/dev/full").unwrap()) };
+        let mut lines = Lines {
+            path: "/dev/full".into(),
+            file: BufWriter::new(File::create("/dev/full").unwrap()),
+        };
         lines.line("a row").unwrap();
         let error = lines.flush().unwrap_err().to_string();
-        assert!(error.contains("/dev/full") && error.contains("No space left"), "{error}");
+        assert!(
+            error.contains("/dev/full") && error.contains("No space left"),
+            "{error}"
+        );
     }
 }

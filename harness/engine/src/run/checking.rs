@@ -31,26 +31,36 @@ impl Checking {
     pub fn start(mut checked: Vec<Checked>) -> std::io::Result<Checking> {
         let (batches, incoming) = unbounded::<ObservedBatch>();
         let (tell, found) = unbounded();
-        let thread = std::thread::Builder::new().name("squall-check".to_owned()).spawn(move || {
-            for batch in incoming {
-                let load = usize::from(batch.load);
-                for (index, one) in checked.iter_mut().enumerate().filter(|(_, one)| one.loads.contains(&load)) {
-                    for violation in one.checker.observe(&batch) {
-                        // Nobody listens any more once a run is being abandoned.
-                        let _ = tell.send((index, violation));
+        let thread = std::thread::Builder::new()
+            .name("squall-check".to_owned())
+            .spawn(move || {
+                for batch in incoming {
+                    let load = usize::from(batch.load);
+                    for (index, one) in checked
+                        .iter_mut()
+                        .enumerate()
+                        .filter(|(_, one)| one.loads.contains(&load))
+                    {
+                        for violation in one.checker.observe(&batch) {
+                            // Nobody listens any more once a run is being abandoned.
+                            let _ = tell.send((index, violation));
+                        }
                     }
                 }
-            }
-            let finish = |(index, one): (usize, &mut Checked)| {
-                let outcome = one.checker.finish();
-                for violation in &outcome.last {
-                    let _ = tell.send((index, violation.clone()));
-                }
-                outcome
-            };
-            checked.iter_mut().enumerate().map(finish).collect()
-        })?;
-        Ok(Checking { batches: Some(batches), found, thread: Some(thread) })
+                let finish = |(index, one): (usize, &mut Checked)| {
+                    let outcome = one.checker.finish();
+                    for violation in &outcome.last {
+                        let _ = tell.send((index, violation.clone()));
+                    }
+                    outcome
+                };
+                checked.iter_mut().enumerate().map(finish).collect()
+            })?;
+        Ok(Checking {
+            batches: Some(batches),
+            found,
+            thread: Some(thread),
+        })
     }
 
     /// Hands a batch over.

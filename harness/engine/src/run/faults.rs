@@ -31,15 +31,26 @@ enum State {
     /// It could not be injected or is known not to have worked.
     Unproven(String),
     /// Taken back, no second receipt yet. Keeps what was known before.
-    Healed { until: Instant, unproven: Option<String> },
+    Healed {
+        until: Instant,
+        unproven: Option<String>,
+    },
     /// Nothing is left to do.
-    Over { unproven: Option<String> },
+    Over {
+        unproven: Option<String>,
+    },
 }
 
 impl Running {
     /// A fault that waits. `undo` is what reverses it from another process.
     pub fn new(name: String, fault: Box<dyn Fault>, undo: Option<Undo>) -> Running {
-        Running { name, fault, undo, pushed: None, state: State::Waiting }
+        Running {
+            name,
+            fault,
+            undo,
+            pushed: None,
+            state: State::Waiting,
+        }
     }
 
     /// Injects it.
@@ -56,7 +67,9 @@ impl Running {
         match done {
             Ok(()) => {
                 self.state = State::Injected;
-                EventKind::FaultInjected { fault: self.name.clone() }
+                EventKind::FaultInjected {
+                    fault: self.name.clone(),
+                }
             }
             Err(reason) => self.not_proven(format!("could not be injected: {reason}")),
         }
@@ -69,7 +82,10 @@ impl Running {
                 Receipt::Pending => None,
                 Receipt::Proven { evidence } => {
                     self.state = State::Proven;
-                    Some(EventKind::FaultProved { fault: self.name.clone(), evidence })
+                    Some(EventKind::FaultProved {
+                        fault: self.name.clone(),
+                        evidence,
+                    })
                 }
                 Receipt::Failed { reason } => Some(self.not_proven(reason)),
             },
@@ -78,7 +94,8 @@ impl Running {
                 let kind = match self.fault.prove_healed() {
                     Receipt::Pending if Instant::now() < until => return None,
                     Receipt::Pending => {
-                        let reason = "nothing shows that it is over: the target did not look again".to_owned();
+                        let reason =
+                            "nothing shows that it is over: the target did not look again".to_owned();
                         EventKind::FaultNotUndone { fault, reason }
                     }
                     Receipt::Proven { evidence } => EventKind::FaultUndone { fault, evidence },
@@ -109,12 +126,20 @@ impl Running {
                 if let Some(step) = self.pushed.take() {
                     stack.done(step);
                 }
-                events.push(EventKind::FaultHealed { fault: self.name.clone() });
-                self.state = State::Healed { until: Instant::now() + HEALED_WITHIN, unproven };
+                events.push(EventKind::FaultHealed {
+                    fault: self.name.clone(),
+                });
+                self.state = State::Healed {
+                    until: Instant::now() + HEALED_WITHIN,
+                    unproven,
+                };
             }
             // Its undo stays on the stack, which tries again at the end and says so if that fails too.
             Err(e) => {
-                events.push(EventKind::FaultNotUndone { fault: self.name.clone(), reason: e.to_string() });
+                events.push(EventKind::FaultNotUndone {
+                    fault: self.name.clone(),
+                    reason: e.to_string(),
+                });
                 self.state = State::Over { unproven };
             }
         }
@@ -148,6 +173,9 @@ impl Running {
 
     fn not_proven(&mut self, reason: String) -> EventKind {
         self.state = State::Unproven(reason.clone());
-        EventKind::FaultNotProved { fault: self.name.clone(), reason }
+        EventKind::FaultNotProved {
+            fault: self.name.clone(),
+            reason,
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::fault::SpawnNeeds;
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, ReadyWhen, Start};
 use crate::process::{
-    Addresses, Invocation, Launch, PortReserver, PortWish, Ready, ServiceProcess, StartError, StopError, StopReport,
+    Addresses, Invocation, Launch, PortReserver, PortWish, Ready, ServiceProcess, StartError, StopError,
+    StopReport,
 };
 use crate::record::Folder;
 
@@ -72,7 +73,10 @@ pub struct Fleet {
 impl Fleet {
     /// None yet.
     pub fn new() -> Fleet {
-        Fleet { members: Vec::new(), ports: PortReserver::new() }
+        Fleet {
+            members: Vec::new(),
+            ports: PortReserver::new(),
+        }
     }
 
     /// The services, in the order in which they started.
@@ -92,17 +96,23 @@ impl Fleet {
         guard: &Arc<GuardHandle>,
         catalogue: &Catalogue,
         folder: &Folder,
-        needs: SpawnNeeds,
+        needs: &SpawnNeeds,
     ) -> Result<&Member, FleetError> {
         if let Start::At { address } = &planned.start {
             let address = resolve(&planned.name, address)?;
             return Ok(self.add(planned, None, Some(address)));
         }
         let data = folder.data(&planned.name);
-        std::fs::create_dir_all(&data)
-            .map_err(|source| FleetError::Data { service: planned.name.clone(), source })?;
+        std::fs::create_dir_all(&data).map_err(|source| FleetError::Data {
+            service: planned.name.clone(),
+            source,
+        })?;
         let launch = match &planned.start {
-            Start::Bundled { service, settings, within } => Launch {
+            Start::Bundled {
+                service,
+                settings,
+                within,
+            } => Launch {
                 name: planned.name.clone(),
                 log: folder.log(&planned.name),
                 directory: Some(data.clone()),
@@ -110,12 +120,25 @@ impl Fleet {
                 ports: Vec::new(),
                 command: self.bundled(planned, service, settings, catalogue, data, needs),
             },
-            Start::Run { command, directory, env, ready, within, ports } => Launch {
+            Start::Run {
+                command,
+                directory,
+                env,
+                ready,
+                within,
+                ports,
+            } => Launch {
                 name: planned.name.clone(),
                 log: folder.log(&planned.name),
                 directory: Some(directory.clone()),
                 within: *within,
-                ports: ports.iter().map(|name| PortWish { name: name.clone(), fixed: None }).collect(),
+                ports: ports
+                    .iter()
+                    .map(|name| PortWish {
+                        name: name.clone(),
+                        fixed: None,
+                    })
+                    .collect(),
                 command: self.program(planned, command, env, ready, data.display().to_string(), needs),
             },
             Start::At { .. } => unreachable!("handled above"),
@@ -126,7 +149,9 @@ impl Fleet {
             Start::Run { ports, .. } => ports.first().and_then(|name| addresses.ports.get(name)),
             _ => None,
         };
-        let address = addresses.listen.or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
+        let address = addresses
+            .listen
+            .or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
         Ok(self.add(planned, Some(process), address))
     }
 
@@ -136,7 +161,10 @@ impl Fleet {
         process: Option<ServiceProcess>,
         address: Option<SocketAddr>,
     ) -> &Member {
-        let addresses = process.as_ref().map(|process| process.addresses().clone()).unwrap_or_default();
+        let addresses = process
+            .as_ref()
+            .map(|process| process.addresses().clone())
+            .unwrap_or_default();
         let at = self.members.len();
         self.members.push(Member {
             name: planned.name.clone(),
@@ -156,7 +184,7 @@ impl Fleet {
         settings: &[(String, String)],
         catalogue: &Catalogue,
         data: std::path::PathBuf,
-        needs: SpawnNeeds,
+        needs: &SpawnNeeds,
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
         let mut fixed: Vec<OsString> = vec!["--data".into(), data.into()];
         for (role, callee) in &planned.calls {
@@ -173,9 +201,19 @@ impl Fleet {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let at = |address: Option<SocketAddr>| OsString::from(address.unwrap_or(any).to_string());
             let mut args: Vec<OsString> = vec!["serve".into(), service.clone().into()];
-            args.extend(["--listen".into(), at(addresses.listen), "--admin".into(), at(addresses.admin)]);
+            args.extend([
+                "--listen".into(),
+                at(addresses.listen),
+                "--admin".into(),
+                at(addresses.admin),
+            ]);
             args.extend(fixed.iter().cloned());
-            Invocation { program: program.clone(), args, env: env.clone(), ready: Ready::Line }
+            Invocation {
+                program: program.clone(),
+                args,
+                env: env.clone(),
+                ready: Ready::Line,
+            }
         })
     }
 
@@ -187,10 +225,11 @@ impl Fleet {
         env: &BTreeMap<String, Template>,
         ready: &ReadyWhen,
         data: String,
-        needs: SpawnNeeds,
+        needs: &SpawnNeeds,
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
         let known = self.placeholders();
-        let (name, command, env, ready) = (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
+        let (name, command, env, ready) =
+            (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
         let preloads = needs.environment(std::env::var_os("LD_PRELOAD").as_deref());
         let first = match &planned.start {
             Start::Run { ports, .. } => ports.first().cloned(),
@@ -204,13 +243,21 @@ impl Fleet {
                     key => own.get(key).or_else(|| known.get(key)).cloned(),
                 };
                 // Planning has checked every name; one that has no value, such as a callee without a port, stays empty.
-                template.render(|key| Some(value(key).unwrap_or_default())).unwrap_or_default()
+                template
+                    .render(|key| Some(value(key).unwrap_or_default()))
+                    .unwrap_or_default()
             };
             let mut words = command.iter().map(|word| OsString::from(render(word)));
-            let port = first.as_ref().and_then(|first| addresses.ports.get(first)).copied().unwrap_or_default();
+            let port = first
+                .as_ref()
+                .and_then(|first| addresses.ports.get(first))
+                .copied()
+                .unwrap_or_default();
             let address = SocketAddr::from(([127, 0, 0, 1], port));
-            let mut all: Vec<(OsString, OsString)> =
-                env.iter().map(|(key, value)| (key.into(), render(value).into())).collect();
+            let mut all: Vec<(OsString, OsString)> = env
+                .iter()
+                .map(|(key, value)| (key.into(), render(value).into()))
+                .collect();
             all.extend(preloads.iter().cloned());
             Invocation {
                 program: words.next().unwrap_or_default(),
@@ -268,13 +315,20 @@ fn ready_at(ready: &ReadyWhen, address: SocketAddr) -> Ready {
     match ready {
         ReadyWhen::Running => Ready::Running,
         ReadyWhen::Tcp => Ready::Tcp(address),
-        ReadyWhen::Http(path) => Ready::Http { address, path: path.clone() },
+        ReadyWhen::Http(path) => Ready::Http {
+            address,
+            path: path.clone(),
+        },
         ReadyWhen::Log(regex) => Ready::Log(regex.clone()),
     }
 }
 
 fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
-    let failed = |why: String| FleetError::Resolve { service: service.to_owned(), address: address.to_owned(), why };
+    let failed = |why: String| FleetError::Resolve {
+        service: service.to_owned(),
+        address: address.to_owned(),
+        why,
+    };
     let mut found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
     found.next().ok_or_else(|| failed("it has no address".to_owned()))
 }

@@ -21,11 +21,19 @@ pub struct Missing {
 pub fn preflight(plan: &Plan, catalogue: &Catalogue) -> Vec<Missing> {
     let mut missing = Vec::new();
     for service in &plan.services {
-        if let Start::Run { command, directory, .. } = &service.start {
+        if let Start::Run {
+            command, directory, ..
+        } = &service.start
+        {
             // A program whose name has a placeholder is known only once it starts.
-            let Some(program) = command.first().and_then(Template::as_literal) else { continue };
+            let Some(program) = command.first().and_then(Template::as_literal) else {
+                continue;
+            };
             if let Err(text) = find(program, directory) {
-                missing.push(Missing { needed_by: format!("service {}", service.name), text });
+                missing.push(Missing {
+                    needed_by: format!("service {}", service.name),
+                    text,
+                });
             }
         }
     }
@@ -34,13 +42,18 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue) -> Vec<Missing> {
             let service = plan.services.iter().find(|service| service.name == target)?;
             match &service.start {
                 Start::Bundled { .. } => Some(catalogue.program.clone()),
-                Start::Run { command, directory, .. } => find(command.first()?.as_literal()?, directory).ok(),
+                Start::Run {
+                    command, directory, ..
+                } => find(command.first()?.as_literal()?, directory).ok(),
                 Start::At { .. } => None,
             }
         });
         // A program that is not there was reported with its service.
         if let Some(Err(text)) = program.map(|program| fault.spec.available(&program)) {
-            missing.push(Missing { needed_by: format!("fault {}", fault.name), text });
+            missing.push(Missing {
+                needed_by: format!("fault {}", fault.name),
+                text,
+            });
         }
     }
     missing
@@ -56,13 +69,18 @@ pub fn find(program: &str, directory: &Path) -> Result<PathBuf, String> {
         let path = directory.join(program);
         return match runs(&path) {
             Ok(true) => Ok(path),
-            Ok(false) => Err(format!("{} is not a program: make it executable with chmod +x", path.display())),
+            Ok(false) => Err(format!(
+                "{} is not a program: make it executable with chmod +x",
+                path.display()
+            )),
             Err(e) => Err(format!("the program {} is not there: {e}", path.display())),
         };
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(OsStr::new(&path)).map(|folder| folder.join(program));
-    let found = found.into_iter().find(|candidate| runs(candidate).unwrap_or(false));
+    let found = found
+        .into_iter()
+        .find(|candidate| runs(candidate).unwrap_or(false));
     found.ok_or_else(|| format!("the program `{program}` is not in PATH: install it, or name it by its path"))
 }
 

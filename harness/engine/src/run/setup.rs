@@ -19,7 +19,11 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
             Arrivals::Open { rate_per_s, .. } => Some(*rate_per_s),
             Arrivals::Closed { .. } | Arrivals::None => None,
         };
-        plan.loads.iter().zip(arrivals).map(|(load, arrivals)| (load.name.clone(), rate(arrivals))).collect()
+        plan.loads
+            .iter()
+            .zip(arrivals)
+            .map(|(load, arrivals)| (load.name.clone(), rate(arrivals)))
+            .collect()
     };
     RunHeader {
         squall: env!("CARGO_PKG_VERSION").to_owned(),
@@ -64,10 +68,14 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
 pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
     let spec = |load: &crate::plan::PlannedLoad| {
         let address = fleet.get(&load.to).and_then(|member| member.address);
-        let addr = address.ok_or_else(|| format!("load {}: service {} has no address", load.name, load.to))?;
+        let addr =
+            address.ok_or_else(|| format!("load {}: service {} has no address", load.name, load.to))?;
         Ok(LoadSpec {
             name: load.name.clone(),
-            target: Target { addr, host: addr.to_string() },
+            target: Target {
+                addr,
+                host: addr.to_string(),
+            },
             request: load.request.clone(),
             connections: load.connections,
             timeout: load.timeout,
@@ -80,7 +88,12 @@ pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
 
 /// The checkers that look at responses, each with the index of its invariant in the plan.
 pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
-    let longest = plan.loads.iter().map(|load| load.timeout).max().unwrap_or(Duration::ZERO);
+    let longest = plan
+        .loads
+        .iter()
+        .map(|load| load.timeout)
+        .max()
+        .unwrap_or(Duration::ZERO);
     let settings = invariant::Settings {
         loads: plan.loads.iter().map(|load| load.name.clone()).collect(),
         seed: plan.seed.child("invariant.unique").value(),
@@ -91,10 +104,17 @@ pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
     let mut indices = Vec::new();
     let mut checkers = Vec::new();
     for (index, planned) in plan.invariants.iter().enumerate() {
-        let Check::Values { kind, loads } = &planned.check else { continue };
-        let Source::Responses(make) = kind.source else { continue };
+        let Check::Values { kind, loads } = &planned.check else {
+            continue;
+        };
+        let Source::Responses(make) = kind.source else {
+            continue;
+        };
         indices.push(index);
-        checkers.push(Checked { loads: loads.clone(), checker: make(settings.clone()) });
+        checkers.push(Checked {
+            loads: loads.clone(),
+            checker: make(settings.clone()),
+        });
     }
     (indices, checkers)
 }

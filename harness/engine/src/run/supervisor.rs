@@ -81,6 +81,7 @@ pub(super) struct Supervisor<'a> {
     told_events: usize,
     violations: usize,
     pub(super) generator: GeneratorRecord,
+    generator_cpus: Option<Vec<usize>>,
 }
 
 /// Runs the plan. Nothing has been started before, and nothing is left afterwards.
@@ -102,9 +103,15 @@ pub(super) fn supervise(
     let run_id = format!("{}-{started_ms}-{}", plan.name, std::process::id());
     let stack = Stack::create(folder.path(), &run_id)?;
     let (checked, checkers) = setup::checkers(plan);
-    let checking = Checking::start(checkers)
-        .map_err(|source| RunError::System { doing: "starting the checking thread", source })?;
-    let tells = plan.services.iter().map(|service| matches!(service.start, Start::Bundled { .. })).collect();
+    let checking = Checking::start(checkers).map_err(|source| RunError::System {
+        doing: "starting the checking thread",
+        source,
+    })?;
+    let tells = plan
+        .services
+        .iter()
+        .map(|service| matches!(service.start, Start::Bundled { .. }))
+        .collect();
     let service_names = plan.services.iter().map(|service| service.name.clone()).collect();
     let mut supervisor = Supervisor {
         plan,
@@ -127,6 +134,7 @@ pub(super) fn supervise(
         told_events: 0,
         violations: 0,
         generator: GeneratorRecord::default(),
+        generator_cpus: None,
     };
     let header = setup::header(plan, &options.command, started_at, revision);
     supervisor.emit(EventKind::RunStarted(Box::new(header)));
@@ -185,17 +193,31 @@ impl Supervisor<'_> {
                 ("SIGINT (Ctrl-C)", Exit::Interrupted)
             };
             self.incidents.interrupted = Some((name.to_owned(), exit));
-            self.emit(EventKind::Interrupted { signal: name.to_owned() });
+            self.emit(EventKind::Interrupted {
+                signal: name.to_owned(),
+            });
         }
     }
 
     /// Everything between the guard's start and its end.
-    fn with_guard(&mut self, options: &Options, run_id: &str, zero_us: u64, stop: &Stop) -> Result<(), String> {
-        let everything = Undo::KillMarked { run_id: run_id.to_owned() };
-        let pushed = self.stack.push("every process of this run", everything).map_err(|e| e.to_string())?;
+    fn with_guard(
+        &mut self,
+        options: &Options,
+        run_id: &str,
+        zero_us: u64,
+        stop: &Stop,
+    ) -> Result<(), String> {
+        let everything = Undo::KillMarked {
+            run_id: run_id.to_owned(),
+        };
+        let pushed = self
+            .stack
+            .push("every process of this run", everything)
+            .map_err(|e| e.to_string())?;
         let log = self.folder.path().join("logs").join("guard.log");
         let guard = GuardHandle::start(&options.catalogue.program, &["guard"], run_id, &log);
         let guard = Arc::new(guard.map_err(|e| e.to_string())?);
+        self.place(&guard)?;
         let mut fleet = Fleet::new();
         let ran = self.with_services(&mut fleet, &guard, options, zero_us, stop);
         self.stop_services(&mut fleet);
@@ -213,6 +235,25 @@ impl Supervisor<'_> {
         ran
     }
 
+    /// Decides where the generator and the services run; services inherit it from the guard.
+    fn place(&mut self, guard: &GuardHandle) -> Result<(), String> {
+        let cpus = affinity::inherited_cpus().map_err(|e| format!("asking for the processors: {e}"))?;
+        let threads = self
+            .plan
+            .generator_threads
+            .unwrap_or_else(|| affinity::default_threads(cpus.len()));
+        let placement = affinity::plan_cpus(&cpus, threads);
+        if let Some(cpus) = &placement.services {
+            let pid = guard.process().pid.cast_unsigned();
+            affinity::pin_process(pid, cpus)
+                .map_err(|e| format!("keeping the services off the generator: {e}"))?;
+        }
+        self.generator.threads = threads as u32;
+        self.generator.placement = placement.about;
+        self.generator_cpus = placement.generator;
+        Ok(())
+    }
+
     fn with_services(
         &mut self,
         fleet: &mut Fleet,
@@ -227,8 +268,11 @@ impl Supervisor<'_> {
         }
         self.arm_faults(fleet)?;
         let targets = fleet.members().iter().enumerate();
-        let targets = targets.filter_map(|(index, member)| member.admin.map(|admin| (index, admin))).collect();
-        let poller = Poller::start(targets, zero_us).map_err(|e| format!("starting the admin poller: {e}"))?;
+        let targets = targets
+            .filter_map(|(index, member)| member.admin.map(|admin| (index, admin)))
+            .collect();
+        let poller =
+            Poller::start(targets, zero_us).map_err(|e| format!("starting the admin poller: {e}"))?;
         let host = HiccupMeter::start(self.zero).map_err(|e| format!("starting the host meter: {e}"))?;
         let ran = self.drive(fleet, guard, &poller, stop);
         poller.now();
@@ -250,14 +294,20 @@ impl Supervisor<'_> {
         let mut prepared = BTreeSet::new();
         let faults_folder = self.folder.faults();
         for fault in &self.plan.faults {
-            let Some(target) = fault.spec.target() else { continue };
+            let Some(target) = fault.spec.target() else {
+                continue;
+            };
             // Faults of one kind on one service share what they need.
             if !prepared.insert((fault.kind, target)) {
                 continue;
             }
-            let mine = fault.spec.needs(&faults_folder).map_err(|e| format!("fault {}: {e}", fault.name))?;
+            let mine = fault
+                .spec
+                .needs(&faults_folder)
+                .map_err(|e| format!("fault {}: {e}", fault.name))?;
             let all = needs.entry(target.to_owned()).or_default();
-            all.merge(mine).map_err(|e| format!("fault {}: {e}", fault.name))?;
+            all.merge(mine)
+                .map_err(|e| format!("fault {}: {e}", fault.name))?;
         }
         Ok(needs)
     }
@@ -265,7 +315,11 @@ impl Supervisor<'_> {
     fn arm_faults(&mut self, fleet: &Fleet) -> Result<(), String> {
         let faults_folder = self.folder.faults();
         for planned in &self.plan.faults {
-            let process = planned.spec.target().and_then(|target| fleet.get(target)).and_then(|m| m.process.as_ref());
+            let process = planned
+                .spec
+                .target()
+                .and_then(|target| fleet.get(target))
+                .and_then(|m| m.process.as_ref());
             let target = process.map(|process| TargetProcess {
                 service: process.name().to_owned(),
                 pid: process.process().pid.cast_unsigned(),
@@ -291,8 +345,11 @@ impl Supervisor<'_> {
             let needs = needs.remove(&planned.name).unwrap_or_default();
             let folder = self.folder.clone();
             let started = std::thread::scope(|scope| {
-                let starting =
-                    scope.spawn(|| fleet.start(planned, guard, &options.catalogue, &folder, needs).map(|_| ()));
+                let starting = scope.spawn(|| {
+                    fleet
+                        .start(planned, guard, &options.catalogue, &folder, &needs)
+                        .map(|_| ())
+                });
                 // An interruption must not wait for a service that never gets ready: without the guard, nothing starts.
                 while !starting.is_finished() {
                     self.heed(stop);
@@ -317,13 +374,21 @@ impl Supervisor<'_> {
                     return false;
                 }
             }
-            let Some(member) = fleet.get(&planned.name) else { continue };
+            let Some(member) = fleet.get(&planned.name) else {
+                continue;
+            };
             let address = member.address.map(|address| address.to_string());
             if let Some(process) = &member.process {
                 let pid = process.process().pid.cast_unsigned();
-                self.emit(EventKind::ServiceStarted { service: planned.name.clone(), pid });
+                self.emit(EventKind::ServiceStarted {
+                    service: planned.name.clone(),
+                    pid,
+                });
             }
-            self.emit(EventKind::ServiceReady { service: planned.name.clone(), address });
+            self.emit(EventKind::ServiceReady {
+                service: planned.name.clone(),
+                address,
+            });
         }
         true
     }
@@ -332,7 +397,10 @@ impl Supervisor<'_> {
         for (service, went) in fleet.stop() {
             match went {
                 Ok(report) => {
-                    self.emit(EventKind::ServiceStopped { service, status: report.status.to_string() });
+                    self.emit(EventKind::ServiceStopped {
+                        service,
+                        status: report.status.to_string(),
+                    });
                 }
                 Err(e) => self.incidents.not_undone.push(e.to_string()),
             }
@@ -348,27 +416,33 @@ impl Supervisor<'_> {
         stop: &Stop,
     ) -> Result<(), String> {
         let (send, reports) = unbounded();
-        let cpus = affinity::inherited_cpus().map_err(|e| format!("asking for the processors: {e}"))?;
-        let threads = self.plan.generator_threads.unwrap_or_else(|| affinity::default_threads(cpus.len()));
-        let placement = affinity::plan_cpus(&cpus, threads);
+        let threads = self.generator.threads as usize;
         let options = squall_load::Options {
             threads,
-            cpus: placement.generator.clone(),
+            cpus: self.generator_cpus.clone(),
             epoch: self.zero,
             reports: send,
         };
         let loads = setup::loads(self.plan, fleet)?;
-        let mut generator = match loads.is_empty() {
-            true => None,
-            false => Some(Generator::start(loads, &options).map_err(describe)?),
-        };
+        let mut generator = None;
+        if !loads.is_empty() {
+            generator = Some(Generator::start(loads, &options).map_err(describe)?);
+        }
         drop(options);
-        self.generator.threads = threads as u32;
-        self.generator.placement = placement.about;
         let first_us = self.now_us() + LEAD.as_micros() as u64;
         self.push_phases(generator.as_mut(), first_us).map_err(describe)?;
         let quorum = self.plan.loads.len() * threads;
-        self.follow(&Sources { fleet, guard, poller, reports: &reports }, first_us, quorum, stop);
+        self.follow(
+            &Sources {
+                fleet,
+                guard,
+                poller,
+                reports: &reports,
+            },
+            first_us,
+            quorum,
+            stop,
+        );
         let usage = match (generator, self.cut_short()) {
             (Some(generator), true) => Some(generator.abort()),
             (Some(generator), false) => Some(generator.finish()),
@@ -380,7 +454,10 @@ impl Supervisor<'_> {
         if let Some(usage) = usage {
             self.generator.cpu_us = usage.cpu_us;
             if usage.reports_lost > 0 {
-                return Err(format!("{} reports of the generator were lost", usage.reports_lost));
+                return Err(format!(
+                    "{} reports of the generator were lost",
+                    usage.reports_lost
+                ));
             }
         }
         self.heal_all();
@@ -399,7 +476,12 @@ impl Supervisor<'_> {
             self.bounds[index] = (start_us, end_us);
             if let Some(generator) = generator.as_deref_mut() {
                 let arrivals = phase.arrivals.clone();
-                generator.push_phase(PhaseSpec { index: index as u32, start_us, end_us: Some(end_us), arrivals })?;
+                generator.push_phase(PhaseSpec {
+                    index: index as u32,
+                    start_us,
+                    end_us: Some(end_us),
+                    arrivals,
+                })?;
             }
             start_us = end_us;
         }
@@ -409,8 +491,17 @@ impl Supervisor<'_> {
     /// The loop: until the last phase is over and everything in it has ended, or the run is cut short.
     fn follow(&mut self, from: &Sources<'_>, first_us: u64, quorum: usize, stop: &Stop) {
         let steps = steps(self.plan);
-        let mut due = steps.iter().map(|(at, step)| (first_us + at.as_micros() as u64, *step)).peekable();
-        let longest = self.plan.loads.iter().map(|load| load.timeout).max().unwrap_or_default();
+        let mut due = steps
+            .iter()
+            .map(|(at, step)| (first_us + at.as_micros() as u64, *step))
+            .peekable();
+        let longest = self
+            .plan
+            .loads
+            .iter()
+            .map(|load| load.timeout)
+            .max()
+            .unwrap_or_default();
         let last_us = self.bounds.last().map_or(first_us, |(_, end)| *end);
         let give_up_us = last_us + 2 * longest.as_micros() as u64 + 1_000_000;
         let mut beat = Beat::default();
@@ -430,8 +521,14 @@ impl Supervisor<'_> {
             if due.peek().is_none() && (settled || self.now_us() > give_up_us) {
                 return;
             }
-            let next = due.peek().map_or(IDLE, |(at_us, _)| Duration::from_micros(at_us.saturating_sub(self.now_us())));
-            let wait = if self.faults.iter().any(Running::awaits) { AWAITING } else { IDLE };
+            let next = due.peek().map_or(IDLE, |(at_us, _)| {
+                Duration::from_micros(at_us.saturating_sub(self.now_us()))
+            });
+            let wait = if self.faults.iter().any(Running::awaits) {
+                AWAITING
+            } else {
+                IDLE
+            };
             self.wait(from, next.min(wait));
         }
     }
@@ -478,7 +575,9 @@ impl Supervisor<'_> {
                     *settled += 1;
                 }
             }
-            Report::ThreadFailed { thread, error } => self.fail(format!("generator thread {thread} failed: {error}")),
+            Report::ThreadFailed { thread, error } => {
+                self.fail(format!("generator thread {thread} failed: {error}"))
+            }
         }
     }
 
@@ -492,23 +591,39 @@ impl Supervisor<'_> {
                 ));
             }
         };
-        let of = |member: &&super::fleet::Member| member.process.as_ref().is_some_and(|p| p.process() == *process);
-        let Some(member) = fleet.members().iter().find(of) else { return };
-        let last_lines =
-            member.process.as_ref().and_then(|process| process.last_lines(LAST_LINES).ok()).unwrap_or_default();
+        let of =
+            |member: &&super::fleet::Member| member.process.as_ref().is_some_and(|p| p.process() == *process);
+        let Some(member) = fleet.members().iter().find(of) else {
+            return;
+        };
+        let last_lines = member
+            .process
+            .as_ref()
+            .and_then(|process| process.last_lines(LAST_LINES).ok())
+            .unwrap_or_default();
         let tail = match last_lines.as_slice() {
             [] => "; it printed nothing".to_owned(),
             lines => format!("; its last lines:\n    {}", lines.join("\n    ")),
         };
-        self.incidents.services.push(format!("service {} died unasked with {status}{tail}", member.name));
-        self.emit(EventKind::ServiceDied { service: member.name.clone(), status: status.to_string(), last_lines });
+        self.incidents.services.push(format!(
+            "service {} died unasked with {status}{tail}",
+            member.name
+        ));
+        self.emit(EventKind::ServiceDied {
+            service: member.name.clone(),
+            status: status.to_string(),
+            last_lines,
+        });
     }
 
     fn take_told(&mut self, told: Told) {
         let name = self.plan.services[told.service].name.clone();
         if told.pauses_lost > 0 {
             self.emit(EventKind::Warning {
-                text: format!("service {name} had more pauses than it keeps: {} are missing", told.pauses_lost),
+                text: format!(
+                    "service {name} had more pauses than it keeps: {} are missing",
+                    told.pauses_lost
+                ),
             });
         }
         for pause in told.pauses {
@@ -518,7 +633,11 @@ impl Supervisor<'_> {
         for event in told.events {
             self.told_events += 1;
             if self.told_events <= TOLD_MAX {
-                let kind = EventKind::ServiceEvent { service: name.clone(), kind: event.kind, text: event.text };
+                let kind = EventKind::ServiceEvent {
+                    service: name.clone(),
+                    kind: event.kind,
+                    text: event.text,
+                };
                 self.emit_at(event.at_us, kind);
             }
         }
@@ -529,25 +648,44 @@ impl Supervisor<'_> {
         self.violations += 1;
         if self.violations <= TOLD_MAX {
             let planned = &self.plan.invariants[self.checked[checker]];
-            self.emit_at(at_us, EventKind::InvariantViolated { invariant: planned.path(), text });
+            self.emit_at(
+                at_us,
+                EventKind::InvariantViolated {
+                    invariant: planned.path(),
+                    text,
+                },
+            );
         }
     }
 
     /// The phase that a moment lies in.
     fn phase_at(&self, at_us: u64) -> Option<usize> {
-        self.bounds.iter().position(|(start, end)| (*start..*end).contains(&at_us))
+        self.bounds
+            .iter()
+            .position(|(start, end)| (*start..*end).contains(&at_us))
     }
 
     fn step(&mut self, at_us: u64, step: Step) {
         match step {
             Step::BeginPhase(index) => {
                 self.current = Some(index);
-                self.emit_at(at_us, EventKind::PhaseStarted { phase: self.plan.phases[index].name.clone() });
+                self.emit_at(
+                    at_us,
+                    EventKind::PhaseStarted {
+                        phase: self.plan.phases[index].name.clone(),
+                    },
+                );
             }
             Step::EndPhase(index) => {
                 self.current = None;
                 let phase = self.plan.phases[index].name.clone();
-                self.emit_at(at_us, EventKind::PhaseEnded { phase, complete: true });
+                self.emit_at(
+                    at_us,
+                    EventKind::PhaseEnded {
+                        phase,
+                        complete: true,
+                    },
+                );
             }
             Step::Inject(index) => {
                 let event = self.faults[index].inject(&mut self.stack);
@@ -563,7 +701,9 @@ impl Supervisor<'_> {
     fn heal(&mut self, index: usize) {
         let events = self.faults[index].heal(&mut self.stack);
         self.collector.close_window(index, self.now_us());
-        events.into_iter().for_each(|event| self.emit(event));
+        for event in events {
+            self.emit(event);
+        }
     }
 
     fn heal_all(&mut self) {
@@ -589,7 +729,13 @@ impl Supervisor<'_> {
         if let Some(index) = self.current.take() {
             self.bounds[index].1 = now;
             let phase = self.plan.phases[index].name.clone();
-            self.emit_at(now, EventKind::PhaseEnded { phase, complete: false });
+            self.emit_at(
+                now,
+                EventKind::PhaseEnded {
+                    phase,
+                    complete: false,
+                },
+            );
         }
     }
 
@@ -631,10 +777,13 @@ impl Supervisor<'_> {
         }
         for second in ready.intervals {
             let load = &self.plan.loads[second.load].name;
-            for (kind, histogram) in
-                [(hlog::Kind::Response, &second.totals.response), (hlog::Kind::Service, &second.totals.service)]
-            {
-                let line = self.writer.interval(load, kind, second.start_us, second.end_us, histogram);
+            for (kind, histogram) in [
+                (hlog::Kind::Response, &second.totals.response),
+                (hlog::Kind::Service, &second.totals.service),
+            ] {
+                let line = self
+                    .writer
+                    .interval(load, kind, second.start_us, second.end_us, histogram);
                 written = written.and(line);
             }
         }
@@ -648,20 +797,35 @@ impl Supervisor<'_> {
             let (span_us, totals) = self.collector.recent(index, self.now_us());
             LiveLoad {
                 name: load.name.clone(),
-                rate: if span_us == 0 { 0.0 } else { totals.completed as f64 * 1e6 / span_us as f64 },
+                rate: if span_us == 0 {
+                    0.0
+                } else {
+                    totals.completed as f64 * 1e6 / span_us as f64
+                },
                 p99_us: squall_model::histogram::quantile(&totals.response, 0.99),
-                errors: if totals.completed == 0 { 0.0 } else { totals.failed as f64 / totals.completed as f64 },
+                errors: if totals.completed == 0 {
+                    0.0
+                } else {
+                    totals.failed as f64 / totals.completed as f64
+                },
             }
         };
         let holding = self.plan.faults.iter().zip(&self.faults);
         Live {
-            phase: self.plan.phases.get(index).map(|phase| phase.name.clone()).unwrap_or_default(),
+            phase: self
+                .plan
+                .phases
+                .get(index)
+                .map(|phase| phase.name.clone())
+                .unwrap_or_default(),
             index,
             phases: self.plan.phases.len(),
             elapsed_us: self.now_us().saturating_sub(start),
             length_us: end.saturating_sub(start),
             loads: self.plan.loads.iter().enumerate().map(load).collect(),
-            faults: holding.filter_map(|(planned, one)| Some((planned.name.clone(), one.holds()?))).collect(),
+            faults: holding
+                .filter_map(|(planned, one)| Some((planned.name.clone(), one.holds()?)))
+                .collect(),
         }
     }
 }

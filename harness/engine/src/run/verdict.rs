@@ -25,7 +25,9 @@ impl Supervisor<'_> {
             self.take_violation(checker, violation.at_us, violation.text);
         }
         self.write_rows(None);
-        let phases: Vec<PhaseRecord> = (0..self.plan.phases.len()).map(|index| self.phase(index)).collect();
+        let phases: Vec<PhaseRecord> = (0..self.plan.phases.len())
+            .map(|index| self.phase(index))
+            .collect();
         let began = phases.iter().filter(|phase| phase.end_us > 0);
         for phase in began {
             self.emit(EventKind::PhaseResult {
@@ -36,7 +38,9 @@ impl Supervisor<'_> {
             });
         }
         self.sum_up_generator(&phases);
-        self.emit(EventKind::Generator { result: Box::new(self.generator.clone()) });
+        self.emit(EventKind::Generator {
+            result: Box::new(self.generator.clone()),
+        });
         self.judge(&phases, outcomes.as_deref())
     }
 
@@ -52,10 +56,17 @@ impl Supervisor<'_> {
         };
         let invariants = self.invariants(&evidence, outcomes);
         evidence.invariants = &invariants;
-        let expectations: Vec<_> = self.plan.expectations.iter().map(|one| evidence.expectation(one)).collect();
+        let expectations: Vec<_> = self
+            .plan
+            .expectations
+            .iter()
+            .map(|one| evidence.expectation(one))
+            .collect();
         let conclusion = conclude(&evidence, &expectations, &self.incidents);
         self.emit(EventKind::Invariants { results: invariants });
-        self.emit(EventKind::Expectations { results: expectations });
+        self.emit(EventKind::Expectations {
+            results: expectations,
+        });
         self.emit(EventKind::RunEnded {
             verdict: conclusion.verdict,
             reasons: conclusion.reasons,
@@ -72,23 +83,38 @@ impl Supervisor<'_> {
             record.verdict = record.verdict.max(Verdict::Invalid);
             record.exit_code = exit.code();
         }
-        Outcome { record, events: self.events, folder: self.folder.path().to_owned(), exit }
+        Outcome {
+            record,
+            events: self.events,
+            folder: self.folder.path().to_owned(),
+            exit,
+        }
     }
 
     fn phase(&self, index: usize) -> PhaseRecord {
         let planned = &self.plan.phases[index];
         let state = self.events.iter().rev().find_map(|event| match &event.kind {
-            EventKind::PhaseEnded { phase, complete } if *phase == planned.name => Some((event.at_us, *complete)),
+            EventKind::PhaseEnded { phase, complete } if *phase == planned.name => {
+                Some((event.at_us, *complete))
+            }
             _ => None,
         });
         let (start_us, planned_end_us) = self.bounds[index];
         let (end_us, complete) = state.unwrap_or((0, false));
-        let length_us = if complete { planned_end_us - start_us } else { end_us.saturating_sub(start_us) };
+        let length_us = if complete {
+            planned_end_us - start_us
+        } else {
+            end_us.saturating_sub(start_us)
+        };
         let mut load = BTreeMap::new();
         let mut invalid = Vec::new();
         for (at, one) in self.plan.loads.iter().enumerate() {
             let record = self.load(index, at, length_us);
-            invalid.extend(validity::doubts(&one.name, record.mode, self.collector.phase(index, at)));
+            invalid.extend(validity::doubts(
+                &one.name,
+                record.mode,
+                self.collector.phase(index, at),
+            ));
             load.insert(one.name.clone(), record);
         }
         PhaseRecord {
@@ -117,7 +143,8 @@ impl Supervisor<'_> {
         let mut lag = histogram::empty();
         for phase in 0..self.plan.phases.len() {
             for load in 0..self.plan.loads.len() {
-                lag.add(&self.collector.phase(phase, load).lag).expect("all histograms have the same bounds");
+                lag.add(&self.collector.phase(phase, load).lag)
+                    .expect("all histograms have the same bounds");
             }
         }
         self.generator.schedule_lag = Distribution::of(&lag);

@@ -39,7 +39,7 @@ record! {
         /// Lets the clock gain so much on the real one; negative loses.
         pub drift: Option<Spanned<Ppm>>,
         /// Which clocks are moved.
-        pub clock: Which = Which::Realtime,
+        pub which as "clock": Which = Which::Realtime,
     }
     exactly_one ["step", "jump_to", "freeze", "drift"];
     later ["strobe"];
@@ -49,7 +49,7 @@ record! {
 pub(super) fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
     let written: Clock = fault.decode_params(diagnostics)?;
     let (change, span) = written.change(diagnostics)?;
-    let clock = match written.clock {
+    let clock = match written.which {
         Which::Realtime => ClockFamily::Realtime,
         Which::Monotonic => ClockFamily::Monotonic,
     };
@@ -121,8 +121,8 @@ mod tests {
             let (_, fault) = scenario.faults().next()?;
             decode(fault, &mut diagnostics)
         });
-        spec.map(|spec| spec.about())
-            .ok_or_else(|| diagnostics.display(&sources).to_string())
+        let about = spec.filter(|_| diagnostics.ok()).map(|spec| spec.about());
+        about.ok_or_else(|| diagnostics.display(&sources).to_string())
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Tests of reading HTTP/1.1 answers, whole, in pieces and broken.
+
 use super::*;
 use proptest::prelude::*;
 
