@@ -12,6 +12,7 @@ use squall_model::record::{ExpectationRecord, InvariantRecord, PhaseRecord, Verd
 use squall_model::units::human;
 
 use crate::measure::collector::{Collector, merge};
+use crate::measure::validity;
 use crate::plan::{
     Condition, LoadMetric, Metric, Plan, PlannedExpectation, Scope, ServiceMetric, Stat, show_value,
 };
@@ -137,13 +138,23 @@ impl Evidence<'_> {
                 self.plan.faults[*index].name
             ));
         }
-        if matches!(metric, Metric::Load { .. }) {
-            let doubt = phases
+        if let Metric::Load { load, .. } = metric {
+            return phases
                 .iter()
-                .find_map(|index| self.phases[*index].invalid.first());
-            return doubt.cloned();
+                .find_map(|phase| self.doubts(*phase, *load).into_iter().next());
         }
         None
+    }
+
+    /// Why the numbers of one load in one phase can't be trusted.
+    fn doubts(&self, phase: usize, load: usize) -> Vec<String> {
+        let name = &self.plan.loads[load].name;
+        let mode = self.phases[phase]
+            .load
+            .get(name)
+            .map(|record| record.mode)
+            .unwrap_or_default();
+        validity::doubts(name, mode, self.collector.phase(phase, load))
     }
 
     fn value(&self, metric: &Metric, scope: &Scope) -> Value {

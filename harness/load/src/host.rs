@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use hdrhistogram::Histogram;
 use rustix::thread::{clock_nanosleep_absolute, set_current_timer_slack};
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -49,6 +50,7 @@ pub struct HostPauses {
 pub struct HiccupMeter {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<HostPauses>>,
+    hiccups: Receiver<Hiccup>,
 }
 
 impl HiccupMeter {
@@ -56,13 +58,21 @@ impl HiccupMeter {
     pub fn start(epoch: Instant) -> std::io::Result<HiccupMeter> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
+        // A thousand a second at the most, as long as each sleep is late by its whole length.
+        let (tell, hiccups) = unbounded();
         let thread = std::thread::Builder::new()
             .name("squall-hiccups".into())
-            .spawn(move || measure(epoch, || seen.load(Ordering::Relaxed)))?;
+            .spawn(move || measure(epoch, &tell, || seen.load(Ordering::Relaxed)))?;
         Ok(HiccupMeter {
             stop,
             thread: Some(thread),
+            hiccups,
         })
+    }
+
+    /// Long oversleeps as they happen, also those that are only counted later.
+    pub fn hiccups(&self) -> &Receiver<Hiccup> {
+        &self.hiccups
     }
 
     /// Stops it; `None` if its thread panicked.
@@ -81,7 +91,7 @@ impl Drop for HiccupMeter {
     }
 }
 
-fn measure(epoch: Instant, mut stop: impl FnMut() -> bool) -> HostPauses {
+fn measure(epoch: Instant, tell: &Sender<Hiccup>, mut stop: impl FnMut() -> bool) -> HostPauses {
     // The default slack of 50 us would be measured too. Where it can't be lowered the histogram shows it.
     let _ = set_current_timer_slack(std::num::NonZeroU64::new(1));
     let clock = Clock::new(epoch);
@@ -101,10 +111,11 @@ fn measure(epoch: Instant, mut stop: impl FnMut() -> bool) -> HostPauses {
             continue;
         }
         let now_ns = monotonic_ns();
-        pauses.record(
-            now_ns.saturating_sub(wake_ns) / NS_PER_US,
-            clock.now_ns() / NS_PER_US,
-        );
+        let late_us = now_ns.saturating_sub(wake_ns) / NS_PER_US;
+        if let Some(hiccup) = pauses.record(late_us, clock.now_ns() / NS_PER_US) {
+            // Nobody listens any more once the meter is being stopped.
+            let _ = tell.send(hiccup);
+        }
         // From now on: a long hiccup is one, and not followed by all the sleeps that it swallowed.
         wake_ns = now_ns + PERIOD_NS;
     }
@@ -113,19 +124,22 @@ fn measure(epoch: Instant, mut stop: impl FnMut() -> bool) -> HostPauses {
 }
 
 impl HostPauses {
-    fn record(&mut self, late_us: u64, now_us: u64) {
+    /// Takes in one sleep; a long one is returned.
+    fn record(&mut self, late_us: u64, now_us: u64) -> Option<Hiccup> {
         self.oversleep.saturating_record(late_us.min(HIGHEST_US));
         if late_us < HICCUP_US_MIN {
-            return;
+            return None;
         }
+        let hiccup = Hiccup {
+            at_us: now_us.saturating_sub(late_us),
+            late_us,
+        };
         if self.hiccups.len() < HICCUPS_MAX {
-            self.hiccups.push(Hiccup {
-                at_us: now_us.saturating_sub(late_us),
-                late_us,
-            });
+            self.hiccups.push(hiccup);
         } else {
             self.hiccups_unlisted += 1;
         }
+        Some(hiccup)
     }
 }
 
@@ -165,7 +179,7 @@ mod tests {
     #[test]
     fn every_sleep_is_one_sample() {
         let mut looks = 0;
-        let pauses = measure(Instant::now(), || {
+        let pauses = measure(Instant::now(), &unbounded().0, || {
             looks += 1;
             looks > 20
         });

@@ -19,6 +19,9 @@ const HICCUP: &str = "hiccup";
 /// The kinds that nothing here can see of a program that tells nothing.
 const NOT_VISIBLE: [&str; 2] = ["collector", "scheduler"];
 
+/// The name under which the host's own pauses stand in the series.
+const HOST: &str = "host";
+
 /// Gathers.
 #[derive(Debug)]
 pub struct Services {
@@ -83,24 +86,39 @@ impl Services {
             seen.lengths.saturating_record(pause.length_us);
             seen.total_us += pause.length_us;
         }
-        let row = self.row(service, pause.at_us);
-        row.pause_max = row.pause_max.max(Some(pause.length_us));
-        *row.pause_total.get_or_insert(0) += pause.length_us;
+        self.add_pause(service, pause);
     }
 
     fn row(&mut self, service: usize, at_us: u64) -> &mut ServiceRow {
         let start_us = at_us.saturating_sub(1) / ROW_US * ROW_US;
-        let none = self.tells[service].then_some(0);
+        let none = self.tells.get(service).copied().unwrap_or(true).then_some(0);
         self.rows
             .entry((start_us, service))
             .or_insert_with(|| ServiceRow {
                 start_us,
                 end_us: start_us + ROW_US,
-                service: self.names[service].clone(),
+                service: self.names.get(service).map_or(HOST, String::as_str).to_owned(),
                 pause_max: none,
                 pause_total: none,
                 ..ServiceRow::default()
             })
+    }
+
+    /// Says that the host is being watched at `at_us`, so that a stretch without a pause is known to have had none.
+    pub fn watch_host(&mut self, at_us: u64) {
+        self.row(self.names.len(), at_us);
+    }
+
+    /// Takes in a pause of the host, which belongs to no service.
+    pub fn host_pause(&mut self, pause: Pause) {
+        let host = self.names.len();
+        self.add_pause(host, pause);
+    }
+
+    fn add_pause(&mut self, service: usize, pause: Pause) {
+        let row = self.row(service, pause.at_us);
+        row.pause_max = row.pause_max.max(Some(pause.length_us));
+        *row.pause_total.get_or_insert(0) += pause.length_us;
     }
 
     /// Takes out the rows that are over by `now_us`; all of them where it is `None`.

@@ -3,11 +3,15 @@
 //! Nothing starts before everything the plan needs was found to be there, and nothing outlives the run: each step that
 //! changes something pushes its undo first. What happens is written down as it happens.
 
+mod beat;
 mod checking;
+mod driving;
 mod faults;
 mod fleet;
+mod intake;
 mod preflight;
 mod setup;
+mod starting;
 mod supervisor;
 mod timeline;
 mod verdict;

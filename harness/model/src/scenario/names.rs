@@ -269,6 +269,7 @@ fn reserved(name: &str, class: Class) -> Option<&'static str> {
         "edge" if !class.is_fault() => {
             Some("it begins the metrics of an edge, such as `edge.a->b.connections`")
         }
+        "host" if class == Class::Service => Some("it stands for the machine itself in the series"),
         "port" | "data" | "arm" if class == Class::Service => Some("it is a placeholder of its own"),
         _ => None,
     }

@@ -1,0 +1,136 @@
+//! What is done at regular times: looking at resources, writing rows, showing how things stand.
+
+use std::time::{Duration, Instant};
+
+use squall_model::histogram;
+use squall_model::hlog;
+use squall_model::series::SeriesRow;
+
+use super::fleet::Fleet;
+use super::supervisor::Supervisor;
+use crate::measure::resources;
+use crate::observer::{Live, LiveLoad};
+
+/// How often resources are looked at.
+const SAMPLE: Duration = Duration::from_millis(100);
+
+/// How often the observer is told how things stand.
+const LIVE: Duration = Duration::from_millis(200);
+
+/// How often files are handed to the kernel.
+const FLUSH: Duration = Duration::from_secs(1);
+
+impl Supervisor<'_> {
+    /// What is done at regular times.
+    pub(super) fn beat(&mut self, beat: &mut Beat, fleet: &Fleet) {
+        if beat.sampled.is_due(SAMPLE) {
+            self.sample(fleet);
+            self.write_rows(Some(self.now_us()));
+        }
+        if beat.shown.is_due(LIVE) {
+            let live = self.live();
+            self.observer.live(&live);
+        }
+        if beat.flushed.is_due(FLUSH) {
+            let written = self.writer.flush();
+            self.check_written(written);
+        }
+    }
+
+    pub(super) fn sample(&mut self, fleet: &Fleet) {
+        self.services.watch_host(self.now_us());
+        for (index, member) in fleet.members().iter().enumerate() {
+            let Some(process) = &member.process else { continue };
+            if let Some(usage) = resources::tree(process.process().pid.cast_unsigned()) {
+                let now = self.now_us();
+                self.services.usage(index, self.current, now, usage);
+            }
+        }
+    }
+
+    /// Writes down the rows and seconds that are over.
+    pub(super) fn write_rows(&mut self, now_us: Option<u64>) {
+        let ready = self.collector.take(now_us);
+        let mut written = Ok(());
+        for row in ready.rows {
+            written = written.and(self.writer.row(&SeriesRow::Load(row)));
+        }
+        for row in self.services.take(now_us) {
+            written = written.and(self.writer.row(&SeriesRow::Service(row)));
+        }
+        for second in ready.intervals {
+            let load = &self.plan.loads[second.load].name;
+            for (kind, histogram) in [
+                (hlog::Kind::Response, &second.totals.response),
+                (hlog::Kind::Service, &second.totals.service),
+            ] {
+                let line = self
+                    .writer
+                    .interval(load, kind, second.start_us, second.end_us, histogram);
+                written = written.and(line);
+            }
+        }
+        self.check_written(written);
+    }
+
+    pub(super) fn live(&self) -> Live {
+        let index = self.current.unwrap_or(self.plan.phases.len().saturating_sub(1));
+        let (start, end) = self.bounds.get(index).copied().unwrap_or_default();
+        let load = |(index, load): (usize, &crate::plan::PlannedLoad)| {
+            let (span_us, totals) = self.collector.recent(index, self.now_us());
+            LiveLoad {
+                name: load.name.clone(),
+                rate: if span_us == 0 {
+                    0.0
+                } else {
+                    totals.completed as f64 * 1e6 / span_us as f64
+                },
+                p99_us: histogram::quantile(&totals.response, 0.99),
+                errors: if totals.completed == 0 {
+                    0.0
+                } else {
+                    totals.failed as f64 / totals.completed as f64
+                },
+            }
+        };
+        let holding = self.plan.faults.iter().zip(&self.faults);
+        Live {
+            phase: self
+                .plan
+                .phases
+                .get(index)
+                .map(|phase| phase.name.clone())
+                .unwrap_or_default(),
+            index,
+            phases: self.plan.phases.len(),
+            elapsed_us: self.now_us().saturating_sub(start),
+            length_us: end.saturating_sub(start),
+            loads: self.plan.loads.iter().enumerate().map(load).collect(),
+            faults: holding
+                .filter_map(|(planned, one)| Some((planned.name.clone(), one.holds()?)))
+                .collect(),
+        }
+    }
+}
+
+/// When the regular things were last done.
+#[derive(Default)]
+pub(super) struct Beat {
+    sampled: Last,
+    shown: Last,
+    flushed: Last,
+}
+
+#[derive(Default)]
+struct Last(Option<Instant>);
+
+impl Last {
+    fn is_due(&mut self, every: Duration) -> bool {
+        let now = Instant::now();
+        let due = self.0.is_none_or(|last| now.duration_since(last) >= every);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}

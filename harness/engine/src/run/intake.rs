@@ -1,0 +1,144 @@
+//! Taking in what is reported: by the generator, the guard, the services, the checkers and the host meter.
+
+use squall_load::Report;
+use squall_load::host::HiccupMeter;
+use squall_model::event::EventKind;
+
+use super::driving::Sources;
+use super::fleet::{Fleet, Member};
+use super::supervisor::Supervisor;
+use crate::guard;
+use crate::measure::admin::{Pause, Told};
+
+/// Events of services and violations that become events, each; all are counted.
+const TOLD_MAX: usize = 1_000;
+
+/// The lines of its log that are shown of a service that died.
+const LAST_LINES: usize = 20;
+
+impl Supervisor<'_> {
+    /// Takes in all that has come.
+    pub(super) fn hear(&mut self, from: &Sources<'_>) {
+        for report in from.reports.try_iter() {
+            self.take_report(report);
+        }
+        for event in from.guard.events().try_iter() {
+            self.take_exit(from.fleet, &event);
+        }
+        for told in from.poller.told().try_iter() {
+            self.take_told(told);
+        }
+        self.take_hiccups(from.host);
+        let found: Vec<_> = self.checking.found().try_iter().collect();
+        for (checker, violation) in found {
+            self.take_violation(checker, violation.at_us, violation.text);
+        }
+    }
+
+    pub(super) fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Slice(slice) => self.collector.add(&slice),
+            Report::Values(batch) => self.checking.check(batch),
+            Report::PhaseEnded { phase, .. } => {
+                if let Some(settled) = self.settled.get_mut(phase as usize) {
+                    *settled += 1;
+                }
+            }
+            Report::ThreadFailed { thread, error } => {
+                self.fail(format!("generator thread {thread} failed: {error}"));
+            }
+        }
+    }
+
+    pub(super) fn take_exit(&mut self, fleet: &Fleet, event: &guard::Event) {
+        let (process, status) = match event {
+            guard::Event::Exited { process, status } => (process, status),
+            guard::Event::Lost(rescue) => {
+                let killed = rescue.killed.len();
+                return self.fail(format!(
+                    "the guard process died; squall ended the {killed} processes that it left"
+                ));
+            }
+        };
+        let of = |member: &&Member| member.process.as_ref().is_some_and(|p| p.process() == *process);
+        let Some(member) = fleet.members().iter().find(of) else {
+            return;
+        };
+        let last_lines = member
+            .process
+            .as_ref()
+            .and_then(|process| process.last_lines(LAST_LINES).ok())
+            .unwrap_or_default();
+        let tail = match last_lines.as_slice() {
+            [] => "; it printed nothing".to_owned(),
+            lines => format!("; its last lines:\n    {}", lines.join("\n    ")),
+        };
+        self.incidents.services.push(format!(
+            "service {} died unasked with {status}{tail}",
+            member.name
+        ));
+        self.emit(EventKind::ServiceDied {
+            service: member.name.clone(),
+            status: status.to_string(),
+            last_lines,
+        });
+    }
+
+    pub(super) fn take_told(&mut self, told: Told) {
+        let name = self.plan.services[told.service].name.clone();
+        if told.pauses_lost > 0 {
+            self.emit(EventKind::Warning {
+                text: format!(
+                    "service {name} had more pauses than it keeps: {} are missing",
+                    told.pauses_lost
+                ),
+            });
+        }
+        for pause in told.pauses {
+            let phase = self.phase_at(pause.at_us);
+            self.services.pause(told.service, phase, pause);
+        }
+        for event in told.events {
+            self.told_events += 1;
+            if self.told_events <= TOLD_MAX {
+                let kind = EventKind::ServiceEvent {
+                    service: name.clone(),
+                    kind: event.kind,
+                    text: event.text,
+                };
+                self.emit_at(event.at_us, kind);
+            }
+        }
+        self.told.insert(name, told.metrics);
+    }
+
+    pub(super) fn take_violation(&mut self, checker: usize, at_us: u64, text: String) {
+        self.violations += 1;
+        if self.violations <= TOLD_MAX {
+            let planned = &self.plan.invariants[self.checked[checker]];
+            self.emit_at(
+                at_us,
+                EventKind::InvariantViolated {
+                    invariant: planned.path(),
+                    text,
+                },
+            );
+        }
+    }
+
+    /// The phase that a moment lies in.
+    pub(super) fn phase_at(&self, at_us: u64) -> Option<usize> {
+        self.bounds
+            .iter()
+            .position(|(start, end)| (*start..*end).contains(&at_us))
+    }
+
+    pub(super) fn take_hiccups(&mut self, host: &HiccupMeter) {
+        for hiccup in host.hiccups().try_iter() {
+            let (at_us, length_us) = (hiccup.at_us + hiccup.late_us, hiccup.late_us);
+            self.host_lengths.saturating_record(length_us);
+            self.host_total_us += length_us;
+            self.services.host_pause(Pause { at_us, length_us });
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Before the first phase and after the last: services up with what their faults need, faults armed, services down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_load::affinity;
+use squall_model::event::EventKind;
+
+use super::faults::Running;
+use super::fleet::Fleet;
+use super::supervisor::Supervisor;
+use super::{Options, Stop};
+use crate::fault::{SpawnNeeds, TargetProcess};
+use crate::guard::GuardHandle;
+
+/// How often an interruption is looked for while a service gets ready.
+const AWAITING: Duration = Duration::from_millis(5);
+
+impl Supervisor<'_> {
+    /// Decides where the generator and the services run; services inherit it from the guard.
+    pub(super) fn place(&mut self, guard: &GuardHandle) -> Result<(), String> {
+        let cpus = affinity::inherited_cpus().map_err(|e| format!("asking for the processors: {e}"))?;
+        let threads = self
+            .plan
+            .generator_threads
+            .unwrap_or_else(|| affinity::default_threads(cpus.len()));
+        let placement = affinity::plan_cpus(&cpus, threads);
+        if let Some(cpus) = &placement.services {
+            let pid = guard.process().pid.cast_unsigned();
+            affinity::pin_process(pid, cpus)
+                .map_err(|e| format!("keeping the services off the generator: {e}"))?;
+        }
+        self.generator.threads = threads as u32;
+        self.generator.placement = placement.about;
+        self.generator_cpus = placement.generator;
+        Ok(())
+    }
+
+    /// What each service's faults need at its start.
+    pub(super) fn prepare_faults(&mut self) -> Result<BTreeMap<String, SpawnNeeds>, String> {
+        let mut needs: BTreeMap<String, SpawnNeeds> = BTreeMap::new();
+        let mut prepared = BTreeSet::new();
+        let faults_folder = self.folder.faults();
+        for fault in &self.plan.faults {
+            let Some(target) = fault.spec.target() else {
+                continue;
+            };
+            // Faults of one kind on one service share what they need.
+            if !prepared.insert((fault.kind, target)) {
+                continue;
+            }
+            let mine = fault
+                .spec
+                .needs(&faults_folder)
+                .map_err(|e| format!("fault {}: {e}", fault.name))?;
+            let all = needs.entry(target.to_owned()).or_default();
+            all.merge(mine)
+                .map_err(|e| format!("fault {}: {e}", fault.name))?;
+        }
+        Ok(needs)
+    }
+
+    pub(super) fn arm_faults(&mut self, fleet: &Fleet) -> Result<(), String> {
+        let faults_folder = self.folder.faults();
+        for planned in &self.plan.faults {
+            let process = planned
+                .spec
+                .target()
+                .and_then(|target| fleet.get(target))
+                .and_then(|m| m.process.as_ref());
+            let target = process.map(|process| TargetProcess {
+                service: process.name().to_owned(),
+                pid: process.process().pid.cast_unsigned(),
+            });
+            let armed = planned.spec.arm(&faults_folder, target.as_ref());
+            let fault = armed.map_err(|e| format!("fault {}: {e}", planned.name))?;
+            let undo = planned.spec.undo(&faults_folder);
+            self.faults.push(Running::new(planned.name.clone(), fault, undo));
+        }
+        Ok(())
+    }
+
+    /// Starts the services; false if one did not get up, or the run was interrupted meanwhile.
+    pub(super) fn start_services(
+        &mut self,
+        fleet: &mut Fleet,
+        guard: &Arc<GuardHandle>,
+        options: &Options,
+        mut needs: BTreeMap<String, SpawnNeeds>,
+        stop: &Stop,
+    ) -> bool {
+        for planned in &self.plan.services {
+            let needs = needs.remove(&planned.name).unwrap_or_default();
+            let folder = self.folder.clone();
+            let started = std::thread::scope(|scope| {
+                let starting = scope.spawn(|| {
+                    fleet
+                        .start(planned, guard, &options.catalogue, &folder, &needs)
+                        .map(|_| ())
+                });
+                // An interruption must not wait for a service that never gets ready: without the guard, nothing starts.
+                while !starting.is_finished() {
+                    self.heed(stop);
+                    if self.incidents.interrupted.is_some() {
+                        drop(guard.shutdown());
+                    }
+                    std::thread::park_timeout(AWAITING);
+                }
+                starting.join()
+            });
+            if self.incidents.interrupted.is_some() {
+                return false;
+            }
+            match started {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => {
+                    self.incidents.services.push(e.to_string());
+                    return false;
+                }
+                Err(_) => {
+                    self.fail(format!("starting service {} panicked", planned.name));
+                    return false;
+                }
+            }
+            let Some(member) = fleet.get(&planned.name) else {
+                continue;
+            };
+            let address = member.address.map(|address| address.to_string());
+            if let Some(process) = &member.process {
+                let pid = process.process().pid.cast_unsigned();
+                self.emit(EventKind::ServiceStarted {
+                    service: planned.name.clone(),
+                    pid,
+                });
+            }
+            self.emit(EventKind::ServiceReady {
+                service: planned.name.clone(),
+                address,
+            });
+        }
+        true
+    }
+
+    pub(super) fn stop_services(&mut self, fleet: &mut Fleet) {
+        for (service, went) in fleet.stop() {
+            match went {
+                Ok(report) => {
+                    self.emit(EventKind::ServiceStopped {
+                        service,
+                        status: report.status.to_string(),
+                    });
+                }
+                Err(e) => self.incidents.not_undone.push(e.to_string()),
+            }
+        }
+    }
+}
