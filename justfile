@@ -37,7 +37,7 @@ bench-ids:
 
 # The generator's CPU time per request beside wrk's, same server, same core (needs wrk: `apt-get install wrk`).
 bench-load:
-    cargo run --release -p squall-load --example versus_wrk
+    bash harness/load/benches/versus_wrk.sh
 
 # Time and memory to check 100 million values for uniqueness.
 bench-unique:

@@ -297,6 +297,8 @@ pub struct Incidents {
     pub interrupted: Option<(String, Exit)>,
     /// Squall's own failure, such as a full disk.
     pub failed: Option<String>,
+    /// Faults that took effect and were not shown to be over, and why.
+    pub lingering: Vec<String>,
     /// What could not be undone, and how to.
     pub not_undone: Vec<String>,
     /// Services that died unasked or never got ready.
@@ -352,6 +354,8 @@ pub fn conclude(
                 .map(|why| (Exit::Invalid, format!("phase {}: {why}", phase.name))),
         );
     }
+    let lingering = incidents.lingering.iter();
+    found.extend(lingering.map(|text| (Exit::Invalid, text.clone())));
     let told: Vec<String> = found.iter().map(|(_, text)| text.clone()).collect();
     for expectation in expectations {
         let text = format!(

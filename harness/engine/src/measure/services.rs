@@ -11,7 +11,7 @@ use super::collector::ROW_US;
 use super::resources::Usage;
 
 /// How long after its end a row waits for pauses that are still to be told.
-const SETTLE_US: u64 = 1_000_000;
+const SETTLE_US: u64 = 600_000;
 
 /// The one kind of pause that the reference services measure themselves.
 const HICCUP: &str = "hiccup";

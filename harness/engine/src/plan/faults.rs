@@ -26,6 +26,7 @@ pub(super) fn compile(
         })
         .collect();
     let mut planned = Vec::new();
+    let mut taken = others(scenario);
     for (phase, fault) in scenario.faults() {
         let Some(kind) = FAULTS.iter().find(|kind| kind.name == fault.kind.value) else {
             let error = Diagnostic::error(
@@ -53,24 +54,17 @@ pub(super) fn compile(
             None => phase,
         };
         let to = match &fault.schedule.duration {
-            Some(duration) => from + scale.of(duration.value, written),
+            // Scaled as one time: two that are rounded apart could end after their phase, or overlap what follows.
+            Some(duration) => starts[phase] + scale.of(fault.after().saturating_add(duration.value), written),
             None => starts[ends_with] + phases[ends_with].length,
         };
         let name = fault.name();
-        let same = planned
-            .iter()
-            .filter(|(other, _): &&(PlannedFault, _)| other.name == name.value)
-            .count();
-        // Several unnamed faults of a kind are told apart by number; nothing in the scenario can name them.
-        let name_now = if same == 0 {
-            name.value.to_owned()
-        } else {
-            format!("{}-{}", name.value, same + 1)
-        };
+        let unique = unique_name(name.value, &taken);
+        taken.insert(unique.clone());
         planned.push((
             PlannedFault {
                 kind: kind.name,
-                name: name_now,
+                name: unique,
                 phase,
                 from,
                 to,
@@ -83,6 +77,18 @@ pub(super) fn compile(
     let mut planned: Vec<PlannedFault> = planned.into_iter().map(|(fault, _)| fault).collect();
     planned.sort_by_key(|fault| fault.from);
     planned
+}
+
+/// The names that are not a fault's own to take: those of everything else, and those given to faults with `as` beside
+/// an unnamed one of that kind.
+fn others(scenario: &Scenario) -> HashSet<String> {
+    let phases = scenario.phases.iter().map(|phase| phase.name.as_str());
+    phases
+        .chain(scenario.services.names())
+        .chain(scenario.load.names())
+        .chain(scenario.invariants.names())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn check_target(scenario: &Scenario, target: &Spanned<&str>, diagnostics: &mut Diagnostics) {

@@ -17,15 +17,16 @@ const SAMPLE: Duration = Duration::from_millis(100);
 /// How often the observer is told how things stand.
 const LIVE: Duration = Duration::from_millis(200);
 
-/// How often files are handed to the kernel.
-const FLUSH: Duration = Duration::from_secs(1);
+/// How often files are handed to the kernel: together with the time that a row waits for late slices, under a second.
+const FLUSH: Duration = Duration::from_millis(500);
 
 impl Supervisor<'_> {
     /// What is done at regular times.
-    pub(super) fn beat(&mut self, beat: &mut Beat, fleet: &Fleet) {
+    pub(super) fn beat(&mut self, beat: &mut Beat, fleet: &Fleet, quorum: usize) {
         if beat.sampled.is_due(SAMPLE) {
             self.sample(fleet);
             self.write_rows(Some(self.now_us()));
+            self.write_settled(quorum);
         }
         if beat.shown.is_due(LIVE) {
             let live = self.live();

@@ -138,7 +138,7 @@ impl Supervisor<'_> {
                 self.step(at_us, step);
             }
             self.poll_faults();
-            self.beat(&mut beat, from.fleet);
+            self.beat(&mut beat, from.fleet, quorum);
             let settled = self.settled.iter().all(|count| *count >= quorum);
             if due.peek().is_none() && (settled || self.now_us() > give_up_us) {
                 return;

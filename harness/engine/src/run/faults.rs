@@ -19,6 +19,8 @@ pub struct Running {
     undo: Option<Undo>,
     pushed: Option<undo::Step>,
     state: State,
+    /// Why it was proven and yet not shown to be over.
+    lingers: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,7 @@ impl Running {
             undo,
             pushed: None,
             state: State::Waiting,
+            lingers: None,
         }
     }
 
@@ -101,6 +104,11 @@ impl Running {
                     Receipt::Proven { evidence } => EventKind::FaultUndone { fault, evidence },
                     Receipt::Failed { reason } => EventKind::FaultNotUndone { fault, reason },
                 };
+                if let EventKind::FaultNotUndone { reason, .. } = &kind
+                    && unproven.is_none()
+                {
+                    self.lingers = Some(reason.clone());
+                }
                 self.state = State::Over { unproven };
                 Some(kind)
             }
@@ -144,6 +152,26 @@ impl Running {
             }
         }
         events
+    }
+
+    /// Its target was stopped. What was healed and not looked at since is over with it.
+    pub fn target_ended(&mut self) -> Option<EventKind> {
+        let State::Healed { unproven, .. } = &self.state else {
+            return None;
+        };
+        self.state = State::Over {
+            unproven: unproven.clone(),
+        };
+        let evidence = "its target was stopped after it was healed and before it looked again".to_owned();
+        Some(EventKind::FaultUndone {
+            fault: self.name.clone(),
+            evidence,
+        })
+    }
+
+    /// Why it took effect and is not shown to be over, though its target went on; nothing where it is.
+    pub fn lingers(&self) -> Option<String> {
+        self.lingers.clone()
     }
 
     /// Whether it holds now, and whether it was proven.

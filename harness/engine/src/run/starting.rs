@@ -142,6 +142,21 @@ impl Supervisor<'_> {
         true
     }
 
+    /// After the services were stopped: what is left to say of the faults.
+    pub(super) fn close_faults(&mut self) {
+        for index in 0..self.faults.len() {
+            if let Some(event) = self.faults[index].target_ended() {
+                self.emit(event);
+            }
+            if let Some(why) = self.faults[index].lingers() {
+                let name = &self.plan.faults[index].name;
+                self.incidents
+                    .lingering
+                    .push(format!("fault {name} was not shown to be over: {why}"));
+            }
+        }
+    }
+
     pub(super) fn stop_services(&mut self, fleet: &mut Fleet) {
         for (service, went) in fleet.stop() {
             match went {

@@ -11,7 +11,7 @@ use squall_load::host::HiccupMeter;
 use squall_model::event::{Event, EventKind};
 use squall_model::exit::Exit;
 use squall_model::histogram::{self, Histogram};
-use squall_model::record::{GeneratorRecord, Pauses};
+use squall_model::record::{GeneratorRecord, Pauses, PhaseRecord};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -51,6 +51,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) current: Option<usize>,
     /// Per phase: how many loads, times threads, have ended it.
     pub(super) settled: Vec<usize>,
+    /// Per phase: its numbers as written down last.
+    pub(super) results: Vec<Option<PhaseRecord>>,
     pub(super) told_events: usize,
     pub(super) violations: usize,
     pub(super) generator: GeneratorRecord,
@@ -106,6 +108,7 @@ pub(super) fn supervise(
         bounds: vec![(0, 0); plan.phases.len()],
         current: None,
         settled: vec![0; plan.phases.len()],
+        results: vec![None; plan.phases.len()],
         told_events: 0,
         violations: 0,
         generator: GeneratorRecord::default(),
@@ -198,6 +201,7 @@ impl Supervisor<'_> {
         let mut fleet = Fleet::new();
         let ran = self.with_services(&mut fleet, &guard, options, zero_us, stop);
         self.stop_services(&mut fleet);
+        self.close_faults();
         match guard.shutdown() {
             Ok(()) => self.stack.done(pushed),
             Err(e @ guard::GuardError::Left(_)) => self.incidents.not_undone.push(e.to_string()),

@@ -16,6 +16,9 @@ use crate::measure::collector::load_record;
 use crate::measure::validity;
 use crate::plan::Check;
 
+/// How long services may take to tell what happened in a phase until its numbers are written down.
+const TELL_WITHIN_US: u64 = 1_000_000;
+
 impl Supervisor<'_> {
     /// Judges the run and writes its record.
     pub(super) fn conclude(mut self) -> Outcome {
@@ -28,20 +31,39 @@ impl Supervisor<'_> {
         let phases: Vec<PhaseRecord> = (0..self.plan.phases.len())
             .map(|index| self.phase(index))
             .collect();
-        let began = phases.iter().filter(|phase| phase.end_us > 0);
-        for phase in began {
-            self.emit(EventKind::PhaseResult {
-                phase: phase.name.clone(),
-                load: phase.load.clone(),
-                services: phase.services.clone(),
-                invalid: phase.invalid.clone(),
-            });
+        for (index, phase) in phases.iter().enumerate().filter(|(_, phase)| phase.end_us > 0) {
+            self.write_result(index, phase.clone());
         }
         self.sum_up_generator(&phases);
         self.emit(EventKind::Generator {
             result: Box::new(self.generator.clone()),
         });
         self.judge(&phases, outcomes.as_deref())
+    }
+
+    /// Writes down the phases that have settled since the last call, so that a run that is cut off keeps their exact
+    /// numbers. What services tell late may still change theirs: the end of the run then says so again.
+    pub(super) fn write_settled(&mut self, quorum: usize) {
+        let now = self.now_us();
+        for index in 0..self.plan.phases.len() {
+            let is_over = now > self.bounds[index].1 + TELL_WITHIN_US;
+            if is_over && self.settled[index] >= quorum && self.results[index].is_none() {
+                self.write_result(index, self.phase(index));
+            }
+        }
+    }
+
+    fn write_result(&mut self, index: usize, phase: PhaseRecord) {
+        if self.results[index].as_ref() == Some(&phase) {
+            return;
+        }
+        self.emit(EventKind::PhaseResult {
+            phase: phase.name.clone(),
+            load: phase.load.clone(),
+            services: phase.services.clone(),
+            invalid: phase.invalid.clone(),
+        });
+        self.results[index] = Some(phase);
     }
 
     fn judge(mut self, phases: &[PhaseRecord], outcomes: Option<&[invariant::Outcome]>) -> Outcome {
