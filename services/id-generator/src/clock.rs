@@ -3,7 +3,7 @@
 //! Only [`SystemClock`] reads the machine's clocks, both through libc: a preloaded library that shifts a program's
 //! wall clock must shift what the generator sees.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -66,8 +66,6 @@ impl Clock for SystemClock {
         for _ in 0..16 {
             std::hint::spin_loop();
         }
-        // With more threads than cores the one that could go on may be waiting for this one's core.
-        thread::yield_now();
     }
 
     fn sleep(&self, length: Duration) {
@@ -76,6 +74,40 @@ impl Clock for SystemClock {
             reason = "sleeping is the defence against a step back of 10 to 50 ms"
         )]
         thread::sleep(length);
+    }
+}
+
+/// The machine's clocks, the wall clock shifted by hand: for measuring what a step costs.
+#[derive(Debug, Default)]
+pub struct ShiftedClock {
+    system: SystemClock,
+    shift_us: AtomicI64,
+}
+
+impl ShiftedClock {
+    /// Steps the wall clock, back if negative.
+    pub fn step_us(&self, step: i64) {
+        self.shift_us.fetch_add(step, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn wall_us(&self) -> u64 {
+        self.system
+            .wall_us()
+            .saturating_add_signed(self.shift_us.load(Ordering::Relaxed))
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        self.system.monotonic_us()
+    }
+
+    fn spin(&self) {
+        self.system.spin();
+    }
+
+    fn sleep(&self, length: Duration) {
+        self.system.sleep(length);
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use crate::backup::BackupClock;
@@ -189,9 +190,11 @@ impl<C: Clock> Generator<C> {
                 for _ in 0..SPINS {
                     self.clock.spin();
                     if self.clock.wall_ms() >= ms {
-                        break;
+                        return;
                     }
                 }
+                // Not each time: a core given away may come back only after the millisecond waited for is over.
+                thread::yield_now();
             }
         }
     }
@@ -272,9 +275,12 @@ impl<C: Clock> Generator<C> {
     fn blocked(&self) -> Result<Option<Wait>, GenerateError> {
         let mut watch = self.lock_watch();
         let at = self.load();
+        // The wall clock last: held up in between, this thread takes a step for smaller than it is, not for larger.
+        let monotonic_us = self.clock.monotonic_us();
+        let wall_us = self.clock.wall_us();
         let now = Reading {
-            wall_us: self.clock.wall_us(),
-            monotonic_us: self.clock.monotonic_us(),
+            wall_us,
+            monotonic_us,
         };
         if !matches!(
             self.next(at, self.config.plant.reads(now.wall_us / 1_000)),

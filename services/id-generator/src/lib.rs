@@ -7,7 +7,7 @@
 //! | [`watch`] | what to do while the clock is behind the last id: the three defences |
 //! | [`backup`] | the sequencer that goes on without the wall clock |
 //! | [`high_water`] | the mark on disk that keeps ids unique across restarts |
-//! | [`clock`] | the clocks: the system's, and one moved by hand |
+//! | [`clock`] | the clocks: the system's, that one shifted, and one moved by hand |
 //! | [`incident`] | what the generator tells whoever watches it |
 //! | [`plant`] | bugs on request, so that a checker can be seen to find them |
 //! | [`http`], [`report`], [`service`] | the service around it: requests, metrics and events, settings |
@@ -29,7 +29,7 @@ pub mod report;
 pub mod service;
 pub mod watch;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, ShiftedClock, SystemClock};
 pub use error::{GenerateError, StateError};
 pub use generator::{Attempt, Config, Generator, Ids, Wait};
 pub use high_water::HighWaterMark;

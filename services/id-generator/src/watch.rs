@@ -159,6 +159,8 @@ impl Watch {
                 behind_ms,
                 defence,
             });
+            // The clocks no longer agree as they did, and the step must not count into the next one.
+            self.reference = None;
         } else if known.is_none() {
             incident = Some(Incident::SequenceExhausted);
         } else if waited_us >= STALL_US && !matches!(wait.defence, Some(Defence::Backup | Defence::Reject)) {
@@ -287,6 +289,21 @@ mod tests {
         // A reading too old says nothing.
         assert_eq!(
             watch.look(AT, reading(AT.ms - 20, 30)).0,
+            rollback(20, 20, Defence::Sleep)
+        );
+    }
+
+    #[test]
+    fn a_step_does_not_count_into_the_next() {
+        let mut watch = Watch::new(Policy::Backup);
+        watch.agree(reading(AT.ms, 0));
+        assert_eq!(
+            watch.look(AT, reading(AT.ms - 5, 0)).0,
+            rollback(5, 5, Defence::Spin)
+        );
+        let later = Position { ms: AT.ms + 1, ..AT };
+        assert_eq!(
+            watch.look(later, reading(later.ms - 20, 6)).0,
             rollback(20, 20, Defence::Sleep)
         );
     }

@@ -114,12 +114,16 @@ impl Collector for Hiccups {
 
 impl HiccupMeter {
     /// Starts the meter's thread, which records into `hiccups`.
+    ///
+    /// The first period begins now and not once the thread runs: a pause right after the service says that it is
+    /// ready must not go unseen.
     pub fn start(hiccups: Arc<Hiccups>) -> io::Result<Self> {
+        let began = clock::monotonic();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("hiccup-meter".to_owned())
-            .spawn(move || measure(&hiccups, &stopped))?;
+            .spawn(move || measure(&hiccups, &stopped, began))?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -136,18 +140,20 @@ impl Drop for HiccupMeter {
     }
 }
 
-fn measure(hiccups: &Hiccups, stopped: &AtomicBool) {
+fn measure(hiccups: &Hiccups, stopped: &AtomicBool, mut began: Duration) {
     // The kernel may wake a thread up to its timer slack late, 50 us by default, to save power. That is no hiccup.
     // Where it cannot be lowered, every reading is that much too long.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     while !stopped.load(Ordering::Relaxed) {
-        let began = clock::monotonic();
         #[expect(
             clippy::disallowed_methods,
             reason = "how late the sleep ends is what is measured"
         )]
         thread::sleep(PERIOD);
-        hiccups.record(began, clock::monotonic());
+        let ended = clock::monotonic();
+        hiccups.record(began, ended);
+        // Not a new reading: a pause between the two would go unseen.
+        began = ended;
     }
 }
 
