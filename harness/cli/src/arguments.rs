@@ -35,6 +35,7 @@ pub enum Command {
     /// Run one reference service in the foreground.
     Serve(ServeArguments),
     /// Print the JSON Schema of scenarios, for editors.
+    #[command(after_help = "Example: squall schema > scenario.schema.json")]
     Schema,
     /// Print shell completions.
     Completions(CompletionsArguments),

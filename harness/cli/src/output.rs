@@ -21,9 +21,18 @@ pub fn note(text: &str) {
     let _ = writeln!(stderr, "{text}");
 }
 
-/// Writes an error with its causes to standard error.
+/// Writes an error with its causes to standard error, each of them once: many errors name their cause themselves.
 pub fn error(error: &anyhow::Error) {
-    note(&format!("error: {error:#}"));
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    note(&format!("error: {text}"));
 }
 
 /// Whether standard output is a terminal that wants colours.

@@ -58,6 +58,10 @@ impl Evidence<'_> {
         let value = self.value(&condition.metric, &expectation.scope);
         let spoiled = self.spoiled(&condition.metric, &expectation.scope);
         (record.value, record.verdict, record.reason) = match (value, condition.limit) {
+            // It held over all the run, but its scope is not what was asked for.
+            (Value::Judged(Verdict::Pass), _) if spoiled.is_some() => {
+                (None, Verdict::Invalid, spoiled.unwrap_or_default())
+            }
             (Value::Judged(verdict), _) => (None, verdict, self.reason_of(&condition.metric)),
             (Value::Nothing(why), _) => (None, Verdict::Invalid, spoiled.unwrap_or(why)),
             (Value::Number(value), _) if spoiled.is_some() => {
@@ -131,7 +135,7 @@ impl Evidence<'_> {
             return Some(format!("phase {} was not run to its end", phase.name));
         }
         if let Scope::Fault(index) = scope
-            && let Some(why) = &self.unproven[*index]
+            && let Some(why) = self.unproven.get(*index).and_then(Option::as_ref)
         {
             return Some(format!(
                 "fault {} was not proven: {why}",
@@ -141,9 +145,25 @@ impl Evidence<'_> {
         if let Metric::Load { load, .. } = metric {
             return phases
                 .iter()
-                .find_map(|phase| self.doubts(*phase, *load).into_iter().next());
+                .find_map(|phase| self.doubts(*phase, *load).into_iter().next())
+                .or_else(|| self.cut_off(&phases, *load));
         }
         None
+    }
+
+    /// Requests whose end is unknown: they may have been the slow ones.
+    fn cut_off(&self, phases: &[usize], load: usize) -> Option<String> {
+        let aborted = phases
+            .iter()
+            .map(|phase| self.collector.phase(*phase, load).aborted);
+        let aborted: u64 = aborted.sum();
+        (aborted > 0).then(|| {
+            let name = &self.plan.loads[load].name;
+            format!(
+                "{} requests of {name} were cut off by the end of the run",
+                human::count(aborted)
+            )
+        })
     }
 
     /// Why the numbers of one load in one phase can't be trusted.
@@ -208,7 +228,12 @@ impl Evidence<'_> {
             .iter()
             .filter_map(|index| self.phases[*index].services.get(service))
             .collect();
-        let pauses = || records.iter().flat_map(|record| record.pauses.values());
+        // A service that never answered has told no pause, which is not the same as having had none.
+        let tells = self.told.contains_key(service);
+        let pauses = || {
+            let telling = records.iter().filter(move |_| tells);
+            telling.flat_map(|record| record.pauses.values())
+        };
         let total = |numbers: Vec<u64>| (!numbers.is_empty()).then(|| numbers.iter().sum::<u64>() as f64);
         let number = match what {
             ServiceMetric::Cpu => total(records.iter().filter_map(|record| record.cpu_us).collect()),
@@ -261,19 +286,25 @@ fn load_value(totals: &Totals, what: LoadMetric, seconds: f64) -> Value {
             stat.name()
         )),
     };
-    let share = |part: u64, whole: u64| match whole {
-        0 => Value::Nothing("no data: nothing was sent".to_owned()),
+    let share = |part: u64, whole: u64, none: &str| match whole {
+        0 => Value::Nothing(format!("no data: {none}")),
         whole => Value::Number(part as f64 / whole as f64),
     };
+    let ended = "no request ended";
+    // A load that rests has no counts: zero of them would hold every upper limit.
+    if totals.intended == 0 && totals.completed == 0 && totals.dropped == 0 {
+        return Value::Nothing("no data: no request was asked for".to_owned());
+    }
     match what {
         LoadMetric::Response(stat) => of(&totals.response, stat),
         LoadMetric::Service(stat) => of(&totals.service, stat),
-        LoadMetric::Errors => share(totals.failed, totals.completed),
-        LoadMetric::Achieved => share(totals.completed, totals.intended),
+        LoadMetric::Errors => share(totals.failed, totals.completed, ended),
+        LoadMetric::Achieved => share(totals.completed, totals.intended, "no request was asked for"),
         LoadMetric::Throughput if seconds > 0.0 => Value::Number(totals.completed as f64 / seconds),
         LoadMetric::Throughput => Value::Nothing("no data: the scope has no length".to_owned()),
         LoadMetric::Sent => Value::Number(totals.sent as f64),
         LoadMetric::Completed => Value::Number(totals.completed as f64),
+        LoadMetric::Failed if totals.completed == 0 => Value::Nothing(format!("no data: {ended}")),
         LoadMetric::Failed => Value::Number(totals.failed as f64),
         LoadMetric::Dropped => Value::Number(totals.dropped as f64),
     }

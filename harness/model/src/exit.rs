@@ -94,4 +94,13 @@ mod tests {
             assert_eq!(Exit::gravest(exits.iter().copied()), expected, "{exits:?}");
         }
     }
+
+    #[test]
+    fn the_order_is_the_documented_one_and_every_code_has_its_place() {
+        let codes: Vec<u8> = Exit::GRAVEST_FIRST.iter().map(|exit| exit.code()).collect();
+        assert_eq!(codes, [130, 143, 94, 1, 2, 104, 95, 98, 99, 97, 96, 0]);
+        for (place, exit) in Exit::GRAVEST_FIRST.iter().enumerate() {
+            assert_eq!(exit.rank(), place);
+        }
+    }
 }

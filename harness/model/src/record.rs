@@ -272,7 +272,8 @@ pub struct InvariantRecord {
 }
 
 impl InvariantRecord {
-    /// The name used in expectations: `ids.unique`, or the bare name of the scenario's own.
+    /// Its name in reasons and, for a service's own, in expectations: `ids.unique`. An invariant that the scenario adds has
+    /// its bare name; it always counts, so no expectation names it.
     pub fn path(&self) -> String {
         if self.service.is_empty() {
             self.name.clone()

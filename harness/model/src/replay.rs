@@ -4,8 +4,6 @@
 //! and `squall report` on an interrupted one is the same fold over the lines that were written. What the events do not
 //! hold stays absent, and a run without its last event is `invalid`.
 
-use std::collections::BTreeMap;
-
 use crate::event::{Event, EventKind, PlannedFault, RunHeader};
 use crate::record::{FaultRecord, GeneratorRecord, PhaseRecord, RunRecord, SCHEMA, Verdict};
 
@@ -36,7 +34,6 @@ pub fn record<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<RunReco
 /// The record so far.
 struct Fold {
     record: RunRecord,
-    planned: BTreeMap<String, PlannedFault>,
     last_us: u64,
     interrupted: Option<String>,
     open_phase: Option<String>,
@@ -45,11 +42,6 @@ struct Fold {
 
 impl Fold {
     fn new(header: RunHeader) -> Fold {
-        let planned = header
-            .faults
-            .iter()
-            .map(|fault| (fault.name.clone(), fault.clone()))
-            .collect();
         let phases = header.phases.iter().map(|phase| PhaseRecord {
             name: phase.name.clone(),
             measure: phase.measure,
@@ -73,7 +65,7 @@ impl Fold {
             verdict: Verdict::Invalid,
             reasons: Vec::new(),
             exit_code: 96,
-            faults: Vec::new(),
+            faults: header.faults.into_iter().map(waiting).collect(),
             invariants: Vec::new(),
             expectations: Vec::new(),
             edges: Vec::new(),
@@ -81,7 +73,6 @@ impl Fold {
         };
         Fold {
             record,
-            planned,
             last_us: 0,
             interrupted: None,
             open_phase: None,
@@ -152,45 +143,31 @@ impl Fold {
 
     /// The phase called `name`; an event of an unplanned one adds it, so that nothing recorded is lost.
     fn phase(&mut self, name: &str) -> &mut PhaseRecord {
-        let phases = &mut self.record.phases;
-        let at = phases
-            .iter()
-            .position(|phase| phase.name == name)
-            .unwrap_or_else(|| {
-                phases.push(PhaseRecord {
-                    name: name.to_owned(),
-                    ..PhaseRecord::default()
-                });
-                phases.len() - 1
-            });
-        &mut phases[at]
+        let unplanned = || PhaseRecord {
+            name: name.to_owned(),
+            ..PhaseRecord::default()
+        };
+        find_or_add(&mut self.record.phases, |phase| phase.name == name, unplanned)
     }
 
+    /// The fault called `name`, as [`Fold::phase`] has it.
     fn fault(&mut self, name: &str) -> &mut FaultRecord {
-        let faults = &mut self.record.faults;
-        let at = faults
-            .iter()
-            .position(|fault| fault.name == name)
-            .unwrap_or_else(|| {
-                let planned = self.planned.get(name).cloned().unwrap_or_default();
-                faults.push(FaultRecord {
-                    kind: planned.kind,
-                    name: name.to_owned(),
-                    about: planned.about,
-                    target: planned.target,
-                    edge: planned.edge,
-                    phase: planned.phase,
-                    ..FaultRecord::default()
-                });
-                faults.len() - 1
-            });
-        &mut faults[at]
+        let unplanned = || FaultRecord {
+            name: name.to_owned(),
+            ..FaultRecord::default()
+        };
+        find_or_add(&mut self.record.faults, |fault| fault.name == name, unplanned)
     }
 
     fn finish(mut self) -> RunRecord {
         self.record.duration_us = self.last_us;
         if let Some(open) = self.open_phase.take() {
             self.phase(&open).end_us = self.last_us;
+        }
+        for fault in &mut self.record.faults {
+            if fault.injected_us.is_none() && fault.evidence.is_empty() {
+                "it was not injected: the run ended before its time".clone_into(&mut fault.evidence);
+            }
         }
         if !self.ended {
             let reason = match self.interrupted {
@@ -205,10 +182,35 @@ impl Fold {
     }
 }
 
+/// A fault that nothing has happened to yet.
+fn waiting(planned: PlannedFault) -> FaultRecord {
+    FaultRecord {
+        kind: planned.kind,
+        name: planned.name,
+        about: planned.about,
+        target: planned.target,
+        edge: planned.edge,
+        phase: planned.phase,
+        ..FaultRecord::default()
+    }
+}
+
+fn find_or_add<T>(all: &mut Vec<T>, is_it: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> &mut T {
+    let at = all.iter().position(is_it).unwrap_or_else(|| {
+        all.push(make());
+        all.len() - 1
+    });
+    &mut all[at]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::PlannedPhase;
+    use crate::histogram::Distribution;
+    use crate::record::{ExpectationRecord, InvariantRecord, LoadRecord, ServiceRecord};
+    use expect_test::expect;
+    use std::collections::BTreeMap;
 
     fn at(at_us: u64, kind: EventKind) -> Event {
         Event { at_us, kind }
@@ -276,6 +278,219 @@ mod tests {
             (record.verdict, record.exit_code, record.duration_us),
             (Verdict::Pass, 0, 99)
         );
+    }
+
+    #[test]
+    fn a_fault_that_was_never_injected_is_listed_and_says_so() {
+        let end = EventKind::RunEnded {
+            verdict: Verdict::Invalid,
+            reasons: vec!["interrupted".into()],
+            exit_code: 130,
+        };
+        let record = record(&[started(), at(99, end)]).unwrap();
+        let fault = &record.faults[0];
+        assert_eq!((fault.name.as_str(), fault.kind.as_str()), ("back", "clock"));
+        assert_eq!(
+            (fault.injected_us, fault.proved, fault.undone),
+            (None, false, false)
+        );
+        assert!(fault.evidence.contains("not injected"), "{}", fault.evidence);
+    }
+
+    #[test]
+    fn an_interrupted_run_without_an_end_names_the_signal() {
+        let signal = EventKind::Interrupted {
+            signal: "SIGTERM".into(),
+        };
+        let record = record(&[started(), at(7, signal)]).unwrap();
+        assert_eq!(record.verdict, Verdict::Invalid);
+        assert_eq!(record.reasons, ["interrupted by SIGTERM"]);
+    }
+
+    /// A run in which everything happens that an event can tell, and the numbers are not round.
+    fn whole_run() -> Vec<Event> {
+        let phase = |phase: &str| phase.to_owned();
+        let fault = || "back".to_owned();
+        let load = LoadRecord {
+            target_rate: Some(1_000.0 / 3.0),
+            intended: 7,
+            completed: 6,
+            achieved: Some(6.0 / 7.0),
+            throughput: 0.1 + 0.2,
+            errors: BTreeMap::from([("status_503".into(), 1)]),
+            response: Distribution::of(&crate::histogram::empty()),
+            ..LoadRecord::default()
+        };
+        let result = |name: &str, complete: bool| EventKind::PhaseResult {
+            phase: phase(name),
+            load: BTreeMap::from([("refresh".to_owned(), load.clone())]),
+            services: BTreeMap::from([("ids".to_owned(), ServiceRecord::default())]),
+            invalid: if complete { vec![] } else { vec!["late".into()] },
+        };
+        let invariant = InvariantRecord {
+            service: "ids".into(),
+            name: "unique".into(),
+            kind: "unique".into(),
+            about: "no id twice".into(),
+            checked: 6,
+            violations: 1,
+            verdict: Verdict::Fail,
+            examples: vec!["7 was seen twice".into()],
+        };
+        let expectation = ExpectationRecord {
+            scope: "a".into(),
+            text: "refresh.p99 < 20ms".into(),
+            value: Some(1e6 / 7.0),
+            limit: Some(20_000.0),
+            verdict: Verdict::Fail,
+            reason: "was 142.857 ms, limit 20 ms".into(),
+        };
+        let warning = EventKind::Warning {
+            text: "a pause is missing".into(),
+        };
+        let (evidence, over) = ("it saw epoch 2".to_owned(), "it saw epoch 4".to_owned());
+        let kinds = vec![
+            EventKind::PhaseStarted { phase: phase("a") },
+            EventKind::FaultInjected { fault: fault() },
+            EventKind::FaultProved {
+                fault: fault(),
+                evidence,
+            },
+            warning,
+            EventKind::PhaseEnded {
+                phase: phase("a"),
+                complete: true,
+            },
+            EventKind::PhaseStarted { phase: phase("b") },
+            EventKind::FaultHealed { fault: fault() },
+            EventKind::FaultUndone {
+                fault: fault(),
+                evidence: over,
+            },
+            result("a", true),
+            EventKind::Interrupted {
+                signal: "SIGINT".into(),
+            },
+            EventKind::PhaseEnded {
+                phase: phase("b"),
+                complete: false,
+            },
+            result("b", false),
+            EventKind::Generator {
+                result: Box::new(GeneratorRecord {
+                    cpu_us: 11,
+                    verdict: Some(Verdict::Pass),
+                    ..GeneratorRecord::default()
+                }),
+            },
+            EventKind::Invariants {
+                results: vec![invariant],
+            },
+            EventKind::Expectations {
+                results: vec![expectation],
+            },
+            EventKind::RunEnded {
+                verdict: Verdict::Fail,
+                reasons: vec!["interrupted".into(), "7 was seen twice".into()],
+                exit_code: 130,
+            },
+        ];
+        let times = (1..).map(|turn| turn * 10);
+        let rest = kinds.into_iter().zip(times).map(|(kind, at_us)| at(at_us, kind));
+        std::iter::once(started()).chain(rest).collect()
+    }
+
+    /// What is in the record, without what would only repeat the events.
+    fn told(record: &RunRecord) -> String {
+        let mut lines = vec![format!(
+            "{} exit {} after {} us, {:?}\n",
+            record.verdict.as_str(),
+            record.exit_code,
+            record.duration_us,
+            record.reasons
+        )];
+        for phase in &record.phases {
+            let completed = phase.load["refresh"].completed;
+            let (start_us, end_us, complete) = (phase.start_us, phase.end_us, phase.complete);
+            lines.push(format!(
+                "phase {} {start_us}..{end_us} complete {complete}, {completed} completed, {:?}, {:?}\n",
+                phase.name,
+                phase.invalid,
+                phase.services.keys()
+            ));
+        }
+        for fault in &record.faults {
+            lines.push(format!(
+                "fault {} {:?}..{:?} proved {} ({}) undone {} ({})\n",
+                fault.name,
+                fault.injected_us,
+                fault.healed_us,
+                fault.proved,
+                fault.evidence,
+                fault.undone,
+                fault.undone_evidence
+            ));
+        }
+        for invariant in &record.invariants {
+            lines.push(format!("{} {}\n", invariant.path(), invariant.verdict.as_str()));
+        }
+        for expectation in &record.expectations {
+            lines.push(format!(
+                "{} {} {}\n",
+                expectation.scope,
+                expectation.text,
+                expectation.verdict.as_str()
+            ));
+        }
+        lines.push(format!("generator {} us\n", record.generator.cpu_us));
+        lines.concat()
+    }
+
+    #[test]
+    fn everything_that_events_tell_is_in_the_record() {
+        let record = record(&whole_run()).unwrap();
+        expect![[r#"
+            fail exit 130 after 160 us, ["interrupted", "7 was seen twice"]
+            phase a 10..50 complete true, 6 completed, [], ["ids"]
+            phase b 60..110 complete false, 6 completed, ["late"], ["ids"]
+            fault back Some(20)..Some(70) proved true (it saw epoch 2) undone true (it saw epoch 4)
+            ids.unique fail
+            a refresh.p99 < 20ms fail
+            generator 11 us
+        "#]]
+        .assert_eq(&told(&record));
+    }
+
+    #[test]
+    fn the_record_is_the_same_from_the_file_as_from_memory_and_survives_its_own_file() {
+        let events = whole_run();
+        let lines: Vec<String> = events
+            .iter()
+            .map(|event| serde_json::to_string(event).unwrap())
+            .collect();
+        assert!(lines.iter().all(|line| !line.contains('\n')));
+        let read: Vec<Event> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(read, events);
+        let made = record(&events).unwrap();
+        assert_eq!(record(&read).unwrap(), made);
+        let text = serde_json::to_string_pretty(&made).unwrap();
+        assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), made);
+    }
+
+    #[test]
+    fn wherever_a_run_is_cut_off_what_was_written_makes_a_record_that_is_no_pass() {
+        let events = whole_run();
+        for length in 1..events.len() {
+            let record = record(&events[..length]).unwrap();
+            assert_eq!(record.verdict, Verdict::Invalid, "after {length} events");
+            assert_eq!(record.exit_code, 96);
+            assert_eq!(record.reasons.len(), 1, "{:?}", record.reasons);
+            assert_eq!(record.duration_us, events[length - 1].at_us);
+        }
+        assert!(matches!(record(&events[1..]), Err(ReplayError::NoHeader)));
     }
 
     #[test]

@@ -215,9 +215,9 @@ fn fault_clause(recording: &Recording, fault: &FaultRecord) -> String {
         &fault.about
     };
     let at = figure::about_moment(fault.injected_us.unwrap_or(0));
-    let felt = match felt_after(recording, fault) {
+    let felt = match proved_after(recording, fault) {
         _ if !fault.proved => ", and nothing shows that it took effect".to_owned(),
-        Some(after) => format!(", felt {} later", figure::duration(after as f64)),
+        Some(after) => format!(", proved {} later", figure::duration(after as f64)),
         None => String::new(),
     };
     let back = match fault.recover_us {
@@ -233,7 +233,7 @@ fn many_faults(recording: &Recording, faults: &[&FaultRecord]) -> String {
     let unproved = faults.iter().filter(|fault| !fault.proved).count();
     let slowest = faults
         .iter()
-        .filter_map(|fault| felt_after(recording, fault))
+        .filter_map(|fault| proved_after(recording, fault))
         .max();
     let felt = match (unproved, slowest) {
         (0, Some(us)) => format!(
@@ -252,7 +252,7 @@ fn many_faults(recording: &Recording, faults: &[&FaultRecord]) -> String {
 }
 
 /// From injection to the receipt.
-pub(crate) fn felt_after(recording: &Recording, fault: &FaultRecord) -> Option<u64> {
+pub(crate) fn proved_after(recording: &Recording, fault: &FaultRecord) -> Option<u64> {
     let proved_us = recording.events.iter().find_map(|event| match &event.kind {
         EventKind::FaultProved { fault: name, .. } if *name == fault.name => Some(event.at_us),
         _ => None,

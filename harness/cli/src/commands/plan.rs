@@ -1,5 +1,7 @@
 //! `squall plan`: what would run.
 
+use std::path::Path;
+
 use squall_engine::run::preflight;
 use squall_model::exit::Exit;
 
@@ -20,7 +22,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
         return Ok(Exit::ScenarioWrong);
     };
     output::out(&squall_engine::plan::show(plan));
-    let missing = preflight(plan, &catalogue::catalogue()?);
+    let missing = preflight(plan, &catalogue::catalogue()?, Path::new("reports"));
     for one in &missing {
         output::note(&format!("missing here: {}: {}", one.needed_by, one.text));
     }

@@ -98,7 +98,11 @@ fn run_one(read: &Read, arguments: &RunArguments, stop: &Stop) -> anyhow::Result
 /// Writes the report and prints the summary. A report that can't be written is Squall's failure; the record stays.
 fn finish(outcome: Outcome, json: bool) -> (Exit, Option<RunRecord>) {
     let mut exit = outcome.exit;
-    let written = record_files::read(&outcome.folder).and_then(|recording| {
+    let written = record_files::read(&outcome.folder).and_then(|mut recording| {
+        // The run knows how it ended also where a full disk kept it from writing that down.
+        recording.record.clone_from(&outcome.record);
+        recording.events.clone_from(&outcome.events);
+        recording.approximate.clear();
         if !json {
             output::out(&squall_report::terminal(
                 &recording,

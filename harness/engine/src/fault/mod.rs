@@ -43,8 +43,9 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     /// The service it hits, where it hits one.
     fn target(&self) -> Option<&str>;
 
-    /// Whether `program`, which its target runs, can be reached by it; if not, why, and what would make it work.
-    fn available(&self, program: &Path) -> Result<(), String>;
+    /// Whether `program`, which its target runs, can be reached by it from a run's folder below `reports`, which exists;
+    /// if not, why, and what would make it work.
+    fn available(&self, program: &Path, reports: &Path) -> Result<(), String>;
 
     /// Sets up in the run's folder what its target must be started with.
     fn needs(&self, folder: &Path) -> Result<SpawnNeeds, FaultError>;

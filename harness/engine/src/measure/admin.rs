@@ -243,9 +243,7 @@ fn parse_metrics(text: &str) -> BTreeMap<String, f64> {
             continue;
         };
         let (name, rest) = line.split_at(end);
-        // A label's value may hold spaces and brackets; the sample stands behind the last bracket.
-        let rest = rest.rsplit_once('}').map_or(rest, |(_, sample)| sample);
-        if let Some(value) = rest
+        if let Some(value) = after_labels(rest)
             .split_ascii_whitespace()
             .next()
             .and_then(|value| value.parse::<f64>().ok())
@@ -256,9 +254,30 @@ fn parse_metrics(text: &str) -> BTreeMap<String, f64> {
     sums
 }
 
+/// What stands behind the labels. Their values may hold spaces, brackets and escaped quotes, and an example with labels
+/// of its own may follow the sample.
+fn after_labels(rest: &str) -> &str {
+    if !rest.starts_with('{') {
+        return rest;
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, letter) in rest.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            '}' if !quoted => return &rest[at + 1..],
+            _ => {}
+        }
+    }
+    ""
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
 
     #[test]
     fn samples_are_summed_over_labels_and_comments_are_passed_over() {
@@ -267,5 +286,153 @@ mod tests {
         assert_eq!(metrics.get("a_total"), Some(&5.5));
         assert_eq!(metrics.get("b"), Some(&7.0));
         assert_eq!(metrics.len(), 2);
+    }
+
+    #[test]
+    fn a_sample_keeps_its_value_where_it_has_an_example() {
+        let text =
+            "took{le=\"1\"} 4 # {trace=\"7\"} 0.5 1700000000\nodd{of=\"a \\\"} # {b\"} 3\nbroken{of=\"} 5\n";
+        let metrics = parse_metrics(text);
+        assert_eq!(metrics.get("took"), Some(&4.0));
+        assert_eq!(metrics.get("odd"), Some(&3.0));
+        assert_eq!(metrics.len(), 2);
+    }
+
+    /// An admin endpoint that answers from a script, and what it was asked.
+    struct Endpoint {
+        address: SocketAddr,
+        asked: Receiver<String>,
+    }
+
+    /// Answers each request by `answer`, which gets its path: a body and how many entries were lost, or nothing, which
+    /// is a failure of the service.
+    fn endpoint(answer: impl Fn(&str) -> Option<(String, u64)> + Send + 'static) -> Endpoint {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, asked) = unbounded();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut line = String::new();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                if reader.read_line(&mut line).is_err() {
+                    continue;
+                }
+                let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                // The rest of the head, so that closing resets nothing.
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {}
+                let head = match answer(&path) {
+                    Some((body, lost)) => format!(
+                        "HTTP/1.1 200 OK\r\nx-squall-dropped: {lost}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                        body.len()
+                    ),
+                    None => "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+                };
+                let _ = stream.write_all(head.as_bytes());
+                if tell.send(path).is_err() {
+                    return;
+                }
+            }
+        });
+        Endpoint { address, asked }
+    }
+
+    /// Entries 1 to 3, of which it gives those that were asked for, as the kit's ring does.
+    fn ring(path: &str, entry: fn(u64) -> String) -> String {
+        let after: u64 = path.split("after=").nth(1).unwrap().parse().unwrap();
+        (1..=3).filter(|seq| *seq > after).map(entry).collect()
+    }
+
+    fn well(path: &str) -> (String, u64) {
+        let pause = |seq| format!("{{\"seq\":{seq},\"at_us\":{},\"length_us\":5}}\n", 1_000 + seq);
+        let event = |seq| {
+            format!(
+                "{{\"seq\":{seq},\"at_us\":{},\"kind\":\"rollback\",\"text\":\"t{seq}\"}}\n",
+                500 * seq
+            )
+        };
+        match path {
+            "/metrics" => ("a_total 7\n".to_owned(), 0),
+            path if path.starts_with("/pauses") => (ring(path, pause), 2),
+            path => (ring(path, event) + "not an event\n", 0),
+        }
+    }
+
+    /// One round over `targets`, after which everything that was told is there.
+    fn round(poller: &Poller) -> Vec<Told> {
+        poller.now();
+        poller.told().try_iter().collect()
+    }
+
+    #[test]
+    fn a_round_goes_on_where_the_last_one_ended_and_counts_in_the_runs_time() {
+        let endpoint = endpoint(|path| Some(well(path)));
+        let poller = Poller::start(vec![(4, endpoint.address)], 1_000).unwrap();
+        let mut told = round(&poller);
+        told.extend(round(&poller));
+        // The poller's own period may have passed in between: whatever the rounds, each entry comes once.
+        assert!(told.len() >= 2);
+        assert!(
+            told.iter()
+                .all(|one| one.service == 4 && one.metrics.get("a_total") == Some(&7.0))
+        );
+        let pauses: Vec<(u64, u64)> = told
+            .iter()
+            .flat_map(|one| &one.pauses)
+            .map(|pause| (pause.at_us, pause.length_us))
+            .collect();
+        assert_eq!(pauses, [(1, 5), (2, 5), (3, 5)]);
+        let events: Vec<(u64, &str)> = told
+            .iter()
+            .flat_map(|one| &one.events)
+            .map(|event| (event.at_us, event.text.as_str()))
+            .collect();
+        assert_eq!(
+            events,
+            [(0, "t1"), (0, "t2"), (500, "t3")],
+            "what was before the run is at its begin"
+        );
+        assert_eq!(told[0].pauses_lost, 2);
+        let asked: Vec<String> = endpoint.asked.try_iter().take(6).collect();
+        assert_eq!(
+            asked,
+            [
+                "/metrics",
+                "/pauses?after=0",
+                "/events?after=0",
+                "/metrics",
+                "/pauses?after=3",
+                "/events?after=3"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_service_that_does_not_answer_is_passed_over_and_the_next_is_asked() {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let failing = endpoint(|_| None);
+        let answering = endpoint(|path| Some(well(path)));
+        let targets = vec![(0, gone), (1, failing.address), (2, answering.address)];
+        let poller = Poller::start(targets, 0).unwrap();
+        let told = round(&poller);
+        assert!(
+            !told.is_empty() && told.iter().all(|one| one.service == 2),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn half_an_answer_is_asked_for_again_so_that_nothing_of_it_is_lost() {
+        let asked_events = std::sync::atomic::AtomicU32::new(0);
+        let endpoint = endpoint(move |path| {
+            let is_first = path.starts_with("/events")
+                && asked_events.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            (!is_first).then(|| well(path))
+        });
+        let poller = Poller::start(vec![(0, endpoint.address)], 0).unwrap();
+        let mut told = round(&poller);
+        told.extend(round(&poller));
+        let pauses: usize = told.iter().map(|one| one.pauses.len()).sum();
+        let events: usize = told.iter().map(|one| one.events.len()).sum();
+        assert_eq!((pauses, events), (3, 3));
     }
 }

@@ -29,6 +29,10 @@ pub fn merge(into: &mut Totals, other: &Totals) {
     into.dropped += other.dropped;
     into.unsent_by_generator += other.unsent_by_generator;
     into.aborted += other.aborted;
+    into.connections_opened += other.connections_opened;
+    into.bytes_in += other.bytes_in;
+    into.saturated += other.saturated;
+    into.examples.extend_from_slice(&other.examples);
     for (kind, count) in &other.errors {
         *into.errors.entry(*kind).or_default() += count;
     }
@@ -126,13 +130,51 @@ pub struct Collector {
     /// Per phase, per load.
     phases: Vec<Vec<Totals>>,
     windows: Vec<Window>,
-    /// Rows and seconds that may still grow, by begin and load.
-    rows: BTreeMap<(u64, usize), Totals>,
-    seconds: BTreeMap<(u64, usize), Totals>,
+    rows: Spans,
+    seconds: Spans,
 }
 
 /// How long after its end a row may still get slices from another thread.
 const SETTLE_US: u64 = 300_000;
+
+/// Rows or seconds that may still grow.
+#[derive(Debug)]
+struct Spans {
+    length_us: u64,
+    /// By begin and load.
+    open: BTreeMap<(u64, usize), Totals>,
+    /// All that begin before this have come out.
+    from_us: u64,
+}
+
+impl Spans {
+    fn new(length_us: u64) -> Spans {
+        Spans {
+            length_us,
+            open: BTreeMap::new(),
+            from_us: 0,
+        }
+    }
+
+    fn add(&mut self, load: usize, slice: &Slice) {
+        // A slice ends at the latest when its interval does; an early one may end inside it.
+        let start_us = slice.end_us.saturating_sub(1) / self.length_us * self.length_us;
+        // What comes too late for its own is counted in the first that is still open, so that each comes out once.
+        let start_us = start_us.max(self.from_us);
+        self.open.entry((start_us, load)).or_default().add(slice);
+    }
+
+    /// Takes out those that are over by `now_us`, in order; all of them where it is `None`.
+    fn take(&mut self, now_us: Option<u64>) -> BTreeMap<(u64, usize), Totals> {
+        let Some(now_us) = now_us else {
+            return std::mem::take(&mut self.open);
+        };
+        let first_open = now_us.saturating_sub(SETTLE_US) / self.length_us * self.length_us;
+        self.from_us = self.from_us.max(first_open);
+        let still_open = self.open.split_off(&(self.from_us, 0));
+        std::mem::replace(&mut self.open, still_open)
+    }
+}
 
 impl Collector {
     /// Gathers for `loads` over `phases`.
@@ -142,8 +184,8 @@ impl Collector {
             phases: vec![totals; phases],
             loads,
             windows: Vec::new(),
-            rows: BTreeMap::new(),
-            seconds: BTreeMap::new(),
+            rows: Spans::new(ROW_US),
+            seconds: Spans::new(INTERVAL_US),
         }
     }
 
@@ -157,16 +199,8 @@ impl Collector {
                 window.totals[load].add(slice);
             }
         }
-        // A slice ends at the latest when its interval does; an early one may end inside it.
-        let within = slice.end_us.saturating_sub(1);
-        self.rows
-            .entry((within / ROW_US * ROW_US, load))
-            .or_default()
-            .add(slice);
-        self.seconds
-            .entry((within / INTERVAL_US * INTERVAL_US, load))
-            .or_default()
-            .add(slice);
+        self.rows.add(load, slice);
+        self.seconds.add(load, slice);
     }
 
     /// A fault begins to hold.
@@ -209,7 +243,11 @@ impl Collector {
     pub fn recent(&self, load: usize, now_us: u64) -> (u64, Totals) {
         let mut total = Totals::default();
         let mut first = None;
-        for ((start_us, of), totals) in self.seconds.range((now_us.saturating_sub(2 * INTERVAL_US), 0)..) {
+        for ((start_us, of), totals) in self
+            .seconds
+            .open
+            .range((now_us.saturating_sub(2 * INTERVAL_US), 0)..)
+        {
             if *of == load {
                 first.get_or_insert(*start_us);
                 merge(&mut total, totals);
@@ -220,26 +258,24 @@ impl Collector {
 
     /// Takes out the rows and seconds that are over by `now_us`; all of them where it is `None`.
     pub fn take(&mut self, now_us: Option<u64>) -> Ready {
-        let over = |end: u64| now_us.is_none_or(|now| now >= end + SETTLE_US);
-        let mut ready = Ready::default();
-        while let Some(first) = self.rows.first_entry().filter(|row| over(row.key().0 + ROW_US)) {
-            let ((start_us, load), totals) = first.remove_entry();
-            ready.rows.push(row(&self.loads[load], start_us, &totals));
+        let rows = self.rows.take(now_us);
+        let seconds = self.seconds.take(now_us);
+        let loads = &self.loads;
+        Ready {
+            rows: rows
+                .iter()
+                .map(|((start_us, load), totals)| row(&loads[*load], *start_us, totals))
+                .collect(),
+            intervals: seconds
+                .into_iter()
+                .map(|((start_us, load), totals)| IntervalOf {
+                    load,
+                    start_us,
+                    end_us: start_us + INTERVAL_US,
+                    totals,
+                })
+                .collect(),
         }
-        while let Some(first) = self
-            .seconds
-            .first_entry()
-            .filter(|row| over(row.key().0 + INTERVAL_US))
-        {
-            let ((start_us, load), totals) = first.remove_entry();
-            ready.intervals.push(IntervalOf {
-                load,
-                start_us,
-                end_us: start_us + INTERVAL_US,
-                totals,
-            });
-        }
-        ready
     }
 }
 
@@ -256,5 +292,185 @@ fn row(load: &str, start_us: u64, totals: &Totals) -> LoadRow {
         errors: errors(totals),
         response: RowLatency::of(&totals.response),
         service: RowLatency::of(&totals.service),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use squall_load::recorder::Recorder;
+
+    /// A slice of `count` requests that took `value_us` each.
+    fn slice(load: u16, phase: u32, start_us: u64, end_us: u64, count: u64, value_us: u64) -> Slice {
+        let samples = || {
+            let mut recorder = Recorder::new();
+            (0..count).for_each(|_| recorder.record_us(value_us));
+            recorder.take()
+        };
+        Slice {
+            load,
+            phase,
+            start_us,
+            end_us,
+            intended: count,
+            sent: count,
+            completed: count,
+            response: samples(),
+            service: samples(),
+            lag: samples(),
+            ..Slice::default()
+        }
+    }
+
+    fn collector(loads: usize, phases: usize) -> Collector {
+        Collector::new((0..loads).map(|load| format!("load-{load}")).collect(), phases)
+    }
+
+    fn counts(rows: &[LoadRow]) -> Vec<(u64, &str, u64)> {
+        rows.iter()
+            .map(|row| (row.start_us, row.load.as_str(), row.completed))
+            .collect()
+    }
+
+    #[test]
+    fn a_late_answer_counts_in_the_phase_it_was_meant_for_and_in_the_row_it_came_in() {
+        let mut collector = collector(1, 2);
+        collector.add(&slice(0, 0, 900_000, 1_000_000, 5, 10));
+        // Sent before the border, answered after it.
+        collector.add(&slice(0, 0, 1_000_000, 1_100_000, 2, 150_000));
+        collector.add(&slice(0, 1, 1_000_000, 1_100_000, 3, 10));
+        assert_eq!(collector.phase(0, 0).completed, 7);
+        assert_eq!(collector.phase(1, 0).completed, 3);
+        let rows = collector.take(None).rows;
+        assert_eq!(counts(&rows), [(900_000, "load-0", 5), (1_000_000, "load-0", 5)]);
+        assert_eq!(rows[1].response.max, Some(150_015), "the bucket of 150,000");
+    }
+
+    #[test]
+    fn a_slice_that_straddles_a_windows_border_counts_on_one_side_of_it() {
+        let mut collector = collector(1, 1);
+        collector.open_window(0, 150_000);
+        collector.add(&slice(0, 0, 0, 100_000, 1, 10));
+        collector.add(&slice(0, 0, 100_000, 200_000, 2, 10));
+        collector.add(&slice(0, 0, 200_000, 300_000, 4, 10));
+        collector.close_window(0, 350_000);
+        // The next fault begins where this one ends: what straddles is its alone.
+        collector.open_window(1, 350_000);
+        collector.add(&slice(0, 0, 300_000, 400_000, 8, 10));
+        collector.close_window(1, 400_000);
+        collector.add(&slice(0, 0, 400_000, 500_000, 16, 10));
+        assert_eq!(collector.during_fault(0, 0).completed, 2 + 4);
+        assert_eq!(collector.during_fault(1, 0).completed, 8);
+        assert_eq!(collector.during_fault(2, 0).completed, 0);
+    }
+
+    #[test]
+    fn a_fault_that_holds_twice_has_the_numbers_of_both_times() {
+        let mut collector = collector(1, 1);
+        for start_us in [0, 1_000_000] {
+            collector.open_window(0, start_us);
+            collector.add(&slice(0, 0, start_us, start_us + 100_000, 3, 10));
+            collector.close_window(0, start_us + 100_000);
+            collector.add(&slice(0, 0, start_us + 100_000, start_us + 200_000, 5, 10));
+        }
+        let during = collector.during_fault(0, 0);
+        assert_eq!((during.completed, during.response.len()), (6, 6));
+    }
+
+    #[test]
+    fn a_row_waits_for_the_other_threads_and_then_comes_out_once() {
+        let mut collector = collector(1, 1);
+        collector.add(&slice(0, 0, 0, 100_000, 1, 10));
+        assert!(collector.take(Some(100_000 + SETTLE_US - 1)).rows.is_empty());
+        // The other thread's part.
+        collector.add(&slice(0, 0, 0, 100_000, 2, 10));
+        let rows = collector.take(Some(100_000 + SETTLE_US)).rows;
+        assert_eq!(counts(&rows), [(0, "load-0", 3)]);
+        // A thread that was held up for long: its numbers are kept, and no row comes out again.
+        collector.add(&slice(0, 0, 0, 100_000, 4, 10));
+        let rows = collector.take(None).rows;
+        assert_eq!(counts(&rows), [(100_000, "load-0", 4)]);
+    }
+
+    #[test]
+    fn merging_keeps_everything_that_slices_tell() {
+        let one = Slice {
+            failed: 1,
+            dropped: 2,
+            unsent_by_generator: 3,
+            aborted: 4,
+            connections_opened: 5,
+            bytes_in: 6,
+            errors: vec![(squall_load::ErrorKind::Reset, 1)],
+            examples: vec![(squall_load::ErrorKind::Reset, "reset".to_owned())],
+            ..slice(0, 0, 0, 100_000, 7, 10)
+        };
+        let mut twice = Totals::default();
+        twice.add(&one);
+        twice.add(&one);
+        let mut part = Totals::default();
+        part.add(&one);
+        let mut merged = part.clone();
+        merge(&mut merged, &part);
+        // Every field, so that one that is added later is not forgotten here.
+        assert_eq!(format!("{merged:?}"), format!("{twice:?}"));
+    }
+
+    #[test]
+    fn the_record_of_a_load_has_ratios_only_where_something_was_asked_for() {
+        let mut totals = Totals::default();
+        let record = |totals: &Totals, length_us| load_record(totals, LoadMode::Open, None, None, length_us);
+        assert_eq!(record(&totals, 1_000_000).achieved, None);
+        totals.add(&Slice {
+            intended: 8,
+            ..slice(0, 0, 0, 100_000, 6, 10)
+        });
+        let some = record(&totals, 2_000_000);
+        assert_eq!((some.achieved, some.throughput), (Some(0.75), 3.0));
+        assert_eq!(
+            (record(&totals, 0).completed, record(&totals, 0).throughput),
+            (6, 0.0)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn everything_comes_out_once_in_order_and_adds_up(
+            slices in proptest::collection::vec((0..3_u16, 0..2_u32, 0..40_u64, 1..20_u64), 1..60),
+            // How long after its end each slice arrives, and how often rows are taken.
+            late_us in 0..900_000_u64,
+            every in 1..5_usize,
+        ) {
+            let mut collector = collector(3, 2);
+            let (mut rows, mut seconds) = (Vec::new(), Vec::new());
+            let mut now_us = 0;
+            for (turn, (load, phase, at, count)) in slices.iter().enumerate() {
+                let end_us = (at + 1) * 100_000;
+                now_us = now_us.max(end_us + late_us * (turn as u64 % 2));
+                collector.add(&slice(*load, *phase, end_us - 100_000, end_us, *count, 10));
+                if turn % every == 0 {
+                    let ready = collector.take(Some(now_us));
+                    rows.extend(ready.rows);
+                    seconds.extend(ready.intervals);
+                }
+            }
+            let rest = collector.take(None);
+            rows.extend(rest.rows);
+            seconds.extend(rest.intervals);
+            let keys: Vec<_> = rows.iter().map(|row| (row.start_us, row.load.clone())).collect();
+            prop_assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+            let keys: Vec<_> = seconds.iter().map(|one| (one.start_us, one.load)).collect();
+            prop_assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+            for load in 0..3 {
+                let phases: u64 = (0..2).map(|phase| collector.phase(phase, load).completed).sum();
+                let name = format!("load-{load}");
+                let in_rows: u64 = rows.iter().filter(|row| row.load == name).map(|row| row.completed).sum();
+                let of_load = seconds.iter().filter(|one| one.load == load);
+                let in_seconds: u64 = of_load.clone().map(|one| one.totals.completed).sum();
+                let samples: u64 = of_load.map(|one| one.totals.response.len()).sum();
+                prop_assert_eq!((in_rows, in_seconds, samples), (phases, phases, phases));
+            }
+        }
     }
 }

@@ -30,6 +30,8 @@ pub struct Services {
     tells: Vec<bool>,
     last: Vec<Option<(u64, Usage)>>,
     rows: BTreeMap<(u64, usize), ServiceRow>,
+    /// All rows that begin before this have come out.
+    rows_from_us: u64,
     /// Per phase, per service.
     phases: Vec<Vec<Seen>>,
 }
@@ -56,6 +58,7 @@ impl Services {
             phases: vec![vec![seen; names.len()]; phases],
             last: vec![None; names.len()],
             rows: BTreeMap::new(),
+            rows_from_us: 0,
             names,
             tells,
         }
@@ -91,6 +94,8 @@ impl Services {
 
     fn row(&mut self, service: usize, at_us: u64) -> &mut ServiceRow {
         let start_us = at_us.saturating_sub(1) / ROW_US * ROW_US;
+        // What is told too late for its own row stands in the first that is still open, so that each comes out once.
+        let start_us = start_us.max(self.rows_from_us);
         let none = self.tells.get(service).copied().unwrap_or(true).then_some(0);
         self.rows
             .entry((start_us, service))
@@ -123,14 +128,15 @@ impl Services {
 
     /// Takes out the rows that are over by `now_us`; all of them where it is `None`.
     pub fn take(&mut self, now_us: Option<u64>) -> Vec<ServiceRow> {
-        let mut rows = Vec::new();
-        while let Some(first) = self.rows.first_entry() {
-            if now_us.is_some_and(|now| now < first.key().0 + ROW_US + SETTLE_US) {
-                break;
-            }
-            rows.push(first.remove());
-        }
-        rows
+        let Some(now_us) = now_us else {
+            return std::mem::take(&mut self.rows).into_values().collect();
+        };
+        let first_open = now_us.saturating_sub(SETTLE_US) / ROW_US * ROW_US;
+        self.rows_from_us = self.rows_from_us.max(first_open);
+        let still_open = self.rows.split_off(&(self.rows_from_us, 0));
+        std::mem::replace(&mut self.rows, still_open)
+            .into_values()
+            .collect()
     }
 
     /// The services in a phase, as the run record has them.
@@ -197,6 +203,25 @@ mod tests {
         let record = &services.phase(0)["a"];
         assert!(record.pauses.is_empty() && !record.pauses_not_visible.is_empty());
         assert_eq!(services.take(None)[0].pause_max, None);
+    }
+
+    #[test]
+    fn a_pause_that_is_told_late_is_kept_and_no_row_comes_out_twice() {
+        let mut services = Services::new(vec!["a".into()], vec![true], 1);
+        services.usage(0, Some(0), 100_000, Usage::default());
+        let first = services.take(Some(100_000 + SETTLE_US));
+        assert_eq!((first.len(), first[0].start_us), (1, 0));
+        let pause = Pause {
+            at_us: 50_000,
+            length_us: 2_000,
+        };
+        services.pause(0, Some(0), pause);
+        let rest = services.take(None);
+        assert_eq!(
+            (rest.len(), rest[0].start_us, rest[0].pause_max),
+            (1, 100_000, Some(2_000))
+        );
+        assert_eq!(services.phase(0)["a"].pauses["hiccup"].count, 1);
     }
 
     #[test]

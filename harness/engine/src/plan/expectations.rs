@@ -4,7 +4,7 @@ use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::expression::{Expression, Resolution};
 use squall_model::scenario::Scenario;
 
-use super::metrics::Names;
+use super::metrics::{Metric, Names};
 use super::{Condition, PlannedExpectation, PlannedFault, PlannedPhase, Scope};
 
 /// The expectations, in the order in which they were written.
@@ -37,14 +37,35 @@ pub(super) fn compile(
         };
         for expression in expressions {
             let condition = condition(expression, names, diagnostics);
-            planned.extend(
-                condition
-                    .zip(scope.clone())
-                    .map(|(condition, scope)| PlannedExpectation { scope, condition }),
-            );
+            if let Some((condition, scope)) = condition.zip(scope.clone())
+                && check_scope(expression, &condition.metric, &scope, diagnostics)
+            {
+                planned.push(PlannedExpectation { scope, condition });
+            }
         }
     }
     planned
+}
+
+/// True if `metric` is measured over no more than `scope`: a number of something longer would be passed off as the scope's.
+fn check_scope(
+    expression: &Expression,
+    metric: &Metric,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let (known, help) = match (metric, scope) {
+        (Metric::Reported { .. }, Scope::Phase(_) | Scope::Fault(_)) => {
+            ("at the end of the run", "expect it of `run`")
+        }
+        (Metric::Service { .. }, Scope::Fault(_)) => {
+            ("for whole phases", "expect it of the fault's phase, or of `run`")
+        }
+        _ => return true,
+    };
+    let message = format!("`{}` is known only {known}", expression.path);
+    diagnostics.push(Diagnostic::error(expression.span, message).help(help));
+    false
 }
 
 /// One condition, checked.

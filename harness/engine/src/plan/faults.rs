@@ -1,9 +1,10 @@
 //! Faults: kinds looked up, parameters decoded, windows placed on the run's timeline.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
-use squall_model::scenario::Scenario;
+use squall_model::scenario::{Fault, Scenario};
 use squall_model::span::{Span, Spanned};
 
 use super::compile::Scale;
@@ -26,7 +27,7 @@ pub(super) fn compile(
         })
         .collect();
     let mut planned = Vec::new();
-    let mut taken = others(scenario);
+    let mut taken = given_names(scenario);
     for (phase, fault) in scenario.faults() {
         let Some(kind) = FAULTS.iter().find(|kind| kind.name == fault.kind.value) else {
             let error = Diagnostic::error(
@@ -59,12 +60,10 @@ pub(super) fn compile(
             None => starts[ends_with] + phases[ends_with].length,
         };
         let name = fault.name();
-        let unique = unique_name(name.value, &taken);
-        taken.insert(unique.clone());
         planned.push((
             PlannedFault {
                 kind: kind.name,
-                name: unique,
+                name: unique_name(fault, &mut taken),
                 phase,
                 from,
                 to,
@@ -79,16 +78,31 @@ pub(super) fn compile(
     planned
 }
 
-/// The names that are not a fault's own to take: those of everything else, and those given to faults with `as` beside
-/// an unnamed one of that kind.
-fn others(scenario: &Scenario) -> HashSet<String> {
+/// Every name that the scenario gives.
+fn given_names(scenario: &Scenario) -> HashSet<String> {
     let phases = scenario.phases.iter().map(|phase| phase.name.as_str());
+    let faults = scenario.faults();
+    let faults = faults.filter_map(|(_, fault)| fault.schedule.name.as_ref().map(|name| name.as_str()));
     phases
+        .chain(faults)
         .chain(scenario.services.names())
         .chain(scenario.load.names())
         .chain(scenario.invariants.names())
         .map(str::to_owned)
         .collect()
+}
+
+/// The name it was given, or that of its kind. Several unnamed faults of a kind are told apart by number; nothing in
+/// the scenario can name them.
+fn unique_name(fault: &Fault, taken: &mut HashSet<String>) -> String {
+    let name = fault.name().value;
+    if fault.schedule.name.is_some() || taken.insert(name.to_owned()) {
+        return name.to_owned();
+    }
+    let mut numbered = (2..).map(|number: u32| format!("{name}-{number}"));
+    numbered
+        .find(|name| taken.insert(name.clone()))
+        .expect("there are more numbers than faults")
 }
 
 fn check_target(scenario: &Scenario, target: &Spanned<&str>, diagnostics: &mut Diagnostics) {

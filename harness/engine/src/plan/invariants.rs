@@ -7,7 +7,7 @@
 //! where `response` takes the one value at the JSON pointer and `each` every element of the array there.
 
 use squall_load::Extraction;
-use squall_model::decode::{Decode, Schema};
+use squall_model::decode::{Decode, NonEmpty, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::expression::Expression;
 use squall_model::node::Node;
@@ -30,18 +30,20 @@ record! {
 
 /// One text or a list of them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OneOrMore(Vec<Spanned<String>>);
+pub struct OneOrMore(NonEmpty<Spanned<String>>);
 
 impl Decode for OneOrMore {
     fn decode(node: &Node, diagnostics: &mut Diagnostics) -> Option<OneOrMore> {
         match node.as_sequence() {
-            Some(_) => Vec::decode(node, diagnostics).map(OneOrMore),
-            None => Spanned::decode(node, diagnostics).map(|one| OneOrMore(vec![one])),
+            Some(_) => NonEmpty::decode(node, diagnostics).map(OneOrMore),
+            None => Spanned::decode(node, diagnostics)
+                .and_then(|one| NonEmpty::new(vec![one]))
+                .map(OneOrMore),
         }
     }
 
     fn schema() -> Schema {
-        serde_json::json!({"anyOf": [String::schema(), Vec::<String>::schema()]})
+        serde_json::json!({"anyOf": [String::schema(), NonEmpty::<String>::schema()]})
     }
 }
 
@@ -91,6 +93,15 @@ pub(super) fn compile(
 fn reached(params: &Node, names: &Names, diagnostics: &mut Diagnostics) -> Option<Check> {
     let expression: Spanned<Expression> = Spanned::decode(params, diagnostics)?;
     let condition = expectations::condition(&expression, names, diagnostics)?;
+    if condition.limit.is_none() {
+        let message = format!(
+            "`{}` is judged on its own: it is nothing to be reached",
+            expression.path
+        );
+        let error = Diagnostic::error(expression.span, message);
+        diagnostics.push(error.help("compare a metric, such as `SERVICE.metrics.NAME >= 1`"));
+        return None;
+    }
     Some(Check::Reached { condition })
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use squall_load::pacer::RATE_PER_S_MAX;
+use squall_load::spec::CONNECTIONS_MAX;
 use squall_load::{Arrivals, PacerKind, load_seed};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::scenario::{self, Amount, Load, LoadOverride, Phase, Scenario};
@@ -12,6 +13,7 @@ use squall_model::units::human;
 
 use super::PlannedLoad;
 use super::protocol::PROTOCOLS;
+use super::services::has_address;
 
 /// Connections at most, unless told otherwise.
 const CONNECTIONS: usize = 64;
@@ -31,6 +33,9 @@ pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnos
             continue;
         };
         check_target(scenario, load, diagnostics);
+        if let Some(connections) = &load.connections {
+            check_connections(connections.get(), connections.span, diagnostics);
+        }
         let Some(request) = (protocol.decode)(&load.protocol.params, diagnostics) else {
             continue;
         };
@@ -55,13 +60,7 @@ fn check_target(scenario: &Scenario, load: &Load, diagnostics: &mut Diagnostics)
         return;
     };
     let Some(command) = &service.run else { return };
-    let templates = command
-        .argv
-        .iter()
-        .chain(service.env.iter().map(|(_, value)| value));
-    let told = templates.flat_map(squall_model::placeholder::Template::placeholders);
-    let mut told = told.filter(|one| one.value == "port" || one.value.starts_with("port."));
-    if told.next().is_none() {
+    if !has_address(service) {
         let message = format!("`{}` is told no port, so no load can reach it", load.to.value);
         let error = Diagnostic::error(load.to.span, message).also(command.spans[0], "its command line");
         diagnostics.push(error.help("use \"{port}\" in its `run` or `env`"));
@@ -91,13 +90,18 @@ fn arrivals_of(load: &Load, change: Option<&LoadOverride>, diagnostics: &mut Dia
         _ => 1.0,
     };
     if let Some(own) = load.users {
-        let users = users.unwrap_or(own).get();
-        let users = (f64::from(users) * factor).round() as usize;
+        let span = users.or(load.users).map_or(own.span, |users| users.span);
+        let span = amount.map_or(span, |amount| amount.span);
+        let users = (f64::from(users.unwrap_or(own).get()) * factor).round() as u32;
+        check_connections(users, span, diagnostics);
         let think = load.think.map_or(Duration::ZERO, |think| think.value);
         return if users == 0 {
             Arrivals::None
         } else {
-            Arrivals::Closed { users, think }
+            Arrivals::Closed {
+                users: users as usize,
+                think,
+            }
         };
     }
     let Some(own) = load.rate else {
@@ -120,6 +124,18 @@ fn arrivals_of(load: &Load, change: Option<&LoadOverride>, diagnostics: &mut Dia
             rate_per_s: rate,
             pacer,
         }
+    }
+}
+
+/// Each connection is a descriptor, and each user has one.
+fn check_connections(number: u32, span: Span, diagnostics: &mut Diagnostics) {
+    if number as usize > CONNECTIONS_MAX {
+        let message = format!(
+            "{} connections are more than can be kept",
+            human::count(u64::from(number))
+        );
+        let most = human::count(CONNECTIONS_MAX as u64);
+        diagnostics.push(Diagnostic::error(span, message).help(format!("at most {most}")));
     }
 }
 

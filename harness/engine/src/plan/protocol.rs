@@ -46,9 +46,9 @@ record! {
         /// DELETE this path.
         pub delete: Option<Spanned<String>>,
         /// Headers, by name.
-        pub headers: Map<HeaderName, String> = Map::new(),
+        pub headers: Map<HeaderName, Spanned<String>> = Map::new(),
         /// The body, as it is.
-        pub body: Option<String>,
+        pub body: Option<Spanned<String>>,
     }
     exactly_one ["get", "head", "post", "put", "patch", "delete"];
     later ["json", "check", "version"];
@@ -95,35 +95,38 @@ impl Http {
 fn decode_http(node: &Node, diagnostics: &mut Diagnostics) -> Option<RequestTemplate> {
     let http = Http::decode(node, diagnostics)?;
     let (method, path) = http.method()?;
-    for text in http
-        .headers
-        .iter()
-        .map(|(_, value)| value)
-        .chain(&http.body)
-        .chain([&path.value])
-    {
-        if let Some(placeholder) = Template::parse(text, path.span).placeholders().next() {
-            let message = format!(
-                "`{{{}}}` in a request is not supported by this version",
-                placeholder.value
-            );
-            diagnostics.push(Diagnostic::error(path.span, message).help("write `{{` for a brace"));
-            return None;
-        }
+    let found = diagnostics.error_count();
+    let path_text = literal(path, diagnostics);
+    let mut headers = Vec::new();
+    for (name, value) in &http.headers {
+        headers.push((name.value.0.clone(), literal(value, diagnostics)));
+    }
+    let body = http.body.as_ref().map(|body| literal(body, diagnostics));
+    if diagnostics.error_count() > found {
+        return None;
     }
     let request = RequestTemplate {
         method: method.to_owned(),
-        path: path.value.clone(),
-        headers: http
-            .headers
-            .iter()
-            .map(|(name, value)| (name.value.0.clone(), value.clone()))
-            .collect(),
-        body: http.body.clone().unwrap_or_default().into_bytes(),
+        path: path_text,
+        headers,
+        body: body.unwrap_or_default().into_bytes(),
     };
     if let Err(e) = request.check() {
         diagnostics.push(Diagnostic::error(path.span, e.to_string()));
         return None;
     }
     Some(request)
+}
+
+/// The text as it is sent, `{{` being one brace. A placeholder in it is reported.
+fn literal(text: &Spanned<String>, diagnostics: &mut Diagnostics) -> String {
+    let template = Template::parse(&text.value, text.span);
+    for placeholder in template.placeholders() {
+        let message = format!(
+            "`{{{}}}` in a request is not supported by this version",
+            placeholder.value
+        );
+        diagnostics.push(Diagnostic::error(text.span, message).help("write `{{` for a brace"));
+    }
+    template.as_literal().unwrap_or_default().to_owned()
 }

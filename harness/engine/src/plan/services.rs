@@ -9,7 +9,7 @@ use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::name::Name;
 use squall_model::placeholder::Template;
 use squall_model::scenario::{Command, Ready, Scenario, Service};
-use squall_model::span::Spanned;
+use squall_model::span::{Span, Spanned};
 
 use super::{PlannedService, ReadyWhen, Start};
 use crate::catalogue::{Catalogue, CatalogueService};
@@ -26,12 +26,17 @@ pub(super) fn compile(
 ) -> Vec<PlannedService> {
     let mut planned = Vec::new();
     for (name, service) in &scenario.services {
+        check_callees(service, scenario, diagnostics);
         let start = if let Some(bundled) = &service.bundled {
             compile_bundled(service, bundled, catalogue, diagnostics)
         } else if let Some(command) = &service.run {
             Some(compile_run(service, command, base, diagnostics))
         } else {
             service.at.as_ref().and_then(|at| {
+                if service.ready.is_some() {
+                    let error = Diagnostic::error(at.span, "what already runs is not waited for");
+                    diagnostics.push(error.help("leave `ready` out"));
+                }
                 check_address(at, diagnostics).then(|| Start::At {
                     address: at.value.to_string(),
                 })
@@ -48,6 +53,58 @@ pub(super) fn compile(
         }));
     }
     in_order(planned, scenario, diagnostics)
+}
+
+/// Whether something of this service's is known to connect to: a program that is told no port has nothing.
+pub(super) fn has_address(service: &Service) -> bool {
+    service.run.is_none() || is_told_port(service)
+}
+
+fn templates(service: &Service) -> impl Iterator<Item = &Template> {
+    let arguments = service.run.iter().flat_map(|command| &command.argv);
+    arguments.chain(service.env.iter().map(|(_, value)| value))
+}
+
+fn is_told_port(service: &Service) -> bool {
+    templates(service)
+        .flat_map(Template::placeholders)
+        .any(|one| one.value == "port" || one.value.starts_with("port."))
+}
+
+/// What a service is told of another must be there to be told.
+fn check_callees(service: &Service, scenario: &Scenario, diagnostics: &mut Diagnostics) {
+    for placeholder in templates(service).flat_map(Template::placeholders) {
+        let (name, part) = match placeholder.value.split_once('.') {
+            Some((name, part)) => (name, Some(part)),
+            None => (placeholder.value.as_str(), None),
+        };
+        let Some(callee) = scenario.services.get(name) else {
+            continue;
+        };
+        match part.and_then(|part| part.strip_prefix("port.")) {
+            Some(port) if !callee.ports.iter().any(|one| one.as_str() == port) => {
+                let message = format!("`{name}` has no port called `{port}`");
+                let help = suggest(port, callee.ports.iter().map(|one| one.as_str()));
+                diagnostics.push(Diagnostic::error(placeholder.span, message).help_if(help));
+            }
+            Some(_) => {}
+            None => check_has_address(name, callee, placeholder.span, diagnostics),
+        }
+    }
+    // A bundled service is handed the address of each that it calls; for a program, `calls` only says so.
+    for call in service.calls.0.iter().filter(|_| service.bundled.is_some()) {
+        if let Some(callee) = scenario.services.get(call.service.as_str()) {
+            check_has_address(call.service.as_str(), callee, call.service.span, diagnostics);
+        }
+    }
+}
+
+fn check_has_address(name: &str, callee: &Service, span: Span, diagnostics: &mut Diagnostics) {
+    if let Some(command) = callee.run.as_ref().filter(|_| !has_address(callee)) {
+        let message = format!("`{name}` is told no port, so it has no address");
+        let error = Diagnostic::error(span, message).also(command.spans[0], "its command line");
+        diagnostics.push(error.help("use \"{port}\" in its `run` or `env`"));
+    }
 }
 
 fn check_address(at: &Spanned<squall_model::scenario::Address>, diagnostics: &mut Diagnostics) -> bool {
@@ -82,6 +139,10 @@ fn compile_bundled(
     {
         let error = Diagnostic::error(bundled.span, "a bundled service says itself when it is ready");
         diagnostics.push(error.help("leave `ready` out"));
+    }
+    if let Some((first, _)) = service.env.iter().next() {
+        let error = Diagnostic::error(first.span, "`env` is for programs of your own");
+        diagnostics.push(error.help("a bundled service takes its settings under `with`"));
     }
     let settings = compile_settings(service, known, diagnostics);
     Some(Start::Bundled {
@@ -153,24 +214,13 @@ fn compile_settings(
 }
 
 fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &mut Diagnostics) -> Start {
-    let templates = || {
-        command
-            .argv
-            .iter()
-            .chain(service.env.iter().map(|(_, value)| value))
-    };
-    let names = |text: &str| {
-        templates()
-            .flat_map(Template::placeholders)
-            .any(|one| one.value == text)
-    };
     let mut ports: Vec<String> = service
         .ports
         .iter()
         .map(|port| port.as_str().to_owned())
         .collect();
     // Without names there is one port, and only if the program is told it.
-    if ports.is_empty() && names("port") {
+    if ports.is_empty() && is_told_port(service) {
         ports.push("port".to_owned());
     }
     let ready = compile_ready(service.ready.as_ref(), command, &ports, diagnostics);
@@ -252,16 +302,17 @@ fn in_order(
                 .all(|need| ordered.iter().any(|up| up.name == *need) || !needs.contains_key(need))
         };
         let Some(next) = waiting.iter().position(is_ready) else {
-            let circle: Vec<&str> = waiting.iter().map(|one| one.name.as_str()).collect();
+            let circle = circle(&waiting, &needs);
             let first = scenario
                 .services
                 .iter()
                 .find(|(name, _)| name.as_str() == circle[0]);
             let span = first.map_or(scenario.name.span, |(name, _)| name.span);
-            let error = Diagnostic::error(
-                span,
-                format!("these services wait for each other: {}", circle.join(", ")),
-            );
+            let message = match circle.as_slice() {
+                [alone] => format!("`{alone}` waits for itself"),
+                circle => format!("these services wait for each other: {}", circle.join(", ")),
+            };
+            let error = Diagnostic::error(span, message);
             diagnostics
                 .push(error.help("a service starts after those that it calls or names; break the circle"));
             return ordered;
@@ -269,6 +320,22 @@ fn in_order(
         ordered.push(waiting.remove(next));
     }
     ordered
+}
+
+/// The services of one circle among those that wait, each before the one that it waits for; not those that only wait
+/// for the circle.
+fn circle<'a>(waiting: &'a [PlannedService], needs: &'a BTreeMap<String, Vec<String>>) -> Vec<&'a str> {
+    let is_waiting = |name: &str| waiting.iter().any(|one| one.name == name);
+    let mut path: Vec<&str> = vec![&waiting[0].name];
+    loop {
+        let last = path[path.len() - 1];
+        let next = needs[last].iter().find(|need| is_waiting(need));
+        let next = next.expect("a service waits because something it needs does");
+        match path.iter().position(|name| name == next) {
+            Some(at) => return path.split_off(at),
+            None => path.push(next),
+        }
+    }
 }
 
 fn needs(service: &PlannedService) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use squall_load::Arrivals;
 use squall_model::units::human;
 
-use super::{Plan, PlannedService, ReadyWhen, Start};
+use super::{Check, Plan, PlannedService, ReadyWhen, Start};
 
 /// What `squall plan` prints.
 pub fn show(plan: &Plan) -> String {
@@ -27,7 +27,23 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
     )?;
     writeln!(text, "\nservices, in the order in which they start")?;
     for service in &plan.services {
-        writeln!(text, "  {:<16} {}", service.name, process(service))?;
+        let calls: Vec<String> = service
+            .calls
+            .iter()
+            .map(|(role, callee)| {
+                if role == callee {
+                    callee.clone()
+                } else {
+                    format!("{role}={callee}")
+                }
+            })
+            .collect();
+        let calls = if calls.is_empty() {
+            String::new()
+        } else {
+            format!(", calls {}", calls.join(" "))
+        };
+        writeln!(text, "  {:<16} {}{calls}", service.name, process(service))?;
     }
     writeln!(text, "\nloads")?;
     for load in &plan.loads {
@@ -51,13 +67,12 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
     write_timeline(plan, text)?;
     writeln!(text, "\nchecks")?;
     for invariant in &plan.invariants {
-        writeln!(
-            text,
-            "  {:<24} {}: {}",
-            invariant.path(),
-            invariant.check.kind(),
-            invariant.about
-        )?;
+        let what = match &invariant.check {
+            Check::Values { .. } => &invariant.about,
+            Check::Reached { condition } => &condition.text,
+        };
+        let (path, kind) = (invariant.path(), invariant.check.kind());
+        writeln!(text, "  {path:<24} {kind}: {what}")?;
     }
     for expectation in &plan.expectations {
         let scope = match expectation.scope {

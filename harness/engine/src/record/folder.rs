@@ -107,8 +107,9 @@ fn link_latest(parent: &Path, path: &Path) {
 pub fn revision(folder: &Path) -> String {
     let git = |args: &[&str]| {
         let mut command = Command::new("git");
+        // Looking must not take the lock that somebody else's git may want.
         let output = command
-            .args(["-C"])
+            .args(["--no-optional-locks", "-C"])
             .arg(folder)
             .args(args)
             .stdin(Stdio::null())

@@ -8,11 +8,9 @@ use squall_model::series::SeriesRow;
 
 use super::fleet::Fleet;
 use super::supervisor::Supervisor;
+use crate::measure::collector::ROW_US;
 use crate::measure::resources;
 use crate::observer::{Live, LiveLoad};
-
-/// How often resources are looked at.
-const SAMPLE: Duration = Duration::from_millis(100);
 
 /// How often the observer is told how things stand.
 const LIVE: Duration = Duration::from_millis(200);
@@ -23,8 +21,11 @@ const FLUSH: Duration = Duration::from_millis(500);
 impl Supervisor<'_> {
     /// What is done at regular times.
     pub(super) fn beat(&mut self, beat: &mut Beat, fleet: &Fleet, quorum: usize) {
-        if beat.sampled.is_due(SAMPLE) {
-            self.sample(fleet);
+        // Looked at where a row of the series ends, so that every row has its look.
+        let row = self.now_us() / ROW_US;
+        if row > beat.sampled {
+            beat.sampled = row;
+            self.sample(fleet, row * ROW_US);
             self.write_rows(Some(self.now_us()));
             self.write_settled(quorum);
         }
@@ -38,13 +39,13 @@ impl Supervisor<'_> {
         }
     }
 
-    pub(super) fn sample(&mut self, fleet: &Fleet) {
-        self.services.watch_host(self.now_us());
+    /// Looks at the services, at `at_us` or a moment later.
+    pub(super) fn sample(&mut self, fleet: &Fleet, at_us: u64) {
+        self.services.watch_host(at_us);
         for (index, member) in fleet.members().iter().enumerate() {
             let Some(process) = &member.process else { continue };
             if let Some(usage) = resources::tree(process.process().pid.cast_unsigned()) {
-                let now = self.now_us();
-                self.services.usage(index, self.current, now, usage);
+                self.services.usage(index, self.current, at_us, usage);
             }
         }
     }
@@ -117,7 +118,8 @@ impl Supervisor<'_> {
 /// When the regular things were last done.
 #[derive(Default)]
 pub(super) struct Beat {
-    sampled: Last,
+    /// The row of the series at whose begin resources were looked at last.
+    sampled: u64,
     shown: Last,
     flushed: Last,
 }

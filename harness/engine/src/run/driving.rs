@@ -16,9 +16,7 @@ use super::timeline::{Step, steps};
 use super::{Stop, setup};
 use crate::guard::GuardHandle;
 use crate::measure::admin::Poller;
-
-/// The longest wait of the loop.
-const IDLE: Duration = Duration::from_millis(50);
+use crate::measure::collector::ROW_US;
 
 /// The longest wait of the loop while a receipt is awaited.
 const AWAITING: Duration = Duration::from_millis(5);
@@ -134,7 +132,7 @@ impl Supervisor<'_> {
                 return self.cut_phase();
             }
             while let Some((at_us, step)) = due.next_if(|(at_us, _)| *at_us <= self.now_us()) {
-                self.sample(from.fleet);
+                self.sample(from.fleet, at_us);
                 self.step(at_us, step);
             }
             self.poll_faults();
@@ -143,15 +141,14 @@ impl Supervisor<'_> {
             if due.peek().is_none() && (settled || self.now_us() > give_up_us) {
                 return;
             }
-            let next = due.peek().map_or(IDLE, |(at_us, _)| {
-                Duration::from_micros(at_us.saturating_sub(self.now_us()))
-            });
-            let wait = if self.faults.iter().any(Running::awaits) {
-                AWAITING
-            } else {
-                IDLE
-            };
-            self.wait(from, next.min(wait));
+            let now = self.now_us();
+            let step = due
+                .peek()
+                .map_or(u64::MAX, |(at_us, _)| at_us.saturating_sub(now));
+            let row = ROW_US - now % ROW_US;
+            let next = Duration::from_micros(step.min(row));
+            let awaits = self.faults.iter().any(Running::awaits);
+            self.wait(from, if awaits { next.min(AWAITING) } else { next });
         }
     }
 

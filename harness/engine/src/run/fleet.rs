@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::record::Folder;
 
 /// How long a service may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The longest that looking for an answer at an address may take: loopback answers at once.
+const CONNECT: Duration = Duration::from_millis(500);
 
 /// The loopback address that programs are told to listen at.
 const LOOPBACK: &str = "127.0.0.1";
@@ -230,7 +233,7 @@ impl Fleet {
         let known = self.placeholders();
         let (name, command, env, ready) =
             (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
-        let preloads = needs.environment(std::env::var_os("LD_PRELOAD").as_deref());
+        let (needs, inherited) = (needs.clone(), std::env::var_os("LD_PRELOAD"));
         let first = match &planned.start {
             Start::Run { ports, .. } => ports.first().cloned(),
             _ => None,
@@ -242,7 +245,7 @@ impl Fleet {
                     "data" => Some(data.clone()),
                     key => own.get(key).or_else(|| known.get(key)).cloned(),
                 };
-                // Planning has checked every name; one that has no value, such as a callee without a port, stays empty.
+                // Planning has checked every name, and that each has a value.
                 template
                     .render(|key| Some(value(key).unwrap_or_default()))
                     .unwrap_or_default()
@@ -258,7 +261,12 @@ impl Fleet {
                 .iter()
                 .map(|(key, value)| (key.into(), render(value).into()))
                 .collect();
-            all.extend(preloads.iter().cloned());
+            let own_preload = all
+                .iter()
+                .find(|(key, _)| key == "LD_PRELOAD")
+                .map(|(_, list)| list);
+            let preloads = needs.environment(own_preload.or(inherited.as_ref()).map(OsString::as_os_str));
+            all.extend(preloads);
             Invocation {
                 program: words.next().unwrap_or_default(),
                 args: words.collect(),
@@ -268,7 +276,7 @@ impl Fleet {
         })
     }
 
-    /// What other services' placeholders stand for: `{x}`, `{x.host}`, `{x.port}`, `{x.NAME}`.
+    /// What other services' placeholders stand for: `{x}`, `{x.host}`, `{x.port}`, `{x.port.NAME}`.
     fn placeholders(&self) -> BTreeMap<String, String> {
         let mut known = BTreeMap::new();
         for member in &self.members {
@@ -278,7 +286,7 @@ impl Fleet {
                 known.insert(format!("{}.port", member.name), address.port().to_string());
             }
             for (name, port) in &member.ports {
-                known.insert(format!("{}.{name}", member.name), format!("{LOOPBACK}:{port}"));
+                known.insert(format!("{}.port.{name}", member.name), port.to_string());
             }
         }
         known
@@ -301,6 +309,7 @@ fn own_placeholders(name: &str, first: Option<&str>, addresses: &Addresses) -> B
     let mut own = BTreeMap::new();
     for (port_name, port) in &addresses.ports {
         own.insert(format!("port.{port_name}"), port.to_string());
+        own.insert(format!("{name}.port.{port_name}"), port.to_string());
         if first == Some(port_name.as_str()) {
             own.insert("port".to_owned(), port.to_string());
             own.insert(name.to_owned(), format!("{LOOPBACK}:{port}"));
@@ -329,6 +338,71 @@ fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
         address: address.to_owned(),
         why,
     };
-    let mut found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
-    found.next().ok_or_else(|| failed("it has no address".to_owned()))
+    let found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
+    // What a name stands for is this machine's business: `localhost` may be both families, or be made to lead elsewhere.
+    let local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
+    let answers = |one: &&SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
+    let chosen = local.iter().find(answers).or(local.first());
+    chosen
+        .copied()
+        .ok_or_else(|| failed("it has no loopback address".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_name_of_both_families_leads_to_the_one_that_answers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(
+            resolve("db", &format!("localhost:{}", address.port())).unwrap(),
+            address
+        );
+        drop(listener);
+        assert!(resolve("db", &address.to_string()).is_ok(), "it may come up yet");
+    }
+
+    #[test]
+    fn an_address_elsewhere_is_refused_whatever_its_name() {
+        let error = resolve("db", "192.0.2.1:80").unwrap_err().to_string();
+        assert!(error.contains("no loopback address"), "{error}");
+    }
+
+    #[test]
+    fn several_ports_can_be_named_by_oneself_and_by_others() {
+        let addresses = Addresses {
+            ports: BTreeMap::from([("http".to_owned(), 81), ("raft".to_owned(), 82)]),
+            ..Addresses::default()
+        };
+        let own = own_placeholders("node", Some("http"), &addresses);
+        let fleet = Fleet {
+            members: vec![Member {
+                name: "node".to_owned(),
+                process: None,
+                address: Some(SocketAddr::from(([127, 0, 0, 1], 81))),
+                ports: addresses.ports.clone(),
+                admin: None,
+            }],
+            ports: PortReserver::new(),
+        };
+        let others = fleet.placeholders();
+        for (key, value) in [
+            ("node", "127.0.0.1:81"),
+            ("node.host", "127.0.0.1"),
+            ("node.port", "81"),
+            ("node.port.http", "81"),
+            ("node.port.raft", "82"),
+        ] {
+            assert_eq!(own.get(key).map(String::as_str), Some(value), "{key} by itself");
+            assert_eq!(
+                others.get(key).map(String::as_str),
+                Some(value),
+                "{key} by others"
+            );
+        }
+        assert_eq!(own.get("port.raft").map(String::as_str), Some("82"));
+    }
 }

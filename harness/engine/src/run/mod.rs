@@ -123,7 +123,7 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<Outcome, RunError> {
-    let missing = preflight(plan, &options.catalogue);
+    let missing = preflight(plan, &options.catalogue, &options.reports);
     if !missing.is_empty() {
         return Err(RunError::Missing(missing));
     }

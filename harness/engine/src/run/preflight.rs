@@ -17,8 +17,9 @@ pub struct Missing {
     pub text: String,
 }
 
-/// Everything that is missing, at once.
-pub fn preflight(plan: &Plan, catalogue: &Catalogue) -> Vec<Missing> {
+/// Everything that is missing, at once. Runs will land in `reports`, which need not be there yet.
+pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Missing> {
+    let reports = existing(reports);
     let mut missing = Vec::new();
     for service in &plan.services {
         if let Start::Run {
@@ -49,7 +50,7 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue) -> Vec<Missing> {
             }
         });
         // A program that is not there was reported with its service.
-        if let Some(Err(text)) = program.map(|program| fault.spec.available(&program)) {
+        if let Some(Err(text)) = program.map(|program| fault.spec.available(&program, &reports)) {
             missing.push(Missing {
                 needed_by: format!("fault {}", fault.name),
                 text,
@@ -57,6 +58,16 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue) -> Vec<Missing> {
         }
     }
     missing
+}
+
+/// The folder itself, or the nearest one above it that is there already.
+fn existing(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let found = folder
+        .ancestors()
+        .find(|ancestor| ancestor.is_dir())
+        .map(Path::to_owned);
+    found.unwrap_or(folder)
 }
 
 /// Where a program is: a path relative to `directory`, or a bare name in `PATH`.

@@ -241,7 +241,7 @@ impl Supervisor<'_> {
         for told in poller.told().try_iter() {
             self.take_told(told);
         }
-        self.sample(fleet);
+        self.sample(fleet, self.now_us());
         self.take_hiccups(&host);
         if let Some(seen) = host.stop() {
             self.generator.host_meter_cpu_us = seen.cpu_us;

@@ -85,6 +85,7 @@ impl Supervisor<'_> {
             .map(|one| evidence.expectation(one))
             .collect();
         let conclusion = conclude(&evidence, &expectations, &self.incidents);
+        let failed_before = self.incidents.failed.is_some();
         self.emit(EventKind::Invariants { results: invariants });
         self.emit(EventKind::Expectations {
             results: expectations,
@@ -97,11 +98,11 @@ impl Supervisor<'_> {
         let mut record = replay::record(&self.events).expect("the first event is the header");
         let mut exit = conclusion.exit;
         let written = self.writer.flush().and_then(|()| self.writer.run(&record));
-        if let Err(e) = written
-            && self.incidents.failed.is_none()
-        {
+        self.check_written(written);
+        // What failed after the verdict, the verdict's own lines included, is not in it yet.
+        if let Some(text) = self.incidents.failed.filter(|_| !failed_before) {
             exit = squall_model::exit::Exit::gravest([exit, squall_model::exit::Exit::Internal]);
-            record.reasons.insert(0, e.to_string());
+            record.reasons.insert(0, text);
             record.verdict = record.verdict.max(Verdict::Invalid);
             record.exit_code = exit.code();
         }

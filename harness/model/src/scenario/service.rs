@@ -43,7 +43,7 @@ record! {
 record! {
     /// How to find out that a service can be used.
     pub struct Ready {
-        /// The path that answers with a status below 400.
+        /// The path that answers with a 2xx status.
         pub http: Option<Spanned<String>>,
         /// The port accepts connections.
         pub tcp: Option<True>,

@@ -7,7 +7,7 @@ use crate::block::{Block, Cell, Column, Table, Tone};
 use crate::figure;
 use crate::marks::letter;
 use crate::recording::Recording;
-use crate::story::felt_after;
+use crate::story::proved_after;
 
 pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     let faults = &recording.record.faults;
@@ -58,7 +58,7 @@ fn row(recording: &Recording, at: usize, fault: &FaultRecord, detail: Detail) ->
     } else {
         format!("{}\n{}", fault.name, fault.about)
     };
-    let felt = match felt_after(recording, fault) {
+    let felt = match proved_after(recording, fault) {
         Some(after) if fault.proved => format!("proved after {}", figure::duration(after as f64)),
         _ if fault.proved => "proved".to_owned(),
         _ => "not proved".to_owned(),

@@ -31,7 +31,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         blocks.extend(figures(recording));
     }
     if record.quick {
-        let text = "Made with --quick: every phase is shorter than the scenario says, so percentiles far out may be missing.";
+        let text = "Made with --quick: phases longer than two seconds were cut to two, so percentiles far out may be missing.";
         blocks.push(Block::Note {
             tone: Tone::Doubt,
             text: text.to_owned(),

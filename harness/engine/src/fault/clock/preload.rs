@@ -69,7 +69,7 @@ pub fn page_path(dir: &Path, service: &str) -> PathBuf {
 }
 
 /// The folder's absolute path, if a library can be loaded from there.
-fn loadable(dir: &Path) -> Result<PathBuf, ClockError> {
+pub(super) fn loadable(dir: &Path) -> Result<PathBuf, ClockError> {
     let refused = |why: &str| ClockError::UnloadableFolder {
         path: dir.to_owned(),
         why: why.to_owned(),

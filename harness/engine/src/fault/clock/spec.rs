@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::fault::{ClockFault, ClockParams};
 use super::law::ClockChange;
 use super::page::ClockPage;
-use super::preload::{install, page_path};
+use super::preload::{install, loadable, page_path};
 use super::reach::reachable;
 use crate::fault::{Fault, FaultError, FaultSpec, SpawnNeeds, TargetProcess};
 use crate::undo::Undo;
@@ -62,8 +62,10 @@ impl FaultSpec for ClockSpec {
         Some(&self.service)
     }
 
-    fn available(&self, program: &Path) -> Result<(), String> {
-        reachable(program).map_err(|why| why.to_string())
+    fn available(&self, program: &Path, reports: &Path) -> Result<(), String> {
+        reachable(program).map_err(|why| why.to_string())?;
+        loadable(reports).map_err(|why| why.to_string())?;
+        Ok(())
     }
 
     fn needs(&self, folder: &Path) -> Result<SpawnNeeds, FaultError> {

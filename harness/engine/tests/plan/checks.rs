@@ -1,0 +1,230 @@
+//! Invariants and expectations: what they may name, over what they are judged, and that all errors come at once.
+
+use expect_test::expect;
+use squall_engine::plan::{Check, Scope};
+
+use crate::rig::{around, check, plan};
+
+#[test]
+fn an_invariant_that_is_unknown_is_named_with_the_nearest() {
+    check(
+        &around("invariants: { mine: { uniqe: { values: make response /id } } }\n"),
+        &expect![[r#"
+            s.yaml:6:23: error: there is no invariant called `uniqe`
+              help: did you mean `unique`?"#]],
+    );
+}
+
+#[test]
+fn where_values_stand_is_held_to_loads_and_pointers() {
+    check(
+        &around(
+            "invariants:
+  a: { unique: { values: mak response /id } }
+  b: { unique: { values: make reponse /id } }
+  c: { unique: { values: [make response id] } }
+  d: { unique: { values: [] } }
+",
+        ),
+        &expect![[r#"
+            s.yaml:7:26: error: there is no load called `mak`
+              help: did you mean `make`?
+            s.yaml:8:26: error: `make reponse /id` does not say where values stand
+              help: write `LOAD response POINTER` or `LOAD each POINTER`, such as `single response /id`
+            s.yaml:9:27: error: reading the JSON pointer "id": it must be empty or begin with /
+            s.yaml:10:26: error: the list is empty; at least one item is needed"#]],
+    );
+}
+
+#[test]
+fn two_checks_that_read_one_load_differently_are_refused() {
+    check(
+        &around("invariants: { order: { monotonic: { values: make response /order } } }\n"),
+        &expect![[r#"
+            s.yaml:6:45: error: the responses to `make` are already read in another way
+              help: this version reads one kind of value from a load; split it into two loads"#]],
+    );
+    // The same value may be read for several.
+    let plan = plan(&around(
+        "invariants: { order: { monotonic: { values: make response /id } } }\n",
+    ));
+    assert_eq!(plan.loads[0].extract.len(), 1);
+    assert_eq!(plan.invariants.len(), 3);
+}
+
+#[test]
+fn what_a_service_promises_is_checked_where_a_load_sees_it() {
+    let plan = plan(&around(
+        "services: { ids: { use: store }, quiet: { use: store } }
+load:
+  one: { to: ids, http: { get: \"/id?node=1\" }, rate: 1k/s }
+  many: { to: ids, http: { get: /ids }, rate: 1k/s }
+  other: { to: ids, http: { get: /healthz }, rate: 1k/s }
+",
+    ));
+    let listed: Vec<String> = plan
+        .invariants
+        .iter()
+        .map(|invariant| match &invariant.check {
+            Check::Values { kind, loads } => format!("{} {} {loads:?}", invariant.path(), kind.name),
+            Check::Reached { .. } => invariant.path(),
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        ["ids.unique unique [0, 1]", "ids.monotonic monotonic [0, 1]"]
+    );
+    assert!(plan.loads[1].extract[0].each && !plan.loads[0].extract[0].each);
+    assert!(plan.loads[2].extract.is_empty());
+}
+
+#[test]
+fn reached_needs_a_metric_that_is_there_and_something_to_reach() {
+    check(
+        &around(
+            "invariants:
+  a: { reached: \"ids.metrics.store_write_total >= 1\" }
+  b: { reached: \"ids.metrics.store_writes_total\" }
+  c: { reached: \"ids.unique\" }
+  d: { reached: \"ids.metrics.store_writes_total >= 1 for 5s\" }
+",
+        ),
+        &expect![[r#"
+            s.yaml:7:17: error: `metrics` has no `store_write_total`
+              help: did you mean `store_writes_total`?
+            s.yaml:8:17: error: `ids.metrics.store_writes_total` is a number: it needs a limit
+              help: such as `ids.metrics.store_writes_total < 1.5`
+            s.yaml:9:17: error: `ids.unique` is judged on its own: it is nothing to be reached
+              help: compare a metric, such as `SERVICE.metrics.NAME >= 1`
+            s.yaml:10:17: error: `for` in an expectation is not supported by this version
+              help: leave it out: an expectation is judged over all of its scope"#]],
+    );
+    let plan = plan(&around(
+        "invariants: { wrote: { reached: \"ids.metrics.store_writes_total >= 1\" } }\n",
+    ));
+    assert_eq!(plan.invariants.last().unwrap().check.kind(), "reached");
+}
+
+#[test]
+fn a_metric_that_is_unknown_is_named_with_the_nearest() {
+    check(
+        &around(
+            "expect:
+  run:
+    - \"maek.p99 < 20ms\"
+    - \"make.p98 < 20ms\"
+    - \"make.service.p9 < 20ms\"
+    - \"ids.uniqe\"
+    - \"ids.metrics.store_writes > 3\"
+    - \"ids.metrics > 3\"
+    - \"make.p99 < 20\"
+    - \"make.errors == 0% for 5s\"
+",
+        ),
+        &expect![[r#"
+            s.yaml:8:8: error: nothing here is called `maek`
+              help: did you mean `make`?
+            s.yaml:9:13: error: `make` has no `p98`
+              help: did you mean `p90`?
+            s.yaml:10:21: error: `service` has no `p9`
+              help: did you mean `p90`?
+            s.yaml:11:12: error: `ids` has no `uniqe`
+              help: did you mean `unique`?
+            s.yaml:12:20: error: `metrics` has no `store_writes`
+              help: one of `store_writes_total`, `store_reads_total`
+            s.yaml:13:8: error: `ids.metrics` does not say what of it is meant
+              help: one of `store_writes_total`, `store_reads_total`
+            s.yaml:14:19: error: `make.p99` is a duration, `20` is a number
+              help: write 20ms or 20s
+            s.yaml:15:30: error: `for` in an expectation is not supported by this version
+              help: leave it out: an expectation is judged over all of its scope"#]],
+    );
+}
+
+#[test]
+fn a_scope_is_the_run_a_phase_or_while_a_fault_holds() {
+    let plan = plan(&around(
+        "phases:
+  - { phase: a, for: 5s }
+  - { phase: b, for: 5s, faults: [ { clock: { target: ids, step: -5ms } } ] }
+  - { phase: c, for: 5s, faults: [ { clock: { as: back, target: ids, step: -5ms, for: 1s } } ] }
+expect:
+  run: [\"make.errors == 0%\"]
+  b: [\"make.errors == 0%\", \"ids.rss_max < 1GiB\"]
+  back: [\"make.errors == 0%\", \"ids.unique\"]
+",
+    ));
+    let scopes: Vec<_> = plan.expectations.iter().map(|one| one.scope.clone()).collect();
+    assert_eq!(
+        scopes,
+        [
+            Scope::Run,
+            Scope::Phase(1),
+            Scope::Phase(1),
+            Scope::Fault(1),
+            Scope::Fault(1)
+        ]
+    );
+}
+
+#[test]
+fn a_number_is_never_passed_off_as_that_of_a_shorter_time() {
+    check(
+        &around(
+            "phases: [ { phase: a, for: 5s, faults: [ { clock: { as: back, target: ids, step: -5ms } } ] } ]
+expect:
+  a: [\"ids.metrics.store_writes_total > 3\", \"ids.cpu < 5s\"]
+  back: [\"ids.cpu < 5s\", \"make.p99 < 1s\"]
+  run: [\"ids.metrics.store_writes_total > 3\", \"ids.cpu < 5s\"]
+",
+        ),
+        &expect![[r#"
+            s.yaml:7:8: error: `ids.metrics.store_writes_total` is known only at the end of the run
+              help: expect it of `run`
+            s.yaml:8:11: error: `ids.cpu` is known only for whole phases
+              help: expect it of the fault's phase, or of `run`"#]],
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    check(
+        "squall: 1
+name: s
+services:
+  ids: { use: stor }
+  own: { run: [x] }
+load:
+  make: { to: own, http: { get: /id }, rate: 1k/s, arrivals: evn }
+phases:
+  - { phase: a, for: 5s, faults: [ { clok: { target: ids } } ] }
+invariants: { mine: { uniq: { values: make response /id } } }
+expect: { run: [\"make.p98 < 1s\"], a: [\"make.p99 < 1\"] }
+",
+        &expect![[r#"
+            s.yaml:4:15: error: there is no bundled service called `stor`
+              note: `squall list` shows them all; a program of your own is started with `run: [...]`
+              help: did you mean `store`?
+            s.yaml:7:15: error: `own` is told no port, so no load can reach it
+              s.yaml:5:16: its command line
+              help: use "{port}" in its `run` or `env`
+            s.yaml:7:62: error: there are no arrivals called `evn`
+              help: did you mean `even`?
+            s.yaml:9:38: error: there is no fault called `clok`
+              help: did you mean `clock`?
+            s.yaml:10:23: error: there is no invariant called `uniq`
+              help: did you mean `unique`?
+            s.yaml:11:23: error: `make` has no `p98`
+              help: did you mean `p90`?
+            s.yaml:11:51: error: `make.p99` is a duration, `1` is a number
+              help: write 1ms or 1s"#]],
+    );
+}
+
+#[test]
+fn a_scenario_in_which_nothing_would_run_is_refused() {
+    check(
+        "squall: 1\nname: s\nphases: [ { phase: a, for: 5s } ]\n",
+        &expect!["s.yaml:2:7: error: this scenario has neither services nor loads: nothing would run"],
+    );
+}

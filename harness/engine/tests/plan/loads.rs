@@ -1,0 +1,151 @@
+//! Loads: protocols, arrivals, and what each phase makes of them.
+
+use expect_test::expect;
+use squall_load::{Arrivals, PacerKind};
+
+use crate::rig::{around, check, plan};
+
+fn with(load: &str) -> String {
+    around(&format!("load: {{ make: {{ to: ids, {load} }} }}\n"))
+}
+
+#[test]
+fn protocols_and_arrivals_that_are_unknown_are_named_with_the_nearest() {
+    check(
+        &with("htp: { get: / }, rate: 1k/s, arrivals: poison"),
+        &expect![[r#"
+            s.yaml:5:26: error: there is no protocol called `htp`
+              help: did you mean `http`?
+            s.yaml:5:65: error: there are no arrivals called `poison`
+              help: did you mean `poisson`?"#]],
+    );
+    check(
+        &with("http: { get: / }, rate: 1k/s, arrivals: { poisson: { spread: 2 } }"),
+        &expect!["s.yaml:5:77: error: `poisson` takes no parameters"],
+    );
+}
+
+#[test]
+fn requests_take_no_placeholders_yet_and_a_doubled_brace_is_one() {
+    check(
+        &with(
+            "http: { post: \"/feed/{user}\", headers: { X-User: \"{user}\" }, body: '{\"id\":{id}}' }, rate: 1k/s",
+        ),
+        &expect![[r#"
+            s.yaml:5:40: error: `{user}` in a request is not supported by this version
+              help: write `{{` for a brace
+            s.yaml:5:75: error: `{user}` in a request is not supported by this version
+              help: write `{{` for a brace
+            s.yaml:5:93: error: `{id}` in a request is not supported by this version
+              help: write `{{` for a brace"#]],
+    );
+    let plan = plan(&with(
+        "http: { post: \"/feed\", headers: { X-User: \"{{user}\" }, body: '{\"id\":{{id},\"n\":{\"m\":1}}' }, rate: 1k/s",
+    ));
+    let request = &plan.loads[0].request;
+    assert_eq!(request.headers, [("X-User".to_owned(), "{user}".to_owned())]);
+    assert_eq!(request.body, br#"{"id":{id},"n":{"m":1}}"#);
+}
+
+#[test]
+fn a_request_that_cannot_be_sent_is_refused_before_anything_starts() {
+    check(
+        &with("http: { get: \"/a b\" }, rate: 1k/s"),
+        &expect![[
+            r#"s.yaml:5:39: error: the path "/a b" must begin with / and have spaces and non-ASCII bytes percent-encoded"#
+        ]],
+    );
+    check(
+        &with("http: { get: /, headers: { Content-Length: \"5\" } }, rate: 1k/s"),
+        &expect![[
+            r#"s.yaml:5:39: error: the header "Content-Length" is set by squall from the body's length; leave it out"#
+        ]],
+    );
+}
+
+#[test]
+fn more_than_the_generator_can_do_is_refused() {
+    check(
+        &around(
+            "load:
+  fast: { to: ids, http: { get: / }, rate: 900M/s }
+  wide: { to: ids, http: { get: / }, rate: 1k/s, connections: 2000000 }
+  many: { to: ids, http: { get: / }, users: 600000 }
+phases: [ { phase: a, for: 1s }, { phase: b, for: 1s, load: { many: 2x } } ]
+",
+        ),
+        &expect![[r#"
+            s.yaml:5:44: error: 900M/s is more than can be scheduled
+              help: at most 1.00M/s
+            s.yaml:6:63: error: 2.00M connections are more than can be kept
+              help: at most 1.00M
+            s.yaml:8:69: error: 1.20M connections are more than can be kept
+              help: at most 1.00M"#]],
+    );
+    check(
+        &around("phases: [ { phase: a, for: 1s }, { phase: spike, for: 1s, load: { make: 1000000x } } ]\n"),
+        &expect![[r#"
+            s.yaml:5:73: error: 1.00G/s is more than can be scheduled
+              help: at most 1.00M/s"#]],
+    );
+}
+
+#[test]
+fn a_phase_scales_replaces_or_stills_a_load() {
+    let plan = plan(&around(
+        "load:
+  open: { to: ids, http: { get: / }, rate: 1k/s, arrivals: poisson }
+  users: { to: ids, http: { get: / }, users: 5, think: 10ms }
+phases:
+  - { phase: own, for: 1s }
+  - { phase: scaled, for: 1s, load: { open: 2.5x, users: 3x } }
+  - { phase: replaced, for: 1s, load: { open: 70/s, users: { users: 9 } } }
+  - { phase: changed, for: 1s, load: { open: { rate: 2x, arrivals: even }, users: 0.5x } }
+  - { phase: still, for: 1s, load: { open: 0x, users: 0x } }
+",
+    ));
+    let lines: Vec<String> = plan
+        .phases
+        .iter()
+        .map(|phase| {
+            let each: Vec<String> = phase.arrivals.iter().map(shown).collect();
+            format!("{}: {}\n", phase.name, each.join(", "))
+        })
+        .collect();
+    expect![[r#"
+        own: 1000/s poisson, 5 users thinking 10ms
+        scaled: 2500/s poisson, 15 users thinking 10ms
+        replaced: 70/s poisson, 9 users thinking 10ms
+        changed: 2000/s even, 3 users thinking 10ms
+        still: rests, rests
+    "#]]
+    .assert_eq(&lines.concat());
+}
+
+fn shown(arrivals: &Arrivals) -> String {
+    match arrivals {
+        Arrivals::Open { rate_per_s, pacer } => {
+            let pacer = if *pacer == PacerKind::Even {
+                "even"
+            } else {
+                "poisson"
+            };
+            format!("{rate_per_s}/s {pacer}")
+        }
+        Arrivals::Closed { users, think } => format!("{users} users thinking {think:?}"),
+        Arrivals::None => "rests".to_owned(),
+    }
+}
+
+#[test]
+fn a_load_draws_the_same_numbers_whatever_else_the_scenario_holds() {
+    let alone = plan(&around(""));
+    let beside = plan(&around(
+        "load:
+  before: { to: ids, http: { get: / }, rate: 1k/s }
+  make: { to: ids, http: { get: /id }, rate: 1k/s }
+",
+    ));
+    assert_eq!(alone.loads[0].seed.value(), beside.loads[1].seed.value());
+    assert_ne!(beside.loads[0].seed.value(), beside.loads[1].seed.value());
+}

@@ -1,0 +1,221 @@
+//! A run as it was measured, made up: what a verdict is reached from.
+
+use std::collections::BTreeMap;
+
+use squall_engine::judge::{Conclusion, Evidence, Incidents, conclude};
+use squall_engine::measure::collector::Collector;
+use squall_engine::measure::validity;
+use squall_engine::plan::Plan;
+use squall_load::Slice;
+use squall_load::recorder::Recorder;
+use squall_model::record::{
+    ExpectationRecord, InvariantRecord, LoadMode, LoadRecord, Pauses, PhaseRecord, ServiceRecord, Verdict,
+};
+
+use crate::rig::{around, plan};
+
+/// The phases of every run here.
+pub const WARM: usize = 0;
+pub const STEADY: usize = 1;
+pub const BROKEN: usize = 2;
+
+/// Its loads.
+pub const MAKE: usize = 0;
+pub const BATCH: usize = 1;
+
+/// A run of three phases, the last with a fault, and two loads.
+pub struct Run {
+    pub plan: Plan,
+    pub collector: Collector,
+    pub phases: Vec<PhaseRecord>,
+    pub unproven: Vec<Option<String>>,
+    pub told: BTreeMap<String, BTreeMap<String, f64>>,
+    pub invariants: Vec<InvariantRecord>,
+}
+
+/// Requests that all took equally long.
+#[derive(Clone, Copy)]
+pub struct Requests {
+    pub count: u64,
+    pub failed: u64,
+    pub response_us: u64,
+    pub lag_us: u64,
+    pub dropped: u64,
+    pub unsent: u64,
+    pub aborted: u64,
+}
+
+/// Five thousand that took a millisecond each, on time.
+pub const GOOD: Requests = Requests {
+    count: 5_000,
+    failed: 0,
+    response_us: 1_000,
+    lag_us: 50,
+    dropped: 0,
+    unsent: 0,
+    aborted: 0,
+};
+
+impl Run {
+    /// A run in which nothing has happened yet; `expect` is that section of the scenario.
+    pub fn new(expect: &str) -> Run {
+        let plan = plan(&around(&format!(
+            "load:
+  make: {{ to: ids, http: {{ get: /id }}, rate: 1k/s }}
+  batch: {{ to: ids, http: {{ get: /ids }}, rate: 1k/s }}
+phases:
+  - {{ phase: warm, for: 5s, measure: false }}
+  - {{ phase: steady, for: 5s }}
+  - {{ phase: broken, for: 5s, faults: [ {{ clock: {{ as: back, target: ids, step: -5ms, after: 1s, for: 2s }} }} ] }}
+expect:
+{expect}"
+        )));
+        let loads: Vec<String> = plan.loads.iter().map(|load| load.name.clone()).collect();
+        let phase = |planned: &squall_engine::plan::PlannedPhase| PhaseRecord {
+            name: planned.name.clone(),
+            measure: planned.measure,
+            complete: true,
+            load: loads
+                .iter()
+                .map(|load| (load.clone(), LoadRecord::default()))
+                .collect(),
+            services: BTreeMap::from([("ids".to_owned(), ServiceRecord::default())]),
+            ..PhaseRecord::default()
+        };
+        Run {
+            collector: Collector::new(loads.clone(), plan.phases.len()),
+            phases: plan.phases.iter().map(phase).collect(),
+            unproven: vec![None; plan.faults.len()],
+            told: BTreeMap::new(),
+            invariants: plan
+                .invariants
+                .iter()
+                .map(|one| judged(&one.path(), Verdict::Pass))
+                .collect(),
+            plan,
+        }
+    }
+
+    /// A run in which all went well.
+    pub fn good(expect: &str) -> Run {
+        let mut run = Run::new(expect);
+        for phase in [WARM, STEADY, BROKEN] {
+            run.requests(phase, MAKE, GOOD);
+            run.requests(phase, BATCH, GOOD);
+        }
+        run
+    }
+
+    /// Adds requests that ended in the middle of a phase.
+    pub fn requests(&mut self, phase: usize, load: usize, requests: Requests) {
+        let end_us = phase as u64 * 5_000_000 + 2_500_000;
+        self.requests_at(phase, load, end_us, requests);
+    }
+
+    /// Adds requests that ended by a moment of the run.
+    pub fn requests_at(&mut self, phase: usize, load: usize, end_us: u64, requests: Requests) {
+        let samples = |value_us| {
+            let mut recorder = Recorder::new();
+            (0..requests.count).for_each(|_| recorder.record_us(value_us));
+            recorder.take()
+        };
+        let sent = requests.count + requests.aborted;
+        self.collector.add(&Slice {
+            load: load as u16,
+            phase: phase as u32,
+            start_us: end_us - 100_000,
+            end_us,
+            intended: sent + requests.dropped + requests.unsent,
+            sent,
+            completed: requests.count,
+            failed: requests.failed,
+            dropped: requests.dropped,
+            unsent_by_generator: requests.unsent,
+            aborted: requests.aborted,
+            response: samples(requests.response_us),
+            service: samples(requests.response_us),
+            lag: samples(requests.lag_us),
+            ..Slice::default()
+        });
+    }
+
+    /// Says what a service was seen to do in a phase.
+    pub fn service(&mut self, phase: usize, record: ServiceRecord) {
+        self.phases[phase].services.insert("ids".to_owned(), record);
+    }
+
+    /// Replaces what an invariant came to.
+    pub fn invariant(&mut self, path: &str, verdict: Verdict) {
+        self.invariants.retain(|one| one.path() != path);
+        self.invariants.push(judged(path, verdict));
+    }
+
+    /// Fills in what spoils each phase, as the end of a run does.
+    fn spoil(&mut self) {
+        for (at, phase) in self.phases.iter_mut().enumerate() {
+            let doubts = self.plan.loads.iter().enumerate();
+            let doubts = doubts.flat_map(|(load, planned)| {
+                validity::doubts(&planned.name, LoadMode::Open, self.collector.phase(at, load))
+            });
+            phase.invalid = doubts.collect();
+        }
+    }
+
+    /// Judges it.
+    pub fn judge(&mut self, incidents: &Incidents) -> (Vec<ExpectationRecord>, Conclusion) {
+        self.spoil();
+        let evidence = Evidence {
+            plan: &self.plan,
+            collector: &self.collector,
+            phases: &self.phases,
+            unproven: &self.unproven,
+            told: &self.told,
+            invariants: &self.invariants,
+        };
+        let expectations = self.plan.expectations.iter().map(|one| evidence.expectation(one));
+        let expectations: Vec<_> = expectations.collect();
+        let conclusion = conclude(&evidence, &expectations, incidents);
+        (expectations, conclusion)
+    }
+
+    /// Each expectation on a line, then the verdict, the exit code and the reasons.
+    pub fn shown(&mut self, incidents: &Incidents) -> String {
+        let (expectations, conclusion) = self.judge(incidents);
+        let expectations = expectations.iter().map(|one| {
+            let value = one.value.map_or("-".to_owned(), |value| value.to_string());
+            let verdict = one.verdict.as_str();
+            let line = format!("{}: {} is {verdict}, {value} {}", one.scope, one.text, one.reason);
+            format!("{}\n", line.trim_end())
+        });
+        let mut lines: Vec<String> = expectations.collect();
+        lines.push(format!(
+            "{} exit {}\n",
+            conclusion.verdict.as_str(),
+            conclusion.exit.code()
+        ));
+        lines.extend(conclusion.reasons.iter().map(|reason| format!("  {reason}\n")));
+        lines.concat()
+    }
+}
+
+/// An invariant that came to this.
+fn judged(path: &str, verdict: Verdict) -> InvariantRecord {
+    let (service, name) = path.split_once('.').unwrap_or(("", path));
+    InvariantRecord {
+        service: service.to_owned(),
+        name: name.to_owned(),
+        kind: name.to_owned(),
+        about: String::new(),
+        checked: 1_000,
+        violations: u64::from(verdict == Verdict::Fail),
+        verdict,
+        examples: vec!["7 was seen twice".to_owned()],
+    }
+}
+
+/// Pauses of which one took so long.
+pub fn pauses(longest_us: u64) -> BTreeMap<String, Pauses> {
+    let mut lengths = squall_model::histogram::empty();
+    lengths.saturating_record(longest_us);
+    BTreeMap::from([("hiccup".to_owned(), Pauses::of(&lengths, longest_us))])
+}

@@ -1,0 +1,117 @@
+//! A small catalogue, and scenarios around the part that a test is about.
+
+use expect_test::Expect;
+use serde_json::json;
+use squall_engine::catalogue::{
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, ResponseValues,
+};
+use squall_engine::plan::{Plan, Settings, compile};
+use squall_model::scenario::parse;
+
+/// Two services: `store`, which promises something and takes settings, and `gateway`, which calls others.
+pub fn catalogue() -> Catalogue {
+    let setting = |name: &str| CatalogueSetting {
+        name: name.to_owned(),
+        about: "how many".to_owned(),
+        schema: json!({"type": "integer", "minimum": 0, "maximum": 9}),
+        check: |service, setting, value| match value.parse::<u64>() {
+            Ok(0..=9) => Ok(()),
+            _ => Err(format!(
+                "{service}: `{setting}` is a number from 0 to 9, not {value}"
+            )),
+        },
+    };
+    let values = |path: &str, pointer: &str, each| ResponseValues {
+        path: path.to_owned(),
+        pointer: pointer.to_owned(),
+        each,
+    };
+    let promise = |kind: &str| CatalogueInvariant {
+        name: kind.to_owned(),
+        kind: kind.to_owned(),
+        about: format!("what it gives is {kind}"),
+        values: vec![values("/id", "/id", false), values("/ids", "/ids", true)],
+    };
+    let role = |name: &str, optional| CatalogueRole {
+        name: name.to_owned(),
+        optional,
+    };
+    let store = CatalogueService {
+        name: "store".to_owned(),
+        about: "keeps things".to_owned(),
+        settings: vec![setting("shards"), setting("replicas")],
+        roles: Vec::new(),
+        invariants: vec![promise("unique"), promise("monotonic")],
+        metrics: vec!["store_writes_total".to_owned(), "store_reads_total".to_owned()],
+    };
+    let gateway = CatalogueService {
+        name: "gateway".to_owned(),
+        about: "calls others".to_owned(),
+        settings: Vec::new(),
+        roles: vec![role("backend", false), role("cache", true)],
+        invariants: Vec::new(),
+        metrics: Vec::new(),
+    };
+    Catalogue {
+        services: vec![store, gateway],
+        program: "/no-such-folder/squall".into(),
+    }
+}
+
+/// What came of a text: the plan where there is one, and everything that was found.
+pub fn read(text: &str, quick: bool) -> (Option<Plan>, String) {
+    let (scenario, mut diagnostics, sources) = parse("s.yaml", text, &|_| None);
+    let settings = Settings {
+        seed: None,
+        drawn: 7,
+        quick,
+        base: "/scenarios".into(),
+        source: text.to_owned(),
+    };
+    let plan = scenario
+        .as_ref()
+        .and_then(|scenario| compile(scenario, &catalogue(), settings, &mut diagnostics));
+    (plan, diagnostics.display(&sources).to_string())
+}
+
+/// The plan of a scenario in which nothing is wrong.
+pub fn plan(text: &str) -> Plan {
+    planned(text, false)
+}
+
+/// The same with its phases scaled down.
+pub fn quick(text: &str) -> Plan {
+    planned(text, true)
+}
+
+fn planned(text: &str, quick: bool) -> Plan {
+    let (plan, found) = read(text, quick);
+    assert_eq!(found, "");
+    plan.expect("a plan, where nothing is wrong")
+}
+
+/// Holds everything that is wrong with a text to `expected`.
+#[track_caller]
+pub fn check(text: &str, expected: &Expect) {
+    let (plan, found) = read(text, false);
+    assert!(plan.is_none(), "there must be no plan where there are errors");
+    expected.assert_eq(&found);
+}
+
+/// The smallest scenario around `sections`; what they leave out is a service, a load on it and a phase.
+pub fn around(sections: &str) -> String {
+    let mut text = "squall: 1\nname: s\n".to_owned();
+    for (key, default) in [
+        ("services", "services: { ids: { use: store } }\n"),
+        (
+            "load",
+            "load: { make: { to: ids, http: { get: /id }, rate: 1k/s } }\n",
+        ),
+        ("phases", "phases: [ { phase: steady, for: 10s } ]\n"),
+    ] {
+        if !sections.lines().any(|line| line.starts_with(&format!("{key}:"))) {
+            text.push_str(default);
+        }
+    }
+    text + sections
+}
