@@ -12,6 +12,7 @@ use mio::{Events, Poll, Token};
 
 use crate::clock::{Clock, NS_PER_MS, NS_PER_US, Timer, thread_cpu_us};
 use crate::connection::unpack_token;
+use crate::contention::Contention;
 use crate::lane::Lane;
 use crate::report::{Report, SLICE_US};
 use crate::spec::PhaseSpec;
@@ -88,10 +89,12 @@ pub(crate) struct ThreadUsage {
     pub(crate) reports_lost: AtomicU64,
 }
 
-/// Tells whether the thread had rest lately: a thread that never waits is itself what limits the rate.
+/// Tells whether the thread had rest lately: a thread that never waits is itself what limits the rate. Waiting for a
+/// processor that another thread has is no rest.
 struct Rest {
     window_start_ns: u64,
     rested_ns: u64,
+    contention: Contention,
 }
 
 impl Rest {
@@ -107,12 +110,10 @@ impl Rest {
         if window_ns < Self::WINDOW_NS {
             return None;
         }
-        let behind = self.rested_ns * Self::PART < window_ns;
-        *self = Rest {
-            window_start_ns: now_ns,
-            rested_ns: 0,
-        };
-        Some(behind)
+        let rested_ns = self.rested_ns.saturating_sub(self.contention.lately_ns());
+        self.window_start_ns = now_ns;
+        self.rested_ns = 0;
+        Some(rested_ns * Self::PART < window_ns)
     }
 }
 
@@ -158,6 +159,7 @@ impl Dispatcher {
         let mut rest = Rest {
             window_start_ns: self.shared.clock.now_ns(),
             rested_ns: 0,
+            contention: Contention::of_this_thread(),
         };
         loop {
             for lane in &mut self.lanes {

@@ -11,6 +11,7 @@
 pub mod affinity;
 mod clock;
 mod connection;
+mod contention;
 mod dispatcher;
 pub mod extract;
 mod generator;
