@@ -2,7 +2,9 @@
 //!
 //! `unique` and `monotonic` look at values in responses; which ones is said by
 //!
-//!     values = LOAD ( "response" | "each" ) POINTER
+//! ```text
+//! values = LOAD ( "response" | "each" ) POINTER
+//! ```
 //!
 //! where `response` takes the one value at the JSON pointer and `each` every element of the array there.
 

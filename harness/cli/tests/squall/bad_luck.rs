@@ -1,0 +1,42 @@
+//! Bad luck: services that don't start or die, files that can't be written, signals, and `kill -9`.
+
+mod disk;
+mod kill;
+mod services;
+mod signals;
+
+use crate::support::{Ended, Stage};
+
+/// An id-generator under a light load, with a fault that holds, and a program that leaves a daemon behind.
+const BUSY: &str = r#"squall: 1
+name: busy
+seed: 3
+services:
+  ids: { use: id-generator, with: { node: 3 } }
+  brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
+load:
+  single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
+phases:
+  - { phase: steady, for: 1s }
+  - phase: back
+    for: 60s
+    faults: [clock: { target: ids, step: -50ms, for: 50s }]
+"#;
+
+/// Makes the report again, and returns what a reader sees.
+#[track_caller]
+fn report(stage: &Stage, of: &std::path::Path) -> (Ended, String) {
+    let _ = std::fs::remove_file(of.join("report.html"));
+    let ended = stage.squall(&["report".as_ref(), of.as_os_str()]);
+    ended.assert_code(0);
+    let page = std::fs::read_to_string(of.join("report.html")).expect("a report");
+    assert!(page.trim_end().ends_with("</html>"), "the page is whole");
+    (ended, page)
+}
+
+/// Finishes what is left; says what that was.
+#[track_caller]
+fn clean(stage: &Stage) -> String {
+    let ended = stage.squall(&["clean".as_ref(), "--out".as_ref(), stage.reports().as_os_str()]);
+    ended.assert_code(0).stdout.clone()
+}

@@ -1,0 +1,13 @@
+//! The `squall` binary as its users meet it: real processes, real sockets, real signals.
+//!
+//! One test binary, so that a single lock decides who has the machine: a test that puts load on it or counts processes
+//! runs alone, the others share. Every wait has a deadline, and no test asserts how long something took.
+
+mod bad_luck;
+mod check;
+mod commands;
+mod load;
+mod placeholders;
+mod progress;
+mod scenarios;
+mod support;

@@ -1,0 +1,32 @@
+//! Starting `squall` in a folder of its own, waiting for it with a deadline, and reading what it left.
+
+pub(crate) mod ended;
+pub(crate) mod processes;
+pub(crate) mod stage;
+
+pub(crate) use ended::Ended;
+pub(crate) use stage::{Running, Stage};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take. Only a broken machine or broken code takes longer.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The binary under test.
+pub(crate) const SQUALL: &str = env!("CARGO_BIN_EXE_squall");
+
+/// The root of the repository, where `scenarios/` lies.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Waits until `holds`, for what no event tells: other processes' files and ends.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing can be waited on; the deadline bounds the looks"
+)]
+pub(crate) fn eventually(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + within;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
