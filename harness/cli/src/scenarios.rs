@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use squall_engine::plan::{self, Plan, Settings};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::node::Limits;
-use squall_model::scenario;
+use squall_model::scenario::{self, Scenario};
 use squall_model::span::Sources;
 
 use crate::catalogue;
+
+/// What stands where a secret stood.
+const REDACTED: &str = "[redacted]";
 
 /// The folder in which bare names are looked up.
 const FOLDER: &str = "scenarios";
@@ -26,6 +29,15 @@ pub struct Read {
     pub sources: Sources,
     /// Its tags.
     pub tags: Vec<String>,
+    /// Values that must not be shown.
+    secrets: Vec<String>,
+}
+
+impl Read {
+    /// `text` without the secrets.
+    pub fn redacted(&self, text: String) -> String {
+        redacted(text, &self.secrets)
+    }
 }
 
 /// How scenarios are to be read.
@@ -82,27 +94,27 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
             diagnostics,
             sources,
             tags: Vec::new(),
+            secrets: Vec::new(),
         });
     };
     let base = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
+    let secrets = secrets(&scenario);
     let settings = Settings {
         seed: how.seed,
         drawn: draw_seed()?,
         quick: how.quick,
         base: std::fs::canonicalize(base)?,
-        source: redact(
-            text,
-            &scenario
-                .secrets
-                .iter()
-                .map(|name| name.as_str())
-                .collect::<Vec<_>>(),
-        ),
+        source: secrets
+            .iter()
+            .fold(text, |text, value| text.replace(value, REDACTED)),
     };
     let plan = plan::compile(&scenario, &catalogue::catalogue()?, settings, &mut diagnostics);
+    for value in &secrets {
+        diagnostics.redact(value, REDACTED);
+    }
     let tags = scenario.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
     Ok(Read {
         name: shown,
@@ -110,6 +122,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         diagnostics,
         sources,
         tags,
+        secrets,
     })
 }
 
@@ -152,16 +165,23 @@ fn unreadable(shown: String, name: &str, path: &Path, why: &str) -> Read {
         diagnostics,
         sources,
         tags: Vec::new(),
+        secrets: Vec::new(),
     }
 }
 
-/// Takes the values of secret environment variables out of a text.
-fn redact(text: String, secrets: &[&str]) -> String {
-    let values = secrets
+/// The values of the environment variables that a scenario calls secret.
+fn secrets(scenario: &Scenario) -> Vec<String> {
+    let values = scenario
+        .secrets
         .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .filter(|value| !value.is_empty());
-    values.fold(text, |text, value| text.replace(&value, "[redacted]"))
+        .filter_map(|name| std::env::var(name.as_str()).ok());
+    values.filter(|value| !value.is_empty()).collect()
+}
+
+fn redacted(text: String, secrets: &[String]) -> String {
+    secrets
+        .iter()
+        .fold(text, |text, value| text.replace(value, REDACTED))
 }
 
 /// A seed for a scenario that has none. Short enough to be typed again.

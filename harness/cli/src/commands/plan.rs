@@ -21,7 +21,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
     let Some(plan) = &read.plan else {
         return Ok(Exit::ScenarioWrong);
     };
-    output::out(&squall_engine::plan::show(plan));
+    output::out(&read.redacted(squall_engine::plan::show(plan)));
     let missing = preflight(plan, &catalogue::catalogue()?, Path::new("reports"));
     for one in &missing {
         output::note(&format!("missing here: {}: {}", one.needed_by, one.text));

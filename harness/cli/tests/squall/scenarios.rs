@@ -180,15 +180,18 @@ fn ids_survive_the_rollback_of_their_clock() {
         let ended = stage.run("id-generator-clock-rollback", &["--quick", "--json"]);
         (stage, ended)
     };
-    let reached = |(_, ended): &(Stage, Ended)| {
+    let mut missed = Vec::new();
+    let proves_something = |(_, ended): &(Stage, Ended)| {
         let record = ended.record();
-        let mut defences = record.invariants.iter().filter(|one| one.kind == "reached");
-        ended.is_calm() || defences.all(|one| one.verdict == Verdict::Pass)
+        let defences = record.invariants.iter().filter(|one| one.kind == "reached");
+        let unreached: Vec<_> = defences.filter(|one| one.verdict != Verdict::Pass).collect();
+        let proves = unreached.is_empty() || ended.is_calm();
+        missed.extend(unreached.into_iter().flat_map(|one| one.examples.clone()));
+        proves
     };
-    let mut attempts = (0..ATTEMPTS).map(run);
-    let (stage, ended) = attempts
-        .find(reached)
-        .expect("three runs on a machine too busy for any of them");
+    let found = (0..ATTEMPTS).map(run).find(proves_something);
+    let (stage, ended) =
+        found.unwrap_or_else(|| panic!("the machine was too busy {ATTEMPTS} times: {missed:#?}"));
     ended.assert_exit(Exit::Pass).assert_nothing_left();
     let record = ended.record();
     assert!(

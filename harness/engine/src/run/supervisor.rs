@@ -159,8 +159,7 @@ impl Supervisor<'_> {
 
     /// Whether the run is to end before its time.
     pub(super) fn cut_short(&self) -> bool {
-        let incidents = &self.incidents;
-        incidents.interrupted.is_some() || incidents.failed.is_some() || !incidents.services.is_empty()
+        self.incidents.cut_short()
     }
 
     pub(super) fn heed(&mut self, stop: &Stop) {
