@@ -1,5 +1,7 @@
 //! What a run shows while it goes on: a live line per phase on a terminal, plain lines elsewhere.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -13,11 +15,16 @@ use crate::output;
 /// How often a plain line says how things stand.
 const PLAIN_EVERY_US: u64 = 5_000_000;
 
+/// Violations of one invariant that are told, the last of them without its evidence.
+const VIOLATIONS_TOLD: u32 = 5;
+
 /// Shows a run on standard error.
 pub struct Progress {
     bar: Option<ProgressBar>,
     /// The phase and the stretch of it that a plain line was written for last.
     told: (usize, u64),
+    /// Violations so far, by invariant.
+    violations: BTreeMap<String, u32>,
     at_us: u64,
 }
 
@@ -34,6 +41,7 @@ impl Progress {
         Progress {
             bar,
             told: (0, 0),
+            violations: BTreeMap::new(),
             at_us: 0,
         }
     }
@@ -57,6 +65,17 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: &Event) {
         self.at_us = event.at_us;
+        if let EventKind::InvariantViolated { invariant, .. } = &event.kind {
+            let told = self.violations.entry(invariant.clone()).or_default();
+            *told += 1;
+            match (*told).cmp(&VIOLATIONS_TOLD) {
+                Ordering::Less => {}
+                Ordering::Equal => {
+                    return self.say(&format!("  {invariant} VIOLATED again; further ones are counted"));
+                }
+                Ordering::Greater => return,
+            }
+        }
         if let Some(text) = tell(&event.kind) {
             self.say(&text);
         }

@@ -8,6 +8,7 @@ use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::node::Limits;
 use squall_model::scenario::{self, Scenario};
 use squall_model::span::Sources;
+use squall_model::units::human;
 
 use crate::catalogue;
 
@@ -55,7 +56,7 @@ pub struct How {
 pub fn find(name: &str) -> PathBuf {
     let path = PathBuf::from(name);
     let is_bare = !name.contains('/') && path.extension().is_none();
-    if is_bare && !path.is_file() {
+    if is_bare && !path.exists() {
         Path::new(FOLDER).join(format!("{name}.yaml"))
     } else {
         path
@@ -103,6 +104,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         .unwrap_or(Path::new("."));
     let secrets = secrets(&scenario);
     let settings = Settings {
+        secrets: secrets.clone(),
         seed: how.seed,
         drawn: draw_seed()?,
         quick: how.quick,
@@ -133,8 +135,18 @@ fn read_bounded(path: &Path) -> Result<String, String> {
     if file.metadata().map_err(|e| e.to_string())?.is_dir() {
         return Err("it is a folder".to_owned());
     }
-    let limit = Limits::SCENARIO.bytes as u64 + 1;
-    file.take(limit)
+    let (size, limit) = (
+        file.metadata().map_or(0, |meta| meta.len()),
+        Limits::SCENARIO.bytes as u64,
+    );
+    if size > limit {
+        return Err(format!(
+            "it is too large: it has {}, and at most {} are read",
+            human::bytes(size),
+            human::bytes(limit)
+        ));
+    }
+    file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| e.to_string())?;
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8: {e}"))

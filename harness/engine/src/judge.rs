@@ -330,6 +330,8 @@ pub struct Incidents {
     pub failed: Option<String>,
     /// Faults that took effect and were not shown to be over, and why.
     pub lingering: Vec<String>,
+    /// Programs that turned out not to be there.
+    pub missing: Vec<String>,
     /// What could not be undone, and how to.
     pub not_undone: Vec<String>,
     /// Services that died unasked or never got ready.
@@ -339,7 +341,10 @@ pub struct Incidents {
 impl Incidents {
     /// Whether the run ended before its time, so that what is missing needs no reason of its own.
     pub fn cut_short(&self) -> bool {
-        self.interrupted.is_some() || self.failed.is_some() || !self.services.is_empty()
+        self.interrupted.is_some()
+            || self.failed.is_some()
+            || !self.services.is_empty()
+            || !self.missing.is_empty()
     }
 }
 
@@ -363,6 +368,8 @@ pub fn conclude(
             .map(|text| (Exit::NotUndone, text.clone())),
     );
     found.extend(incidents.failed.iter().map(|text| (Exit::Internal, text.clone())));
+    let missing = incidents.missing.iter();
+    found.extend(missing.map(|text| (Exit::MissingCapability, text.clone())));
     found.extend(
         incidents
             .services
@@ -373,6 +380,7 @@ pub fn conclude(
         match invariant.verdict {
             Verdict::Pass => {}
             Verdict::Fail => found.push((Exit::InvariantViolated, invariant_text(invariant))),
+            Verdict::Invalid if incidents.cut_short() => {}
             Verdict::Invalid => found.push((Exit::Invalid, invariant_text(invariant))),
         }
     }

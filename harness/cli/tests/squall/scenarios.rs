@@ -169,30 +169,19 @@ fn ids_stay_unique_at_the_most_that_one_node_gives() {
     );
 }
 
-/// How often the main job is run until the machine is quiet enough. A process that stands still for longer than its clock
-/// was set back never sees it go backwards, and the run says so: a defence was not reached.
-const ATTEMPTS: usize = 3;
-
 #[test]
 fn ids_survive_the_rollback_of_their_clock() {
-    let run = |_| {
-        let stage = Stage::alone();
-        let ended = stage.run("id-generator-clock-rollback", &["--quick", "--json"]);
-        (stage, ended)
-    };
-    let mut missed = Vec::new();
-    let proves_something = |(_, ended): &(Stage, Ended)| {
-        let record = ended.record();
-        let defences = record.invariants.iter().filter(|one| one.kind == "reached");
-        let unreached: Vec<_> = defences.filter(|one| one.verdict != Verdict::Pass).collect();
-        let proves = unreached.is_empty() || ended.is_calm();
-        missed.extend(unreached.into_iter().flat_map(|one| one.examples.clone()));
-        proves
-    };
-    let found = (0..ATTEMPTS).map(run).find(proves_something);
-    let (stage, ended) =
-        found.unwrap_or_else(|| panic!("the machine was too busy {ATTEMPTS} times: {missed:#?}"));
-    ended.assert_exit(Exit::Pass).assert_nothing_left();
+    let stage = Stage::alone();
+    let ended = stage.run("id-generator-clock-rollback", &["--quick", "--json"]);
+    ended.assert_nothing_left();
+    if defences_engaged(&ended.record()) {
+        ended.assert_exit(Exit::Pass);
+    } else {
+        // A process that stands still for longer than its clock was set back never sees it go backwards. That can only be
+        // on a starved machine, which the schedule must show too; and then the run must not pass.
+        assert!(!ended.is_calm(), "{:#?}", ended.record().reasons);
+        ended.assert_exit(Exit::Invalid);
+    }
     let record = ended.record();
     assert!(
         record.quick && record.seed == 7,
@@ -240,9 +229,14 @@ fn everything_was_proved(record: &RunRecord) {
         invariant(record, "ids.unique").0,
         completed("single") + 100 * completed("batch")
     );
-    for path in ["spin-defence", "sleep-defence", "backup-defence"] {
-        assert_eq!(invariant(record, path).2, Verdict::Pass, "{path}");
-    }
+}
+
+/// Whether each defence of the generator was reached.
+fn defences_engaged(record: &RunRecord) -> bool {
+    let defences = ["spin-defence", "sleep-defence", "backup-defence"];
+    defences
+        .iter()
+        .all(|path| invariant(record, path).2 == Verdict::Pass)
 }
 
 fn the_document_has_the_names_that_others_build_on(ended: &Ended) {

@@ -16,6 +16,8 @@ use crate::catalogue::Catalogue;
 /// What a plan depends on beside the scenario.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Values that must appear in no record, log line or report.
+    pub secrets: Vec<String>,
     /// The seed to use instead of the scenario's.
     pub seed: Option<u64>,
     /// The seed of a scenario that has none.
@@ -70,6 +72,7 @@ pub fn compile(
         name: scenario.name.value.to_string(),
         about: scenario.about.clone().unwrap_or_default(),
         source: settings.source,
+        secrets: settings.secrets,
         base: settings.base,
         seed,
         quick: settings.quick,

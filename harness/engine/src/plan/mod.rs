@@ -43,6 +43,8 @@ pub struct Plan {
     pub about: String,
     /// Its text as it was.
     pub source: String,
+    /// Values that must appear in no record or report.
+    pub secrets: Vec<String>,
     /// The folder that its paths are relative to.
     pub base: PathBuf,
     /// The root seed.

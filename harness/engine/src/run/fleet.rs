@@ -67,6 +67,13 @@ pub enum FleetError {
     },
 }
 
+impl FleetError {
+    /// Whether there is no such program, which only shows now where its name has a placeholder.
+    pub fn is_program_missing(&self) -> bool {
+        matches!(self, FleetError::Start(StartError::Spawn { source, .. }) if source.is_program_missing())
+    }
+}
+
 /// The services that are up.
 pub struct Fleet {
     members: Vec<Member>,

@@ -115,7 +115,13 @@ impl Supervisor<'_> {
             match started {
                 Ok(Ok(())) => {}
                 Ok(Err(e)) => {
-                    self.incidents.services.push(e.to_string());
+                    let incidents = &mut self.incidents;
+                    if e.is_program_missing() {
+                        &mut incidents.missing
+                    } else {
+                        &mut incidents.services
+                    }
+                    .push(e.to_string());
                     return false;
                 }
                 Err(_) => {

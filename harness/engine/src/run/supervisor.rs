@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::Value;
 use squall_load::host::HiccupMeter;
 use squall_model::event::{Event, EventKind};
 use squall_model::exit::Exit;
@@ -139,7 +140,7 @@ impl Supervisor<'_> {
 
     /// Writes an event down that belongs to another moment.
     pub(super) fn emit_at(&mut self, at_us: u64, kind: EventKind) {
-        let event = Event { at_us, kind };
+        let event = redacted(Event { at_us, kind }, &self.plan.secrets);
         let written = self.writer.event(&event);
         self.check_written(written);
         self.observer.event(&event);
@@ -247,6 +248,31 @@ impl Supervisor<'_> {
         }
         self.generator.host_pauses = Pauses::of(&self.host_lengths, self.host_total_us);
         ran
+    }
+}
+
+/// The event without the values of secrets, wherever a text holds one: a service may print what it was given.
+fn redacted(event: Event, secrets: &[String]) -> Event {
+    if secrets.is_empty() {
+        return event;
+    }
+    let mut tree = serde_json::to_value(&event).expect("an event has only string keys");
+    redact(&mut tree, secrets);
+    serde_json::from_value(tree).expect("only texts were changed")
+}
+
+fn redact(tree: &mut Value, secrets: &[String]) {
+    match tree {
+        Value::String(text) => {
+            for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+                if text.contains(secret.as_str()) {
+                    *text = text.replace(secret.as_str(), "[redacted]");
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| redact(field, secrets)),
+        _ => {}
     }
 }
 

@@ -60,6 +60,7 @@ mod tests {
         );
         let (scenario, mut diagnostics, sources) = parse("s.yaml", &text, &|_| None);
         let settings = Settings {
+            secrets: Vec::new(),
             seed: None,
             drawn: 1,
             quick: false,

@@ -62,6 +62,7 @@ pub fn catalogue() -> Catalogue {
 pub fn read(text: &str, quick: bool) -> (Option<Plan>, String) {
     let (scenario, mut diagnostics, sources) = parse("s.yaml", text, &|_| None);
     let settings = Settings {
+        secrets: Vec::new(),
         seed: None,
         drawn: 7,
         quick,

@@ -152,12 +152,12 @@ fn a_program_that_is_not_there_is_found_before_anything_starts() {
     ended.assert_code(95);
     assert!(ended.stderr.contains("absent is not there"), "{ended}");
 
-    // A name that depends on another service is known only once that runs: then it is a service that never got ready.
+    // A name that depends on another service is known only once that runs; what is missing then is missing all the same.
     let ended = stage.run(
         &with_program(&stage, r#"run: ["no-such-program-{ids.port}"]"#),
         &[],
     );
-    ended.assert_exit(Exit::ExpectationNotMet).assert_nothing_left();
+    ended.assert_exit(Exit::MissingCapability).assert_nothing_left();
     let reason = &ended.record().reasons[0];
     assert!(
         reason.contains("no-such-program-") && reason.contains("was not found"),
