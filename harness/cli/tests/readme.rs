@@ -323,7 +323,7 @@ fn collect_fields(value: &Value, fields: &mut BTreeSet<String>) {
             for (key, inner) in object {
                 fields.insert(key.clone());
                 match (key.as_str(), inner) {
-                    ("load" | "services" | "pauses", Value::Object(named)) => {
+                    ("load" | "services" | "pause_kinds", Value::Object(named)) => {
                         named.values().for_each(|one| collect_fields(one, fields));
                     }
                     ("errors" | "error_examples", _) => {}

@@ -232,7 +232,7 @@ impl Evidence<'_> {
         let tells = self.told.contains_key(service);
         let pauses = || {
             let telling = records.iter().filter(move |_| tells);
-            telling.flat_map(|record| record.pauses.values())
+            telling.filter_map(|record| record.pauses.as_ref())
         };
         let total = |numbers: Vec<u64>| (!numbers.is_empty()).then(|| numbers.iter().sum::<u64>() as f64);
         let number = match what {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::Distribution;
+use crate::histogram::{self, Distribution, Histogram};
 
 /// Version of the document's shape.
 pub const SCHEMA: u32 = 1;
@@ -181,15 +181,41 @@ pub struct ServiceRecord {
     pub cpu_us: Option<u64>,
     /// Largest resident set seen.
     pub rss_max: Option<u64>,
+    /// Pauses of all kinds together; absent where none can be seen.
+    pub pauses: Option<Pauses>,
     /// Pauses of each kind that is visible for this process.
-    pub pauses: BTreeMap<String, Pauses>,
+    #[serde(default)]
+    pub pause_kinds: BTreeMap<String, Pauses>,
     /// Kinds of pause that can't be seen for this process.
     pub pauses_not_visible: Vec<String>,
     /// Times it was started again in the phase.
     pub restarts: u32,
 }
 
-/// Pauses of one kind.
+impl ServiceRecord {
+    /// The record with the pauses of the kinds that were seen, by name.
+    #[must_use]
+    pub fn with_pauses(self, kinds: BTreeMap<String, (Histogram, u64)>) -> ServiceRecord {
+        let mut lengths = histogram::empty();
+        let mut total = 0;
+        let mut pause_kinds = BTreeMap::new();
+        for (kind, (of_kind, total_of_kind)) in kinds {
+            lengths
+                .add(&of_kind)
+                .expect("all histograms have the same bounds");
+            total += total_of_kind;
+            pause_kinds.insert(kind, Pauses::of(&of_kind, total_of_kind));
+        }
+        let pauses = (!pause_kinds.is_empty()).then(|| Pauses::of(&lengths, total));
+        ServiceRecord {
+            pauses,
+            pause_kinds,
+            ..self
+        }
+    }
+}
+
+/// Pauses of one kind, or of all together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pauses {
     /// How many.
@@ -206,13 +232,13 @@ pub struct Pauses {
 
 impl Pauses {
     /// Reads the numbers off a histogram of lengths in microseconds and their exact sum.
-    pub fn of(lengths: &crate::histogram::Histogram, total: u64) -> Pauses {
+    pub fn of(lengths: &Histogram, total: u64) -> Pauses {
         Pauses {
             count: lengths.len(),
             total,
-            p99: crate::histogram::quantile(lengths, 0.99),
+            p99: histogram::quantile(lengths, 0.99),
             max: (!lengths.is_empty()).then(|| lengths.max()),
-            hdr: crate::histogram::encode(lengths),
+            hdr: histogram::encode(lengths),
         }
     }
 }

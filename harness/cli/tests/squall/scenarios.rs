@@ -276,7 +276,8 @@ fn the_document_has_the_names_that_others_build_on(ended: &Ended) {
             }
         }
         has(&phase["services"]["ids"], "cpu_us rss_max pauses restarts");
-        for pauses in phase["services"]["ids"]["pauses"]
+        has(&phase["services"]["ids"]["pauses"], "count total p99 max hdr");
+        for pauses in phase["services"]["ids"]["pause_kinds"]
             .as_object()
             .expect("kinds of pause")
             .values()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use squall_model::histogram::{self, Histogram};
-use squall_model::record::{Pauses, ServiceRecord};
+use squall_model::record::ServiceRecord;
 use squall_model::series::ServiceRow;
 
 use super::admin::Pause;
@@ -143,7 +143,7 @@ impl Services {
     pub fn phase(&self, phase: usize) -> BTreeMap<String, ServiceRecord> {
         let record = |(index, seen): (usize, &Seen)| {
             let tells = self.tells[index];
-            let pauses = tells.then(|| (HICCUP.to_owned(), Pauses::of(&seen.lengths, seen.total_us)));
+            let pauses = tells.then(|| (HICCUP.to_owned(), (seen.lengths.clone(), seen.total_us)));
             let hidden = if tells {
                 &NOT_VISIBLE[..0]
             } else {
@@ -152,11 +152,13 @@ impl Services {
             let record = ServiceRecord {
                 cpu_us: seen.cpu_us,
                 rss_max: seen.rss_max,
-                pauses: pauses.into_iter().collect(),
                 pauses_not_visible: hidden.iter().map(|kind| (*kind).to_owned()).collect(),
-                restarts: 0,
+                ..ServiceRecord::default()
             };
-            (self.names[index].clone(), record)
+            (
+                self.names[index].clone(),
+                record.with_pauses(pauses.into_iter().collect()),
+            )
         };
         self.phases[phase].iter().enumerate().map(record).collect()
     }
@@ -184,11 +186,11 @@ mod tests {
         );
         let (first, second) = (services.phase(0)["a"].clone(), services.phase(1)["a"].clone());
         assert_eq!(
-            (first.cpu_us, first.rss_max, first.pauses["hiccup"].count),
+            (first.cpu_us, first.rss_max, first.pause_kinds["hiccup"].count),
             (Some(40), Some(30), 0)
         );
         assert_eq!(
-            (second.cpu_us, second.pauses["hiccup"].max),
+            (second.cpu_us, second.pause_kinds["hiccup"].max),
             (Some(5), Some(2_000))
         );
         let rows = services.take(None);
@@ -201,7 +203,7 @@ mod tests {
         let mut services = Services::new(vec!["a".into()], vec![false], 1);
         services.usage(0, Some(0), 1, Usage::default());
         let record = &services.phase(0)["a"];
-        assert!(record.pauses.is_empty() && !record.pauses_not_visible.is_empty());
+        assert!(record.pauses.is_none() && !record.pauses_not_visible.is_empty());
         assert_eq!(services.take(None)[0].pause_max, None);
     }
 
@@ -221,7 +223,7 @@ mod tests {
             (rest.len(), rest[0].start_us, rest[0].pause_max),
             (1, 100_000, Some(2_000))
         );
-        assert_eq!(services.phase(0)["a"].pauses["hiccup"].count, 1);
+        assert_eq!(services.phase(0)["a"].pause_kinds["hiccup"].count, 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use squall_engine::judge::{Evidence, Incidents};
 use squall_engine::plan::Check;
 use squall_model::record::{ServiceRecord, Verdict};
 
-use crate::measured::{BATCH, BROKEN, GOOD, MAKE, Requests, Run, STEADY, WARM, pauses};
+use crate::measured::{BATCH, BROKEN, GOOD, MAKE, Requests, Run, STEADY, WARM, paused};
 use crate::rig::{around, plan};
 
 fn shown(run: &mut Run) -> String {
@@ -76,13 +76,7 @@ fn what_was_not_measured_is_never_a_pass() {
     );
     run.requests(STEADY, BATCH, GOOD);
     // It has a meter, and it never answered.
-    run.service(
-        STEADY,
-        ServiceRecord {
-            pauses: pauses(1),
-            ..ServiceRecord::default()
-        },
-    );
+    run.service(STEADY, paused(1));
     expect![[r#"
         run: make.p99 < 1s is invalid, - no data: no request was asked for
         run: make.max < 1s is invalid, - no data: no request was asked for
@@ -282,8 +276,7 @@ fn services_are_judged_over_the_phases_of_the_scope() {
         let record = ServiceRecord {
             cpu_us: Some(cpu_us),
             rss_max: Some(rss_max),
-            pauses: pauses(12_000),
-            ..ServiceRecord::default()
+            ..paused(12_000)
         };
         run.service(phase, record);
     }

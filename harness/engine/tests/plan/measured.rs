@@ -9,7 +9,7 @@ use squall_engine::plan::Plan;
 use squall_load::Slice;
 use squall_load::recorder::Recorder;
 use squall_model::record::{
-    ExpectationRecord, InvariantRecord, LoadMode, LoadRecord, Pauses, PhaseRecord, ServiceRecord, Verdict,
+    ExpectationRecord, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, ServiceRecord, Verdict,
 };
 
 use crate::rig::{around, plan};
@@ -213,9 +213,9 @@ fn judged(path: &str, verdict: Verdict) -> InvariantRecord {
     }
 }
 
-/// Pauses of which one took so long.
-pub fn pauses(longest_us: u64) -> BTreeMap<String, Pauses> {
+/// A service in a phase in which one pause took so long.
+pub fn paused(longest_us: u64) -> ServiceRecord {
     let mut lengths = squall_model::histogram::empty();
     lengths.saturating_record(longest_us);
-    BTreeMap::from([("hiccup".to_owned(), Pauses::of(&lengths, longest_us))])
+    ServiceRecord::default().with_pauses(BTreeMap::from([("hiccup".to_owned(), (lengths, longest_us))]))
 }

@@ -92,7 +92,7 @@ fn rows(phase: &PhaseRecord, service: &ServiceRecord, hidden: &[&String]) -> Vec
         n => Cell::plain(figure::count(u64::from(n))).toned(Tone::Doubt),
     };
     let mut pauses: Vec<Vec<Cell>> = service
-        .pauses
+        .pause_kinds
         .iter()
         .map(|(kind, pauses)| {
             let duration =

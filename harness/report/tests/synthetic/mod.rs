@@ -201,7 +201,8 @@ fn service_record(phase: &Phase, rows: &[ServiceRow]) -> ServiceRecord {
     ServiceRecord {
         cpu_us: Some(inside().filter_map(|row| row.cpu_us).sum()),
         rss_max: inside().filter_map(|row| row.rss).max(),
-        pauses,
+        pauses: None,
+        pause_kinds: pauses,
         pauses_not_visible: vec!["collector".to_owned()],
         restarts: 0,
     }
