@@ -28,8 +28,8 @@ pub struct Read {
     pub diagnostics: Diagnostics,
     /// The texts that the diagnostics point into.
     pub sources: Sources,
-    /// Its tags.
-    pub tags: Vec<String>,
+    /// Its tags; unknown where it could not be read.
+    pub tags: Option<Vec<String>>,
     /// Values that must not be shown.
     secrets: Vec<String>,
 }
@@ -94,7 +94,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
             plan: None,
             diagnostics,
             sources,
-            tags: Vec::new(),
+            tags: None,
             secrets: Vec::new(),
         });
     };
@@ -123,7 +123,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         plan,
         diagnostics,
         sources,
-        tags,
+        tags: Some(tags),
         secrets,
     })
 }
@@ -176,7 +176,7 @@ fn unreadable(shown: String, name: &str, path: &Path, why: &str) -> Read {
         plan: None,
         diagnostics,
         sources,
-        tags: Vec::new(),
+        tags: None,
         secrets: Vec::new(),
     }
 }

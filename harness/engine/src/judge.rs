@@ -296,6 +296,12 @@ fn load_value(totals: &Totals, what: LoadMetric, seconds: f64) -> Value {
         return Value::Nothing("no data: no request was asked for".to_owned());
     }
     match what {
+        // How fast a service fails says nothing about how fast it works.
+        LoadMetric::Response(_) | LoadMetric::Service(_)
+            if totals.completed > 0 && totals.failed == totals.completed =>
+        {
+            Value::Nothing(format!("no data: all {} requests failed", totals.completed))
+        }
         LoadMetric::Response(stat) => of(&totals.response, stat),
         LoadMetric::Service(stat) => of(&totals.service, stat),
         LoadMetric::Errors => share(totals.failed, totals.completed, ended),

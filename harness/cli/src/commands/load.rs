@@ -39,8 +39,10 @@ pub fn run(arguments: &LoadArguments) -> anyhow::Result<Exit> {
             human::duration(duration)
         ));
     }
+    let started_at =
+        time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339)?;
     let outcome = shot.run()?;
-    let record = record(arguments, rate, duration, about, &outcome);
+    let record = record(arguments, started_at, rate, duration, about, &outcome);
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&record)?);
     } else {
@@ -127,6 +129,7 @@ fn placement(shot: &OneShot) -> String {
 
 fn record(
     arguments: &LoadArguments,
+    started_at: String,
     rate: Option<f64>,
     duration: Duration,
     placement: String,
@@ -160,7 +163,7 @@ fn record(
         source: String::new(),
         command: String::new(),
         seed: 0,
-        started_at: String::new(),
+        started_at,
         duration_us: outcome.elapsed_us,
         revision: "none".to_owned(),
         quick: false,

@@ -1,6 +1,7 @@
 //! Before the first phase and after the last: services up with what their faults need, faults armed, services down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ use super::supervisor::Supervisor;
 use super::{Options, Stop};
 use crate::fault::{SpawnNeeds, TargetProcess};
 use crate::guard::GuardHandle;
+use crate::plan::Start;
+
+/// How long a connection to something that already runs may take.
+const CONNECT: Duration = Duration::from_millis(500);
 
 /// How often an interruption is looked for while a service gets ready.
 const AWAITING: Duration = Duration::from_millis(5);
@@ -132,7 +137,8 @@ impl Supervisor<'_> {
             let Some(member) = fleet.get(&planned.name) else {
                 continue;
             };
-            let address = member.address.map(|address| address.to_string());
+            let member_address = member.address;
+            let address = member_address.map(|address| address.to_string());
             if let Some(process) = &member.process {
                 let pid = process.process().pid.cast_unsigned();
                 self.emit(EventKind::ServiceStarted {
@@ -140,9 +146,17 @@ impl Supervisor<'_> {
                     pid,
                 });
             }
-            self.emit(EventKind::ServiceReady {
-                service: planned.name.clone(),
-                address,
+            // Nothing is known of what was not started here but whether it answers; its load will say what comes of it.
+            let silent = matches!(planned.start, Start::At { .. })
+                && member_address.is_some_and(|at| TcpStream::connect_timeout(&at, CONNECT).is_err());
+            let service = planned.name.clone();
+            self.emit(if silent {
+                let at = address.unwrap_or_default();
+                EventKind::Warning {
+                    text: format!("nothing answers at {at}, where {service} is said to run already"),
+                }
+            } else {
+                EventKind::ServiceReady { service, address }
             });
         }
         true

@@ -81,6 +81,13 @@ impl Clock {
             return Some((jump(date, diagnostics)?, date.span));
         }
         if let Some(drift) = &self.drift {
+            if drift.get() == 0.0 {
+                diagnostics.push(Diagnostic::error(
+                    drift.span,
+                    "a drift of nothing changes nothing",
+                ));
+                return None;
+            }
             return Some((
                 ClockChange::Drift {
                     ppb: (drift.get() * 1_000.0).round() as i64,
@@ -165,6 +172,7 @@ mod tests {
                 "no date to jump to",
             ),
             ("{ target: ids, drift: 2000000ppm }", "drift"),
+            ("{ target: ids, drift: 0ppm }", "changes nothing"),
         ];
         for (params, expected) in table {
             let error = about(params).unwrap_err();
