@@ -42,9 +42,11 @@ fn slice(ledger: &mut Ledger) -> Slice {
 #[test]
 fn arrivals_are_queued_when_due_and_lag_is_how_late_they_were_taken() {
     let mut ledger = open(1_000.0, 1_000_000);
-    ledger.advance(2_500 * NS_PER_US, false);
+    let first_ns = ledger.next_wake_ns(0, false);
+    let now_ns = first_ns + 2_500 * NS_PER_US;
+    ledger.advance(now_ns, false);
     assert_eq!(ledger.queue.len(), 3);
-    assert_eq!(ledger.next_wake_ns(2_500 * NS_PER_US, false), 3 * NS_PER_MS);
+    assert_eq!(ledger.next_wake_ns(now_ns, false), first_ns + 3 * NS_PER_MS);
     let lag: Vec<_> = slice(&mut ledger).lag.buckets().collect();
     assert_eq!(lag, [(500, 1), (1_500, 1), (2_500, 1)]);
 }
@@ -62,7 +64,8 @@ fn what_the_queue_cannot_hold_is_dropped() {
 #[test]
 fn a_thread_without_rest_leaves_arrivals_in_the_schedule_until_a_connection_is_free() {
     let mut ledger = open(1_000.0, 1_000_000);
-    let now_ns = 5_500 * NS_PER_US;
+    let first_ns = ledger.next_wake_ns(0, false);
+    let now_ns = first_ns + 5_500 * NS_PER_US;
     ledger.advance(now_ns, true);
     assert_eq!(ledger.queue.len(), 1, "one waits for the next free connection");
     assert!(
@@ -73,7 +76,7 @@ fn a_thread_without_rest_leaves_arrivals_in_the_schedule_until_a_connection_is_f
         let later_ns = now_ns + intended_ms * NS_PER_MS / 10;
         assert_eq!(
             ledger.next_request(later_ns).unwrap().intended_ns,
-            intended_ms * NS_PER_MS
+            first_ns + intended_ms * NS_PER_MS
         );
     }
     assert!(ledger.next_request(now_ns).is_none());

@@ -57,7 +57,7 @@ pub enum PacerError {
 pub fn build(kind: PacerKind, rate_per_s: f64, seed: Seed) -> Result<Box<dyn Pacer>, PacerError> {
     check_rate(rate_per_s)?;
     Ok(match kind {
-        PacerKind::Even => Box::new(Even::new(rate_per_s)),
+        PacerKind::Even => Box::new(Even::new(rate_per_s, seed)),
         PacerKind::Poisson => Box::new(Poisson::new(rate_per_s, seed)),
     })
 }

@@ -1,20 +1,36 @@
-//! Arrivals at equal distances: arrival `i` comes at `i / rate` seconds.
+//! Arrivals at equal distances: arrival `i` comes at `(i + u) / rate` seconds, with one `u` in 0..1 drawn from the load's
+//! seed. Without it several even loads would ask for their requests at the same moments, and each wait for those before it.
 //!
 //! Each time is computed from the count, never by adding up distances, so the schedule does not drift however long it is.
 
+use rand_core::Rng as _;
+use squall_model::seed::Seed;
+
 use super::Pacer;
 
-/// Arrival `i = 0, 1, 2, ...` at `i / rate`, rounded down to a nanosecond; a phase of `d` seconds has `ceil(rate * d)`.
+/// Arrival `i = 0, 1, 2, ...` at `(i + u) / rate`, rounded down to a nanosecond; a phase of `d` seconds has
+/// `ceil(rate * d - u)`, which is `rate * d` where that is a whole number.
 #[derive(Clone, Debug)]
 pub struct Even {
     rate_per_s: f64,
     count: u64,
+    shift_ns: u64,
 }
 
 impl Even {
     /// `rate_per_s` must have passed [`check_rate`](super::check_rate).
-    pub fn new(rate_per_s: f64) -> Even {
-        Even { rate_per_s, count: 0 }
+    pub fn new(rate_per_s: f64, seed: Seed) -> Even {
+        // The upper 53 bits make a double in 0..1 that is exact.
+        let part = (seed.rng().next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        Even::shifted(rate_per_s, (part * 1e9 / rate_per_s) as u64)
+    }
+
+    fn shifted(rate_per_s: f64, shift_ns: u64) -> Even {
+        Even {
+            rate_per_s,
+            count: 0,
+            shift_ns,
+        }
     }
 }
 
@@ -24,7 +40,7 @@ impl Pacer for Even {
         let seconds = (self.count as f64 / self.rate_per_s).floor();
         let rest = (self.count as f64 - seconds * self.rate_per_s).max(0.0);
         self.count += 1;
-        Some(seconds as u64 * 1_000_000_000 + (rest * 1e9 / self.rate_per_s) as u64)
+        Some(self.shift_ns + seconds as u64 * 1_000_000_000 + (rest * 1e9 / self.rate_per_s) as u64)
     }
 }
 
@@ -33,7 +49,7 @@ mod tests {
     use super::*;
 
     fn arrivals(rate_per_s: f64, count: usize) -> Vec<u64> {
-        let mut pacer = Even::new(rate_per_s);
+        let mut pacer = Even::shifted(rate_per_s, 0);
         (0..count).map(|_| pacer.next_arrival_ns().unwrap()).collect()
     }
 
@@ -52,8 +68,22 @@ mod tests {
     }
 
     #[test]
+    fn loads_of_one_rate_do_not_ask_at_the_same_moments() {
+        let first = |seed: u64| Even::new(10.0, Seed::new(seed)).next_arrival_ns().unwrap();
+        let mut firsts: Vec<u64> = (0..100).map(first).collect();
+        assert!(
+            firsts.iter().all(|ns| *ns < 100_000_000),
+            "within one distance: {firsts:?}"
+        );
+        assert_eq!(first(7), first(7));
+        firsts.sort_unstable();
+        firsts.dedup();
+        assert_eq!(firsts.len(), 100);
+    }
+
+    #[test]
     fn a_day_of_arrivals_ends_where_it_should() {
-        let mut pacer = Even::new(30_000.0);
+        let mut pacer = Even::shifted(30_000.0, 0);
         pacer.count = 30_000 * 86_400;
         assert_eq!(pacer.next_arrival_ns(), Some(86_400 * 1_000_000_000));
         assert_eq!(pacer.next_arrival_ns(), Some(86_400 * 1_000_000_000 + 33_333));
