@@ -11,7 +11,7 @@ use squall_model::expression::Operator;
 use squall_model::record::{ExpectationRecord, InvariantRecord, PhaseRecord, Verdict};
 use squall_model::units::human;
 
-use crate::measure::collector::{Collector, merge};
+use crate::measure::collector::Collector;
 use crate::measure::validity;
 use crate::plan::{
     Condition, LoadMetric, Metric, Plan, PlannedExpectation, Scope, ServiceMetric, Stat, show_value,
@@ -200,7 +200,7 @@ impl Evidence<'_> {
             Scope::Run | Scope::Phase(_) => {
                 let mut total = Totals::default();
                 for phase in self.phases_of(scope) {
-                    merge(&mut total, self.collector.phase(phase, load));
+                    total.merge(self.collector.phase(phase, load));
                 }
                 total
             }

@@ -116,6 +116,31 @@ impl Totals {
         slice.service.add_to(&mut self.service);
         slice.lag.add_to(&mut self.lag);
     }
+
+    /// Adds what was added up elsewhere of the same load.
+    pub fn merge(&mut self, other: &Totals) {
+        self.intended += other.intended;
+        self.sent += other.sent;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.dropped += other.dropped;
+        self.unsent_by_generator += other.unsent_by_generator;
+        self.aborted += other.aborted;
+        self.connections_opened += other.connections_opened;
+        self.bytes_in += other.bytes_in;
+        self.saturated += other.saturated;
+        self.examples.extend_from_slice(&other.examples);
+        for (&kind, &count) in &other.errors {
+            *self.errors.entry(kind).or_default() += count;
+        }
+        for (into, from) in [
+            (&mut self.response, &other.response),
+            (&mut self.service, &other.service),
+            (&mut self.lag, &other.lag),
+        ] {
+            into.add(from).expect("all histograms have the same bounds");
+        }
+    }
 }
 
 /// The result of a [`OneShot`].

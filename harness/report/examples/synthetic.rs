@@ -12,6 +12,7 @@ use squall_report::{html, junit, markdown, terminal};
 
 fn main() -> std::io::Result<()> {
     let out = std::path::PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".to_owned()));
+    std::fs::create_dir_all(&out)?;
     let folder = synthetic::folder(7);
     let started = Instant::now();
     let recording = folder.recording();

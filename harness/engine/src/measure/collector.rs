@@ -20,31 +20,6 @@ pub const INTERVAL_US: u64 = 1_000_000;
 /// Examples kept of each kind of failure.
 const EXAMPLES: usize = 3;
 
-/// Adds another part of the same load.
-pub fn merge(into: &mut Totals, other: &Totals) {
-    into.intended += other.intended;
-    into.sent += other.sent;
-    into.completed += other.completed;
-    into.failed += other.failed;
-    into.dropped += other.dropped;
-    into.unsent_by_generator += other.unsent_by_generator;
-    into.aborted += other.aborted;
-    into.connections_opened += other.connections_opened;
-    into.bytes_in += other.bytes_in;
-    into.saturated += other.saturated;
-    into.examples.extend_from_slice(&other.examples);
-    for (kind, count) in &other.errors {
-        *into.errors.entry(*kind).or_default() += count;
-    }
-    for (into, from) in [
-        (&mut into.response, &other.response),
-        (&mut into.service, &other.service),
-        (&mut into.lag, &other.lag),
-    ] {
-        into.add(from).expect("all histograms have the same bounds");
-    }
-}
-
 /// What a load did over a part of `length_us`, as the run record has it.
 pub fn load_record(
     totals: &Totals,
@@ -229,7 +204,7 @@ impl Collector {
     pub fn during_fault(&self, fault: usize, load: usize) -> Totals {
         let mut total = Totals::default();
         for window in self.windows.iter().filter(|window| window.fault == fault) {
-            merge(&mut total, &window.totals[load]);
+            total.merge(&window.totals[load]);
         }
         total
     }
@@ -250,7 +225,7 @@ impl Collector {
         {
             if *of == load {
                 first.get_or_insert(*start_us);
-                merge(&mut total, totals);
+                total.merge(totals);
             }
         }
         (first.map_or(0, |first| now_us.saturating_sub(first)), total)
@@ -412,7 +387,7 @@ mod tests {
         let mut part = Totals::default();
         part.add(&one);
         let mut merged = part.clone();
-        merge(&mut merged, &part);
+        merged.merge(&part);
         // Every field, so that one that is added later is not forgotten here.
         assert_eq!(format!("{merged:?}"), format!("{twice:?}"));
     }
