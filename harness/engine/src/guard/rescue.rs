@@ -9,12 +9,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, getsid, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, waitid};
 
 use super::RUN_MARKER;
 use super::exit::ExitStatus;
 use crate::process::sweep::sweep;
-use crate::process::table::{carries, environment};
+use crate::process::table::{carries, environment, read_one};
 use crate::process::{Identity, Table};
 
 /// The longest squall tries.
@@ -37,7 +37,8 @@ pub(super) fn rescue(
     mut ended: impl FnMut(Identity, ExitStatus),
 ) -> io::Result<Rescue> {
     let own = getpid().as_raw_nonzero().get();
-    let session = getsid(None)?.as_raw_nonzero().get();
+    // Not by `getsid`: in a PID namespace whose session leader is outside it the session is 0, which no `Pid` can hold.
+    let session = read_one(own).ok_or(io::ErrorKind::NotFound)?.session;
     let find = |table: &Table| {
         let is_orphan = |pid: i32| {
             table.get(pid).is_some_and(|entry| {

@@ -159,11 +159,11 @@ impl Supervisor<'_> {
                 // The generator is gone; its end says why.
                 Err(_) => std::thread::park_timeout(at_most),
             },
-            recv(from.guard.events()) -> event => {
-                if let Ok(event) = event {
-                    self.take_exit(from.fleet, &event);
-                }
-            }
+            recv(from.guard.events()) -> event => match event {
+                Ok(event) => self.take_exit(from.fleet, &event),
+                // Nobody would hear of a service that dies from here on.
+                Err(_) => self.fail("what listens to the guard process has failed".to_owned()),
+            },
             default(at_most) => {}
         }
     }
