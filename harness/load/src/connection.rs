@@ -1,43 +1,51 @@
 //! One connection of a load: its socket, its protocol, and what has not been written yet.
 
-use std::io::{self, Write};
-
-use mio::Token;
-use mio::net::TcpStream;
+use std::io;
 
 use crate::protocol::{Session, Tag};
+use crate::socket::Socket;
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Being opened, under this tag.
+    /// The socket is being connected, under this tag.
     Connecting(Tag),
-    /// Carrying the request with this tag.
-    Busy(Tag),
-    /// Free; its place in the list of free connections.
-    Idle(u32),
-    /// Changing from one of these to another.
-    Between,
+    /// The protocol is being opened, under the same tag.
+    Opening(Tag),
+    /// It may carry requests.
+    Open,
 }
 
 /// One connection.
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) session: Box<dyn Session>,
     pub(crate) state: State,
+    /// Its place in the list of connections that take requests, while it is there.
+    pub(crate) place: Option<u32>,
+    /// Requests that it carries.
+    pub(crate) carries: u32,
+    /// The request it carries, where that is one.
+    pub(crate) latest: Tag,
     /// Whether it has carried a request before.
     pub(crate) used: bool,
+    /// A user stays on it after the answer.
+    pub(crate) held: bool,
     /// What the socket did not take yet.
     unwritten: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, session: Box<dyn Session>, tag: Tag) -> Connection {
+    pub(crate) fn new(socket: Socket, session: Box<dyn Session>, tag: Tag) -> Connection {
         Connection {
-            stream,
+            socket,
             session,
             state: State::Connecting(tag),
+            place: None,
+            carries: 0,
+            latest: tag,
             used: false,
+            held: false,
             unwritten: Vec::new(),
         }
     }
@@ -45,7 +53,15 @@ impl Connection {
     /// Writes `bytes`; what the socket does not take is kept for [`flush`](Connection::flush).
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = write_some(&mut self.stream, bytes)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // Nothing may overtake what waits already.
+        let written = if self.is_written() {
+            send_some(&self.socket, bytes)?
+        } else {
+            0
+        };
         self.unwritten.extend_from_slice(&bytes[written..]);
         Ok(())
     }
@@ -60,7 +76,7 @@ impl Connection {
     #[inline]
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if !self.unwritten.is_empty() {
-            let written = write_some(&mut self.stream, &self.unwritten)?;
+            let written = send_some(&self.socket, &self.unwritten)?;
             self.unwritten.drain(..written);
         }
         Ok(())
@@ -68,10 +84,10 @@ impl Connection {
 }
 
 /// Writes until the socket is full or all is written.
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn send_some(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {
-        match stream.write(&bytes[written..]) {
+        match socket.send(&bytes[written..]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -134,6 +150,16 @@ impl Slots {
             .is_some_and(|(current, open)| *current == generation && open.is_some())
     }
 
+    /// Every slot that holds a connection.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
+        let open = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, open))| open.is_some());
+        open.map(|(slot, _)| slot as u32)
+    }
+
     /// Closes all.
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
@@ -142,11 +168,11 @@ impl Slots {
 }
 
 /// Packs a connection's place into the token of its events.
-pub(crate) fn pack_token(load: u16, slot: u32, generation: u16) -> Token {
-    Token(usize::from(load) << 48 | usize::from(generation) << 32 | slot as usize)
+pub(crate) fn pack_token(load: u16, slot: u32, generation: u16) -> u64 {
+    u64::from(load) << 48 | u64::from(generation) << 32 | u64::from(slot)
 }
 
 /// Undoes [`pack_token`].
-pub(crate) fn unpack_token(token: Token) -> (u16, u32, u16) {
-    ((token.0 >> 48) as u16, token.0 as u32, (token.0 >> 32) as u16)
+pub(crate) fn unpack_token(token: u64) -> (u16, u32, u16) {
+    ((token >> 48) as u16, token as u32, (token >> 32) as u16)
 }

@@ -5,25 +5,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use mio::{Events, Poll, Token};
 
-use crate::clock::{Clock, NS_PER_MS, NS_PER_US, Timer, thread_cpu_us};
+use crate::clock::{Clock, NS_PER_MS, NS_PER_US, thread_cpu_us};
 use crate::connection::unpack_token;
 use crate::contention::Contention;
 use crate::lane::Lane;
+use crate::poller::Poller;
 use crate::report::{Report, SLICE_US};
 use crate::spec::PhaseSpec;
 
-pub(crate) const TIMER: Token = Token(usize::MAX);
-pub(crate) const WAKER: Token = Token(usize::MAX - 1);
-
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
-/// Events taken from the kernel at once.
-const EVENTS: usize = 1024;
+/// Answers that nothing waits for are read at the latest this long after the thread went to sleep. The kernel knows when they
+/// came; a connection that breaks meanwhile is noticed that much later.
+const READ_LATE_NS: u64 = NS_PER_MS;
 /// While answers are handled, arrivals are looked at this often.
 const LOOK_NS: u64 = 20 * NS_PER_US;
 const SLICE_NS: u64 = SLICE_US * NS_PER_US;
@@ -39,7 +36,7 @@ pub(crate) enum Command {
 /// What the loads of a thread share.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
-    pub(crate) registry: mio::Registry,
+    pub(crate) poller: Poller,
     pub(crate) scratch: Box<[u8]>,
     pub(crate) out: Vec<u8>,
     pub(crate) thread: u16,
@@ -47,21 +44,24 @@ pub(crate) struct Shared {
     pub(crate) latest_ns: u64,
     /// The thread has had no rest lately.
     pub(crate) behind: bool,
+    /// How far wall time is ahead of the timeline.
+    wall_ahead_ns: u64,
     reports: Sender<Report>,
     reports_lost: u64,
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, registry: mio::Registry, thread: u16, reports: Sender<Report>) -> Shared {
+    pub(crate) fn new(clock: Clock, poller: Poller, thread: u16, reports: Sender<Report>) -> Shared {
         let (scratch, out) = (vec![0; READ_BYTES].into_boxed_slice(), Vec::with_capacity(4096));
         Shared {
             clock,
-            registry,
+            poller,
             scratch,
             out,
             thread,
             latest_ns: 0,
             behind: false,
+            wall_ahead_ns: clock.wall_ahead_ns(),
             reports,
             reports_lost: 0,
         }
@@ -72,6 +72,12 @@ impl Shared {
     pub(crate) fn tick(&mut self) -> u64 {
         self.latest_ns = self.clock.now_ns();
         self.latest_ns
+    }
+
+    /// The moment of the timeline at which the wall clock stood at `wall_ns`, nanoseconds since 1970.
+    #[inline]
+    pub(crate) fn on_timeline(&self, wall_ns: u64) -> u64 {
+        wall_ns.wrapping_sub(self.wall_ahead_ns)
     }
 
     /// Hands over a report without ever waiting.
@@ -119,8 +125,6 @@ impl Rest {
 
 /// One generator thread.
 pub(crate) struct Dispatcher {
-    poll: Poll,
-    timer: Timer,
     shared: Shared,
     lanes: Vec<Lane>,
     inbox: Receiver<Command>,
@@ -132,8 +136,6 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(
-        poll: Poll,
-        timer: Timer,
         shared: Shared,
         lanes: Vec<Lane>,
         inbox: Receiver<Command>,
@@ -141,8 +143,6 @@ impl Dispatcher {
     ) -> Dispatcher {
         let slice_start_ns = shared.clock.now_ns() / SLICE_NS * SLICE_NS;
         Dispatcher {
-            poll,
-            timer,
             shared,
             lanes,
             inbox,
@@ -155,7 +155,6 @@ impl Dispatcher {
 
     /// Runs until there is nothing left to do and nothing more to come.
     pub(crate) fn run(mut self) -> std::io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS);
         let mut rest = Rest {
             window_start_ns: self.shared.clock.now_ns(),
             rested_ns: 0,
@@ -171,12 +170,12 @@ impl Dispatcher {
                 self.note_usage();
                 return Ok(());
             }
-            let rested = self.wait(&mut events, now_ns)?;
+            let rested = self.wait(now_ns)?;
             let after_ns = self.shared.tick();
             if let Some(behind) = rest.note(if rested { after_ns - now_ns } else { 0 }, after_ns) {
                 self.shared.behind = behind;
             }
-            self.handle(&events);
+            self.handle();
         }
     }
 
@@ -184,7 +183,7 @@ impl Dispatcher {
     ///
     /// While requests wait for a connection it first looks whether anything is ready: then the time that the look takes, long when
     /// another process has the processor, was no rest.
-    fn wait(&mut self, events: &mut Events, now_ns: u64) -> std::io::Result<bool> {
+    fn wait(&mut self, now_ns: u64) -> std::io::Result<bool> {
         let behind = self.shared.behind;
         let next = self
             .lanes
@@ -193,35 +192,36 @@ impl Dispatcher {
             .min();
         let wake_ns = next.unwrap_or(u64::MAX).min(self.slice_start_ns + SLICE_NS);
         if wake_ns <= now_ns || self.lanes.iter().any(|lane| !lane.ledger.queue.is_empty()) {
-            self.poll_for(events, Some(Duration::ZERO))?;
-            if wake_ns <= now_ns || !events.is_empty() {
+            self.shared.poller.wait(0)?;
+            if wake_ns <= now_ns || self.shared.poller.ready_count() > 0 {
                 return Ok(false);
             }
         }
-        self.timer.arm(now_ns, wake_ns)?;
-        self.poll_for(events, None)?;
+        let awaited = self
+            .lanes
+            .iter()
+            .any(|lane| lane.ledger.in_flight.first().is_some());
+        if awaited && self.lanes.iter().all(|lane| lane.may_read_late(now_ns)) {
+            // One wake-up for the next request and the answers to the ones before.
+            self.shared.clock.sleep_until(wake_ns.min(now_ns + READ_LATE_NS));
+            self.shared.poller.wait(0)?;
+        } else {
+            self.shared.poller.wait(wake_ns - now_ns)?;
+        }
         Ok(true)
     }
 
-    fn poll_for(&mut self, events: &mut Events, timeout: Option<Duration>) -> std::io::Result<()> {
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
-            other => other,
-        }
-    }
-
-    fn handle(&mut self, events: &Events) {
+    fn handle(&mut self) {
+        self.shared.wall_ahead_ns = self.shared.clock.wall_ahead_ns();
         let mut looked_ns = self.shared.latest_ns;
-        for event in events {
-            match event.token() {
-                TIMER => self.timer.fired(),
-                WAKER => self.obey(),
-                token => {
-                    let (load, slot, generation) = unpack_token(token);
-                    if let Some(lane) = self.lanes.get_mut(usize::from(load)) {
-                        lane.on_event(slot, generation, event, &mut self.shared);
-                    }
-                }
+        for at in 0..self.shared.poller.ready_count() {
+            let Some(ready) = self.shared.poller.ready(at) else {
+                self.obey();
+                continue;
+            };
+            let (load, slot, generation) = unpack_token(ready.token);
+            if let Some(lane) = self.lanes.get_mut(usize::from(load)) {
+                lane.on_event(slot, generation, ready, &mut self.shared);
             }
             // A batch of many answers takes long: arrivals that come due meanwhile must not wait for its end.
             if self.shared.latest_ns - looked_ns >= LOOK_NS {

@@ -5,17 +5,16 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
-use mio::{Poll, Waker};
 use squall_model::seed::Seed;
 
 use crate::affinity;
-use crate::clock::{Clock, Timer, us_to_ns};
-use crate::dispatcher::{Command, Dispatcher, Shared, TIMER, ThreadUsage, WAKER};
+use crate::clock::{Clock, us_to_ns};
+use crate::dispatcher::{Command, Dispatcher, Shared, ThreadUsage};
 use crate::lane::Lane;
 use crate::pacer::check_rate;
 use crate::phase::Part;
-use crate::protocol::Keep;
-use crate::protocol::http1::Http1;
+use crate::poller::{Poller, Waker};
+use crate::protocol::{Dialect, Keep};
 use crate::report::Report;
 use crate::slice;
 use crate::spec::{
@@ -64,11 +63,11 @@ impl Generator {
             last: None,
         };
         for at in 0..options.threads {
-            let lanes = compiled.iter().enumerate().map(|(index, (http, load))| {
+            let lanes = compiled.iter().enumerate().map(|(index, (dialect, load))| {
                 Lane::new(
                     index as u16,
                     load.clone(),
-                    http.clone(),
+                    Arc::clone(dialect),
                     Part {
                         at,
                         ways: options.threads,
@@ -223,7 +222,7 @@ fn check_bounds(what: &str, min: usize, max: usize, given: usize) -> Result<(), 
     }
 }
 
-fn compile(load: &LoadSpec) -> Result<Http1, LoadError> {
+fn compile(load: &LoadSpec) -> Result<Arc<dyn Dialect>, LoadError> {
     check_bounds(
         &format!("the connections of load `{}`", load.name),
         1,
@@ -235,31 +234,26 @@ fn compile(load: &LoadSpec) -> Result<Http1, LoadError> {
             load: load.name.clone(),
         });
     }
-    let keep = if load.extract.is_empty() {
-        Keep::Errors
-    } else {
-        Keep::Bodies
+    let keep = Keep {
+        fields: false,
+        body: !load.extract.is_empty(),
     };
-    Http1::new(&load.request, &load.target.host, keep).map_err(|source| LoadError::Request {
-        load: load.name.clone(),
-        source,
-    })
+    load.protocol
+        .dialect(&load.target, keep)
+        .map_err(|problem| LoadError::Request {
+            load: load.name.clone(),
+            problem,
+        })
 }
 
 fn start_thread(at: usize, lanes: Vec<Lane>, options: &Options) -> std::io::Result<Thread> {
     let clock = Clock::new(options.epoch);
-    let poll = Poll::new()?;
-    let timer = Timer::new(clock, poll.registry(), TIMER)?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
-    let shared = Shared::new(
-        clock,
-        poll.registry().try_clone()?,
-        at as u16,
-        options.reports.clone(),
-    );
+    let poller = Poller::new()?;
+    let waker = poller.waker();
+    let shared = Shared::new(clock, poller, at as u16, options.reports.clone());
     let (commands, inbox) = crossbeam_channel::unbounded();
     let usage = Arc::new(ThreadUsage::default());
-    let dispatcher = Dispatcher::new(poll, timer, shared, lanes, inbox, Arc::clone(&usage));
+    let dispatcher = Dispatcher::new(shared, lanes, inbox, Arc::clone(&usage));
     let cpu = options
         .cpus
         .as_ref()
@@ -272,6 +266,7 @@ fn start_thread(at: usize, lanes: Vec<Lane>, options: &Options) -> std::io::Resu
         }
         // Without it the schedule is kept less well; the lag that is measured says how well.
         slice::shorten();
+        slice::wake_on_time();
         dispatcher
             .run()
             .map_err(|error| format!("waiting for events: {error}"))

@@ -3,6 +3,8 @@
 //! All of one load have the same timeout, so the one started first is always the next to run out, and a list threaded
 //! through a slab gives it in constant time and keeps memory at what is really outstanding.
 
+use crate::ledger::Ended;
+
 const NONE: u32 = u32::MAX;
 
 /// One thing waited for.
@@ -14,6 +16,17 @@ pub(crate) struct Wait {
     pub(crate) started_ns: u64,
     /// The request; `None` while the connection is being opened.
     pub(crate) request: Option<Request>,
+}
+
+impl Wait {
+    /// The request that ended at `now_ns` with this wait, if it was for one.
+    pub(crate) fn ended(self, now_ns: u64) -> Option<Ended> {
+        self.request.map(|request| Ended {
+            request,
+            started_ns: self.started_ns,
+            now_ns,
+        })
+    }
 }
 
 /// A request that the schedule or a user asked for.
@@ -95,9 +108,24 @@ impl InFlight {
         self.entries[tag as usize].wait
     }
 
-    /// The one started first.
-    pub(crate) fn first(&self) -> Option<Wait> {
-        self.entries.get(self.first as usize).map(|entry| entry.wait)
+    /// Those of one connection, by tag. Walks the whole list.
+    pub(crate) fn of_connection(&self, connection: u32) -> Vec<u32> {
+        let mut tags = Vec::new();
+        let mut at = self.first;
+        while let Some(entry) = self.entries.get(at as usize) {
+            if entry.wait.connection == connection {
+                tags.push(at);
+            }
+            at = entry.after;
+        }
+        tags
+    }
+
+    /// The one started first, with its tag.
+    pub(crate) fn first(&self) -> Option<(u32, Wait)> {
+        self.entries
+            .get(self.first as usize)
+            .map(|entry| (self.first, entry.wait))
     }
 }
 
@@ -126,7 +154,7 @@ mod tests {
                     let (tag, started_ns) = model.remove(pick % model.len());
                     prop_assert_eq!(list.remove(tag).started_ns, started_ns);
                 }
-                prop_assert_eq!(list.first().map(|wait| wait.started_ns), model.first().map(|&(_, at)| at));
+                prop_assert_eq!(list.first().map(|(_, wait)| wait.started_ns), model.first().map(|&(_, at)| at));
             }
             prop_assert!(list.entries.len() <= 200);
         }

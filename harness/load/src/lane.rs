@@ -1,53 +1,56 @@
 //! One load on one thread: its connections, fed from its [`Ledger`].
 //!
-//! Free connections are used last-in first-out, as client pools do; a new one is opened only when a request waits and none is
-//! free. A connection that the target closes while it's idle is forgotten without failing a request. A close that crosses a
+//! Connections with room are used last-in first-out, as client pools do; a new one is opened only when a request waits and none
+//! has room. A connection that the target closes while it carries nothing is forgotten without failing a request. A close that crosses a
 //! request on the wire fails that request, since nobody can know whether the target acted on it.
 
 mod reporting;
 
-use std::io::{self, Read};
-use std::net::SocketAddr;
-
-use mio::Interest;
-use mio::net::TcpStream;
+use std::io;
+use std::sync::Arc;
 
 use crate::clock::duration_ns;
 use crate::connection::{Connection, Slots, State, pack_token};
 use crate::dispatcher::Shared;
 use crate::in_flight::{Request, Wait};
-use crate::ledger::{Ended, Ledger};
+use crate::ledger::Ledger;
 use crate::phase::{Part, Phase, Source};
-use crate::protocol::http1::Http1;
-use crate::protocol::{Malformed, Tag};
+use crate::poller::Ready;
+use crate::protocol::{Dialect, Event, Malformed, Tag};
 use crate::report::ErrorKind;
+use crate::socket::Socket;
 use crate::spec::{LoadSpec, PhaseSpec};
 
 /// One load on one thread.
 pub(crate) struct Lane {
     load: u16,
-    addr: SocketAddr,
-    http: Http1,
+    dialect: Arc<dyn Dialect>,
+    /// A connection carries one request at a time.
+    single: bool,
     spec: LoadSpec,
     part: Part,
     pub(crate) ledger: Ledger,
     connections: Slots,
-    idle: Vec<u32>,
+    /// Connections with room for a request; the last is used first.
+    free: Vec<u32>,
     connecting: usize,
+    /// Connections whose answers carry no time stamp, so that they must be read at once.
+    unstamped: usize,
 }
 
 impl Lane {
-    pub(crate) fn new(load: u16, spec: LoadSpec, http: Http1, part: Part) -> Lane {
+    pub(crate) fn new(load: u16, spec: LoadSpec, dialect: Arc<dyn Dialect>, part: Part) -> Lane {
         Lane {
             load,
-            addr: spec.target.addr,
-            http,
+            single: dialect.streams() == 1,
+            dialect,
             part,
             ledger: Ledger::new(load, duration_ns(spec.timeout), spec.extract.clone()),
             spec,
             connections: Slots::default(),
-            idle: Vec::new(),
+            free: Vec::new(),
             connecting: 0,
+            unstamped: 0,
         }
     }
 
@@ -84,71 +87,102 @@ impl Lane {
         self.ledger.first_live == self.ledger.phases.len()
     }
 
-    /// The most connections this thread may hold for the load now. Users of a running phase have one each, whatever the limit for
-    /// open loop.
-    fn limit(&self, now_ns: u64) -> usize {
+    /// Whether answers may lie in their sockets for a while: nothing waits for them, and the kernel knows when they came.
+    pub(crate) fn may_read_late(&self, now_ns: u64) -> bool {
+        self.unstamped == 0
+            && self.connecting == 0
+            && self.ledger.queue.is_empty()
+            && !self.is_closed_loop(now_ns)
+    }
+
+    fn is_closed_loop(&self, now_ns: u64) -> bool {
+        self.ledger.phases[self.ledger.live(now_ns)]
+            .iter()
+            .any(Phase::is_closed_loop)
+    }
+
+    /// Users of the phases that run now.
+    fn users(&self, now_ns: u64) -> usize {
         let users = |phase: &Phase| match phase.source {
             Source::Closed { users, .. } => users,
             _ => 0,
         };
-        let users = self.ledger.phases[self.ledger.live(now_ns)]
-            .iter()
-            .map(users)
-            .max()
-            .unwrap_or(0);
-        self.part.of(self.spec.connections).max(users)
+        let live = self.ledger.phases[self.ledger.live(now_ns)].iter();
+        live.map(users).max().unwrap_or(0)
+    }
+
+    /// The most connections this thread may hold for the load now. Users of a running phase have one each, whatever the limit for
+    /// open loop, unless a connection carries many at once.
+    fn limit(&self, now_ns: u64) -> usize {
+        let own = self.part.of(self.spec.connections);
+        if self.single {
+            own.max(self.users(now_ns))
+        } else {
+            own
+        }
     }
 
     /// Does what time asks for: timeouts, arrivals, users' pauses; then sends what can be sent.
     pub(crate) fn advance(&mut self, shared: &mut Shared) {
         let now_ns = shared.tick();
-        self.expire(now_ns);
+        self.expire(now_ns, shared);
         self.ledger.advance(now_ns, shared.behind);
         self.pump(shared);
     }
 
-    fn expire(&mut self, now_ns: u64) {
-        while let Some(wait) = self.ledger.in_flight.first()
+    fn expire(&mut self, now_ns: u64, shared: &mut Shared) {
+        while let Some((tag, wait)) = self.ledger.in_flight.first()
             && wait.started_ns.saturating_add(self.ledger.timeout_ns) <= now_ns
         {
-            let Some(connection) = self.connections.remove(wait.connection) else {
-                break;
+            let Some(connection) = self.connections.get(wait.connection) else {
+                return;
             };
-            let seconds = self.spec.timeout.as_secs_f64();
-            match connection.state {
-                State::Connecting(tag) => {
-                    self.connecting -= 1;
-                    self.ledger.in_flight.remove(tag);
-                    let example = || {
-                        format!(
-                            "connecting to {}: not done within {seconds} s",
-                            self.spec.target.addr
-                        )
-                    };
-                    self.ledger
-                        .connect_failed(wait.started_ns, now_ns, ErrorKind::ConnectTimeout, example);
+            if connection.state == State::Open {
+                // The answer may lie in the socket.
+                self.read(wait.connection, false, shared);
+                if self.ledger.in_flight.first() == Some((tag, wait)) {
+                    self.expire_request(tag, wait.connection, now_ns, shared);
                 }
-                State::Busy(tag) => {
-                    self.fail(tag, now_ns, ErrorKind::Timeout, || {
-                        format!("no whole answer within {seconds} s")
-                    });
-                }
-                State::Idle(_) | State::Between => break,
+            } else {
+                self.close(wait.connection);
+                self.ledger.in_flight.remove(tag);
+                let (addr, seconds) = (&self.spec.target.addr, self.spec.timeout.as_secs_f64());
+                let example = || format!("connecting to {addr}: not done within {seconds} s");
+                self.ledger
+                    .connect_failed(wait.started_ns, now_ns, ErrorKind::ConnectTimeout, example);
             }
         }
     }
 
-    /// Gives waiting requests to free connections, and opens connections while requests wait and the limit allows it.
+    fn expire_request(&mut self, tag: Tag, slot: u32, now_ns: u64, shared: &mut Shared) {
+        let seconds = self.spec.timeout.as_secs_f64();
+        self.fail(tag, now_ns, ErrorKind::Timeout, || {
+            format!("no whole answer within {seconds} s")
+        });
+        let Some(connection) = self.connections.get(slot) else {
+            return;
+        };
+        connection.carries -= 1;
+        shared.out.clear();
+        if connection.session.cancel(tag, &mut shared.out) && connection.write(&shared.out).is_ok() {
+            self.relist(slot, now_ns);
+        } else {
+            self.fail_connection(slot, now_ns, ErrorKind::Closed, || {
+                "another request on the connection ran out of time".into()
+            });
+        }
+    }
+
+    /// Gives waiting requests to connections with room, and opens connections while requests wait and the limit allows it.
     fn pump(&mut self, shared: &mut Shared) {
-        while let Some(&slot) = self.idle.last() {
+        while let Some(&slot) = self.free.last() {
             let now_ns = shared.tick();
             let Some(request) = self.ledger.next_request(now_ns) else {
                 return;
             };
-            self.idle.pop();
             self.send(slot, request, now_ns, shared);
         }
-        while self.connecting < self.ledger.queue.len()
+        while self.connecting * self.dialect.streams() < self.ledger.queue.len()
             && self.connections.len() < self.limit(shared.latest_ns)
         {
             self.connect(shared);
@@ -170,47 +204,55 @@ impl Lane {
             request: Some(request),
         };
         let tag = self.ledger.in_flight.push(wait);
-        connection.state = State::Busy(tag);
+        connection.carries += 1;
+        connection.latest = tag;
         shared.out.clear();
-        connection.session.start(tag, request.number, &mut shared.out);
-        match connection.write(&shared.out) {
-            Ok(()) => phase.tally().counts.sent += 1,
-            // The socket knew that the target had gone before it took a byte: the request was never sent.
-            Err(error) if connection.used && is_gone(&error) => {
-                self.ledger.in_flight.remove(tag);
-                self.ledger.queue.push_front(request);
-                self.connections.remove(slot);
-            }
-            Err(error) => {
-                phase.tally().counts.sent += 1;
-                self.connections.remove(slot);
-                self.fail(tag, started_ns, ErrorKind::Reset, || {
-                    format!("writing the request: {error}")
-                });
-            }
+        connection
+            .session
+            .start(tag, phase.request_number(&request), &mut shared.out);
+        let written = connection.write(&shared.out);
+        if connection.session.room() == 0 {
+            self.unlist(slot);
+        }
+        let Err(error) = written else {
+            self.ledger.phases[request.phase as usize].tally().counts.sent += 1;
+            return;
+        };
+        // The socket knew that the target had gone before it took a byte: the request was never sent.
+        if self.single && self.connections.get(slot).is_some_and(|one| one.used) && is_gone(&error) {
+            self.ledger.in_flight.remove(tag);
+            self.ledger.queue.push_front(request);
+            self.close(slot);
+        } else {
+            self.ledger.phases[request.phase as usize].tally().counts.sent += 1;
+            self.fail_connection(slot, started_ns, ErrorKind::Reset, || {
+                format!("writing the request: {error}")
+            });
         }
     }
 
     fn connect(&mut self, shared: &mut Shared) {
         let started_ns = shared.tick();
+        let stamped = !self.is_closed_loop(started_ns);
         let (slot, generation) = self.connections.vacant();
-        let opened = TcpStream::connect(self.addr).and_then(|mut stream| {
-            let interest = Interest::READABLE | Interest::WRITABLE;
+        let carrier = self.dialect.carrier();
+        let opened = Socket::open(&self.spec.target.addr, carrier, slot, stamped).and_then(|socket| {
             shared
-                .registry
-                .register(&mut stream, pack_token(self.load, slot, generation), interest)?;
-            Ok(stream)
+                .poller
+                .add(&socket, pack_token(self.load, slot, generation))?;
+            Ok(socket)
         });
         match opened {
-            Ok(stream) => {
+            Ok(socket) => {
                 let wait = Wait {
                     connection: slot,
                     started_ns,
                     request: None,
                 };
                 let tag = self.ledger.in_flight.push(wait);
+                self.unstamped += usize::from(!socket.is_stamped());
                 self.connections
-                    .insert(Connection::new(stream, Box::new(self.http.session()), tag));
+                    .insert(Connection::new(socket, self.dialect.session(), tag));
                 self.connecting += 1;
             }
             Err(error) => self.connect_failed(started_ns, &error, shared),
@@ -219,11 +261,11 @@ impl Lane {
 
     fn connect_failed(&mut self, started_ns: u64, error: &io::Error, shared: &mut Shared) {
         let kind = match error.kind() {
-            io::ErrorKind::ConnectionRefused => ErrorKind::ConnectRefused,
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => ErrorKind::ConnectRefused,
             io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
             _ => ErrorKind::ConnectFailed,
         };
-        let addr = self.addr;
+        let addr = &self.spec.target.addr;
         let now_ns = shared.tick();
         self.ledger.connect_failed(started_ns, now_ns, kind, || {
             format!("connecting to {addr}: {error}")
@@ -232,13 +274,7 @@ impl Lane {
 
     /// Something happened on a connection.
     #[inline]
-    pub(crate) fn on_event(
-        &mut self,
-        slot: u32,
-        generation: u16,
-        event: &mio::event::Event,
-        shared: &mut Shared,
-    ) {
+    pub(crate) fn on_event(&mut self, slot: u32, generation: u16, ready: Ready, shared: &mut Shared) {
         if !self.connections.is_current(slot, generation) {
             return;
         }
@@ -246,61 +282,76 @@ impl Lane {
             return;
         };
         if let State::Connecting(tag) = connection.state {
-            match connection.stream.take_error() {
-                Ok(None) if connection.stream.peer_addr().is_ok() => self.connected(slot, tag, shared),
-                Ok(None) => return,
-                Ok(Some(error)) | Err(error) => {
-                    self.connections.remove(slot);
-                    self.connecting -= 1;
-                    let started_ns = self.ledger.in_flight.remove(tag).started_ns;
-                    self.connect_failed(started_ns, &error, shared);
-                }
+            match connection.socket.is_connected() {
+                Ok(true) => self.connected(slot, tag, shared),
+                Ok(false) => return,
+                Err(error) => self.not_connected(slot, tag, &error, shared),
             }
         } else {
-            if event.is_writable()
+            if ready.writable
                 && let Err(error) = connection.flush()
             {
                 return self.lost(slot, &error, shared);
             }
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
-                self.read(slot, event.is_read_closed() || event.is_error(), shared);
+            if ready.readable {
+                self.read(slot, ready.ended, shared);
             }
         }
         self.pump(shared);
     }
 
+    /// The socket is connected: what the protocol needs before requests comes now.
     fn connected(&mut self, slot: u32, tag: Tag, shared: &mut Shared) {
-        let started_ns = self.ledger.in_flight.remove(tag).started_ns;
-        self.connecting -= 1;
         let Some(connection) = self.connections.get(slot) else {
             return;
         };
-        connection.state = State::Between;
-        if let Err(error) = connection.stream.set_nodelay(true) {
-            self.connections.remove(slot);
-            return self.connect_failed(started_ns, &error, shared);
+        connection.state = State::Opening(tag);
+        shared.out.clear();
+        let open = connection.session.open(&mut shared.out);
+        if let Err(error) = connection.write(&shared.out) {
+            return self.not_connected(slot, tag, &error, shared);
         }
-        let live = self.ledger.live(shared.tick());
-        if let Some(phase) = self.ledger.phases[live].first_mut() {
-            phase.tally().counts.connections_opened += 1;
+        if open {
+            self.opened(slot, shared.tick());
         }
-        self.make_idle(slot);
     }
 
-    /// Reads until the socket is empty; a read that does not fill the buffer has emptied it.
+    fn not_connected(&mut self, slot: u32, tag: Tag, error: &io::Error, shared: &mut Shared) {
+        self.close(slot);
+        let started_ns = self.ledger.in_flight.remove(tag).started_ns;
+        self.connect_failed(started_ns, error, shared);
+    }
+
+    /// The connection may carry requests.
+    fn opened(&mut self, slot: u32, now_ns: u64) {
+        let Some(connection) = self.connections.get(slot) else {
+            return;
+        };
+        if let State::Connecting(tag) | State::Opening(tag) = connection.state {
+            connection.state = State::Open;
+            self.connecting -= 1;
+            self.ledger.in_flight.remove(tag);
+            if let Some(phase) = self.ledger.live_phase(now_ns) {
+                phase.tally().counts.connections_opened += 1;
+            }
+        }
+        self.relist(slot, now_ns);
+    }
+
+    /// Reads until the socket is empty.
     fn read(&mut self, slot: u32, to_the_end: bool, shared: &mut Shared) {
         loop {
             let Some(connection) = self.connections.get(slot) else {
                 return;
             };
-            match connection.stream.read(&mut shared.scratch) {
-                Ok(0) => return self.closed(slot, shared),
-                Ok(count) => {
+            match connection.socket.receive(&mut shared.scratch) {
+                Ok((0, _)) => return self.closed(slot, shared),
+                Ok((count, stamp)) => {
                     let now_ns = shared.tick();
-                    if !self.take_bytes(slot, &shared.scratch[..count], now_ns) {
-                        return;
-                    }
-                    if count < shared.scratch.len() && !to_the_end {
+                    let came_ns = stamp.map_or(now_ns, |wall_ns| shared.on_timeline(wall_ns));
+                    let emptied = connection.socket.is_emptied_by(count, shared.scratch.len());
+                    let (bytes, out) = (&shared.scratch[..count], &mut shared.out);
+                    if !self.take_bytes(slot, bytes, came_ns, now_ns, out) || (emptied && !to_the_end) {
                         return;
                     }
                 }
@@ -311,82 +362,192 @@ impl Lane {
         }
     }
 
-    /// Hands bytes to the protocol; returns whether the connection is still open.
-    fn take_bytes(&mut self, slot: u32, bytes: &[u8], now_ns: u64) -> bool {
+    /// Hands bytes that came at `came_ns` to the protocol; returns whether the connection is still open.
+    fn take_bytes(
+        &mut self,
+        slot: u32,
+        mut bytes: &[u8],
+        came_ns: u64,
+        now_ns: u64,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        self.count_bytes(slot, bytes.len(), now_ns);
+        out.clear();
+        loop {
+            let Some(connection) = self.connections.get(slot) else {
+                return false;
+            };
+            match connection.session.receive(bytes, out) {
+                Ok((_, None)) => break,
+                Ok((used, Some(event))) => {
+                    bytes = &bytes[used..];
+                    match event {
+                        Event::Answer(answer) => {
+                            connection.carries -= 1;
+                            connection.used = true;
+                            connection.held |= answer.holds;
+                            let wait = self.ledger.in_flight.remove(answer.tag);
+                            if let Some(ended) = wait.ended(came_ns.clamp(wait.started_ns, now_ns)) {
+                                self.ledger.answered(ended, &answer);
+                            }
+                        }
+                        Event::Failed { tag, kind, text } => {
+                            connection.carries -= 1;
+                            let wait = self.ledger.in_flight.remove(tag);
+                            if let Some(ended) = wait.ended(came_ns.clamp(wait.started_ns, now_ns)) {
+                                self.ledger.finish(ended, Some((kind, || text.to_owned())));
+                            }
+                        }
+                        Event::Message(message) => self.ledger.message(message, now_ns),
+                        Event::Opened => self.opened(slot, now_ns),
+                    }
+                    if bytes.is_empty() && self.single {
+                        break;
+                    }
+                }
+                Err(Malformed(problem)) => {
+                    self.fail_connection(slot, now_ns, ErrorKind::Malformed, || problem.clone());
+                    return false;
+                }
+            }
+        }
+        self.after_bytes(slot, out, now_ns)
+    }
+
+    /// Sends what the protocol has to say by itself and finds the connection its place; returns whether it is still open.
+    fn after_bytes(&mut self, slot: u32, out: &[u8], now_ns: u64) -> bool {
         let Some(connection) = self.connections.get(slot) else {
             return false;
         };
-        let State::Busy(tag) = connection.state else {
-            // Bytes that nobody asked for: what follows could be taken for the next answer.
-            self.forget(slot);
+        // An answer to half a request leaves the stream in an unknown place.
+        let half_asked = self.single && connection.carries == 0 && !connection.is_written();
+        if half_asked {
+            self.close(slot);
             return false;
+        }
+        if let Err(error) = connection.write(out) {
+            self.fail_connection(slot, now_ns, ErrorKind::Reset, || {
+                format!("the connection broke: {error}")
+            });
+            return false;
+        }
+        self.relist(slot, now_ns);
+        self.connections.get(slot).is_some()
+    }
+
+    fn count_bytes(&mut self, slot: u32, count: usize, now_ns: u64) {
+        let Some(connection) = self.connections.get(slot) else {
+            return;
         };
-        let wait = self.ledger.in_flight.get(tag);
-        if let Some(request) = wait.request {
-            self.ledger.phases[request.phase as usize].tally().counts.bytes_in += bytes.len() as u64;
-        }
-        let written = connection.is_written();
-        match connection.session.receive(bytes) {
-            Ok((_, None)) => true,
-            Ok((used, Some(answer))) => {
-                connection.state = State::Between;
-                connection.used = true;
-                // An answer to half a request, or with something after it, leaves the stream in an unknown place.
-                let reusable = answer.reusable && used == bytes.len() && written;
-                self.ledger.in_flight.remove(tag);
-                if let Some(request) = wait.request {
-                    let ended = Ended {
-                        request,
-                        started_ns: wait.started_ns,
-                        now_ns,
-                    };
-                    self.ledger.answered(ended, &answer);
-                }
-                if reusable && self.connections.len() <= self.limit(now_ns) {
-                    self.make_idle(slot);
-                    return true;
-                }
-                self.connections.remove(slot);
-                false
-            }
-            Err(Malformed(problem)) => {
-                self.connections.remove(slot);
-                self.fail(tag, now_ns, ErrorKind::Malformed, || problem);
-                false
-            }
+        let request = if self.single && connection.carries == 1 {
+            self.ledger.in_flight.get(connection.latest).request
+        } else {
+            None
+        };
+        let phase = match request {
+            Some(request) => Some(&mut self.ledger.phases[request.phase as usize]),
+            None => self.ledger.live_phase(now_ns),
+        };
+        if let Some(phase) = phase {
+            phase.tally().counts.bytes_in += count as u64;
         }
     }
 
-    fn make_idle(&mut self, slot: u32) {
-        let place = self.idle.len() as u32;
-        if let Some(connection) = self.connections.get(slot) {
-            connection.state = State::Idle(place);
-            self.idle.push(slot);
+    /// Puts a connection with room among those that take requests; closes one that carries nothing and is not wanted any more.
+    fn relist(&mut self, slot: u32, now_ns: u64) {
+        let too_many = self.connections.len() > self.limit(now_ns);
+        let Some(connection) = self.connections.get(slot) else {
+            return;
+        };
+        if connection.state != State::Open || connection.held {
+            return;
+        }
+        let spent = connection.session.is_spent() || too_many;
+        if spent && connection.carries == 0 {
+            self.close(slot);
+        } else if spent || connection.session.room() == 0 {
+            self.unlist(slot);
+        } else if connection.place.is_none() {
+            connection.place = Some(self.free.len() as u32);
+            self.free.push(slot);
         }
     }
 
-    /// Closes a connection that carries nothing.
-    fn forget(&mut self, slot: u32) {
-        if let Some(Connection {
-            state: State::Idle(place),
-            ..
-        }) = self.connections.remove(slot)
+    /// Takes a connection from the list of those that take requests.
+    fn unlist(&mut self, slot: u32) {
+        let place = self
+            .connections
+            .get(slot)
+            .and_then(|connection| connection.place.take());
+        self.close_gap(place);
+    }
+
+    fn close_gap(&mut self, place: Option<u32>) {
+        let Some(place) = place else { return };
+        self.free.swap_remove(place as usize);
+        if let Some(&moved) = self.free.get(place as usize)
+            && let Some(connection) = self.connections.get(moved)
         {
-            self.idle.swap_remove(place as usize);
-            if let Some(&moved) = self.idle.get(place as usize)
-                && let Some(connection) = self.connections.get(moved)
-            {
-                connection.state = State::Idle(place);
-            }
+            connection.place = Some(place);
         }
     }
 
-    /// Closes idle connections beyond the limit, which may have been higher in the phase before.
-    fn shed_idle(&mut self, now_ns: u64) {
+    /// Closes a connection. What it carries is the caller's to fail.
+    fn close(&mut self, slot: u32) {
+        let Some(connection) = self.connections.remove(slot) else {
+            return;
+        };
+        self.close_gap(connection.place);
+        self.connecting -= usize::from(connection.state != State::Open);
+        self.unstamped -= usize::from(!connection.socket.is_stamped());
+        self.ledger.held -= usize::from(connection.held);
+    }
+
+    /// Closes a connection and fails everything it carries.
+    fn fail_connection(&mut self, slot: u32, now_ns: u64, kind: ErrorKind, example: impl Fn() -> String) {
+        let Some(connection) = self.connections.get(slot) else {
+            return;
+        };
+        let (state, carries, latest, held) = (
+            connection.state,
+            connection.carries,
+            connection.latest,
+            connection.held,
+        );
+        self.close(slot);
+        match state {
+            State::Connecting(tag) | State::Opening(tag) => {
+                let started_ns = self.ledger.in_flight.remove(tag).started_ns;
+                self.ledger
+                    .connect_failed(started_ns, now_ns, ErrorKind::ConnectFailed, example);
+            }
+            State::Open if held => self.ledger.stream_lost(now_ns),
+            State::Open if carries == 1 && self.single => self.fail(latest, now_ns, kind, example),
+            State::Open if carries > 0 => {
+                for tag in self.ledger.in_flight.of_connection(slot) {
+                    self.fail(tag, now_ns, kind, &example);
+                }
+            }
+            State::Open => {}
+        }
+    }
+
+    /// Closes connections that carry nothing beyond the limit, which may have been higher in the phase before.
+    fn shed(&mut self, now_ns: u64) {
         while self.connections.len() > self.limit(now_ns)
-            && let Some(&slot) = self.idle.first()
+            && let Some(&slot) = self.free.first()
+            && self.connections.get(slot).is_some_and(|one| one.carries == 0)
         {
-            self.forget(slot);
+            self.close(slot);
+        }
+        let users = self.users(now_ns);
+        if self.ledger.held > users {
+            let held: Vec<u32> = self.connections.slots().collect();
+            for slot in held {
+                if self.ledger.held > users && self.connections.get(slot).is_some_and(|one| one.held) {
+                    self.close(slot);
+                }
+            }
         }
     }
 
@@ -396,75 +557,45 @@ impl Lane {
         let Some(connection) = self.connections.get(slot) else {
             return;
         };
-        let State::Busy(tag) = connection.state else {
-            return self.forget(slot);
-        };
         if let Some(answer) = connection.session.end() {
-            let wait = self.ledger.in_flight.remove(tag);
-            if let Some(request) = wait.request {
-                self.ledger.answered(
-                    Ended {
-                        request,
-                        started_ns: wait.started_ns,
-                        now_ns,
-                    },
-                    &answer,
-                );
+            connection.carries -= 1;
+            let wait = self.ledger.in_flight.remove(answer.tag);
+            if let Some(ended) = wait.ended(now_ns) {
+                self.ledger.answered(ended, &answer);
             }
-        } else {
-            self.fail(tag, now_ns, ErrorKind::Closed, || {
-                "the target closed the connection before its answer was whole".into()
-            });
         }
-        self.connections.remove(slot);
+        self.fail_connection(slot, now_ns, ErrorKind::Closed, || {
+            "the target closed the connection before its answer was whole".into()
+        });
     }
 
     /// The connection broke.
     fn lost(&mut self, slot: u32, error: &io::Error, shared: &mut Shared) {
         let now_ns = shared.tick();
-        match self.connections.get(slot).map(|connection| connection.state) {
-            Some(State::Busy(tag)) => {
-                self.connections.remove(slot);
-                self.fail(tag, now_ns, ErrorKind::Reset, || {
-                    format!("the connection broke: {error}")
-                });
-            }
-            _ => self.forget(slot),
-        }
+        self.fail_connection(slot, now_ns, ErrorKind::Reset, || {
+            format!("the connection broke: {error}")
+        });
     }
 
     fn fail(&mut self, tag: Tag, now_ns: u64, kind: ErrorKind, example: impl FnOnce() -> String) {
-        let Wait {
-            request, started_ns, ..
-        } = self.ledger.in_flight.remove(tag);
-        if let Some(request) = request {
-            self.ledger.finish(
-                Ended {
-                    request,
-                    started_ns,
-                    now_ns,
-                },
-                Some((kind, example)),
-            );
+        if let Some(ended) = self.ledger.in_flight.remove(tag).ended(now_ns) {
+            self.ledger.finish(ended, Some((kind, example)));
         }
     }
 
     /// Gives up everything at once.
     pub(crate) fn abort(&mut self, now_ns: u64) {
-        while let Some(wait) = self.ledger.in_flight.first() {
-            let Some(connection) = self.connections.remove(wait.connection) else {
-                break;
-            };
-            if let State::Busy(tag) | State::Connecting(tag) = connection.state {
-                self.ledger.in_flight.remove(tag);
-            }
+        while let Some((tag, wait)) = self.ledger.in_flight.first() {
+            self.ledger.in_flight.remove(tag);
             if let Some(request) = wait.request {
                 self.ledger.phases[request.phase as usize].tally().counts.aborted += 1;
             }
         }
         self.connections.clear();
-        self.idle.clear();
+        self.free.clear();
         self.connecting = 0;
+        self.unstamped = 0;
+        self.ledger.held = 0;
         self.ledger.phases.retain(|phase| phase.start_ns <= now_ns);
         self.ledger.abort(now_ns);
     }

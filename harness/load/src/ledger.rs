@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     pub(crate) in_flight: InFlight,
     /// When users' pauses end, with their phase.
     thinking: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Users who stay on the connection of an answer that goes on (an event stream).
+    pub(crate) held: usize,
     pub(crate) values: ObservedBatch,
 }
 
@@ -60,6 +62,7 @@ impl Ledger {
             queue: VecDeque::new(),
             in_flight: InFlight::new(),
             thinking: BinaryHeap::new(),
+            held: 0,
             values: ObservedBatch::new(load),
         }
     }
@@ -71,6 +74,12 @@ impl Ledger {
             .take_while(|phase| phase.start_ns <= now_ns)
             .count();
         self.first_live..self.first_live + begun
+    }
+
+    /// The phase that runs, the later one where two do.
+    pub(crate) fn live_phase(&mut self, now_ns: u64) -> Option<&mut Phase> {
+        let live = self.live(now_ns);
+        self.phases[live].last_mut()
     }
 
     /// Takes from the schedules what is due, lets users begin or go on, drops what has waited too long.
@@ -103,7 +112,8 @@ impl Ledger {
         } = &mut phase.source
         {
             *started = true;
-            let users = *users;
+            // Who stayed on an event stream goes on with it.
+            let users = users.saturating_sub(self.held);
             phase.outstanding += users as u64;
             for _ in 0..users {
                 self.next_of_user(at as u32, now_ns);
@@ -213,18 +223,10 @@ impl Ledger {
 
     /// A sent request ended well or badly.
     pub(crate) fn finish(&mut self, ended: Ended, error: Option<(ErrorKind, impl FnOnce() -> String)>) {
-        let Ended {
-            request,
-            started_ns,
-            now_ns,
-        } = ended;
+        let Ended { request, now_ns, .. } = ended;
         let phase = &mut self.phases[request.phase as usize];
         let tally = phase.tally();
-        tally.counts.completed += 1;
-        tally
-            .response
-            .record_ns(now_ns.saturating_sub(request.intended_ns));
-        tally.service.record_ns(now_ns.saturating_sub(started_ns));
+        tally.complete(&ended);
         let mut pause_ns = 0;
         if let Some((kind, example)) = error {
             tally.fail(kind, example);
@@ -248,6 +250,9 @@ impl Ledger {
 
     /// A whole answer came: judges its status, reads values from it.
     pub(crate) fn answered(&mut self, ended: Ended, answer: &Answer<'_>) {
+        if answer.holds {
+            return self.hold(ended);
+        }
         if answer.status >= 400 {
             self.finish(
                 ended,
@@ -257,6 +262,40 @@ impl Ledger {
             self.finish(ended, Some((ErrorKind::Extract, || problem)));
         } else {
             self.finish(ended, None::<(ErrorKind, fn() -> String)>);
+        }
+    }
+
+    /// The answer goes on: its user stays with it, in whatever phase.
+    fn hold(&mut self, ended: Ended) {
+        let phase = &mut self.phases[ended.request.phase as usize];
+        phase.tally().complete(&ended);
+        phase.outstanding -= 1;
+        self.held += 1;
+    }
+
+    /// A connection on which a user stayed has ended: the user asks anew.
+    pub(crate) fn stream_lost(&mut self, now_ns: u64) {
+        let live = self.live(now_ns);
+        let Some(at) = live.last() else { return };
+        let phase = &mut self.phases[at];
+        phase.tally().counts.streams_lost += 1;
+        if let Source::Closed { think_ns, .. } = phase.source {
+            phase.outstanding += 1;
+            let pause_ns = think_ns.max(CONNECT_PAUSE_NS);
+            self.thinking
+                .push(Reverse((now_ns.saturating_add(pause_ns), at as u32)));
+        }
+    }
+
+    /// The target sent something of its own accord.
+    pub(crate) fn message(&mut self, message: &[u8], now_ns: u64) {
+        if let Some(phase) = self.live_phase(now_ns) {
+            phase.tally().counts.messages += 1;
+        }
+        // A message without the values looked for is one of another kind.
+        if !self.extractions.is_empty() && extract(&self.extractions, message, &mut self.values).is_ok() {
+            let at_us = now_ns / NS_PER_US;
+            self.values.close_response(at_us, at_us);
         }
     }
 
@@ -333,7 +372,7 @@ impl Ledger {
                 wake_ns = wake_ns.min(phase.end_ns);
             }
         }
-        if let Some(first) = self.in_flight.first() {
+        if let Some((_, first)) = self.in_flight.first() {
             wake_ns = wake_ns.min(first.started_ns.saturating_add(self.timeout_ns));
         }
         if let Some(request) = self.queue.front() {

@@ -1,6 +1,7 @@
 //! One load, one phase, one result: what `squall load URL` does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -59,6 +60,10 @@ pub struct Totals {
     pub connections_opened: u64,
     /// Bytes received.
     pub bytes_in: u64,
+    /// Messages that the target sent of its own accord.
+    pub messages: u64,
+    /// Connections on which a user stayed and that ended without being asked to.
+    pub streams_lost: u64,
     /// Latencies above the highest that is told apart.
     pub saturated: u64,
     /// Failed requests by kind.
@@ -85,6 +90,8 @@ impl Default for Totals {
             aborted: 0,
             connections_opened: 0,
             bytes_in: 0,
+            messages: 0,
+            streams_lost: 0,
             saturated: 0,
             errors: BTreeMap::new(),
             examples: Vec::new(),
@@ -107,6 +114,8 @@ impl Totals {
         self.aborted += slice.aborted;
         self.connections_opened += slice.connections_opened;
         self.bytes_in += slice.bytes_in;
+        self.messages += slice.messages;
+        self.streams_lost += slice.streams_lost;
         self.saturated += slice.response.saturated;
         for &(kind, count) in &slice.errors {
             *self.errors.entry(kind).or_default() += count;
@@ -128,6 +137,8 @@ impl Totals {
         self.aborted += other.aborted;
         self.connections_opened += other.connections_opened;
         self.bytes_in += other.bytes_in;
+        self.messages += other.messages;
+        self.streams_lost += other.streams_lost;
         self.saturated += other.saturated;
         self.examples.extend_from_slice(&other.examples);
         for (&kind, &count) in &other.errors {
@@ -189,7 +200,7 @@ impl OneShot {
         let load = LoadSpec {
             name: "load".into(),
             target: self.target,
-            request: self.request,
+            protocol: Arc::new(self.request),
             connections: self.connections,
             timeout: self.timeout,
             extract: Vec::new(),

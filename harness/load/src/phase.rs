@@ -1,6 +1,7 @@
 //! One phase of one load on one thread: where its requests come from and what became of them.
 
 use crate::clock::{duration_ns, us_to_ns};
+use crate::in_flight::Request;
 use crate::pacer::{self, Share};
 use crate::report::Slice;
 use crate::spec::{Arrivals, PhaseSpec};
@@ -55,6 +56,9 @@ pub(crate) struct Phase {
 /// The shortest queue bound of a load, and the time its rate may fill it for (DESIGN, "The scenario").
 const QUEUE_MIN: usize = 10_000;
 const QUEUE_SECONDS: f64 = 10.0;
+
+/// Requests that a phase has numbers for: a trillion.
+const PHASE_SHIFT: u32 = 40;
 
 impl Phase {
     /// The part of `spec` that load number `load` has on this thread; `connections` is the load's limit over all threads.
@@ -132,6 +136,12 @@ impl Phase {
     #[inline]
     pub(crate) fn is_closed_loop(&self) -> bool {
         matches!(self.source, Source::Closed { .. })
+    }
+
+    /// The number of a request within its load, different in each phase.
+    #[inline]
+    pub(crate) fn request_number(&self, request: &Request) -> u64 {
+        u64::from(self.index) << PHASE_SHIFT | request.number
     }
 
     /// Whether everything intended in it is over.

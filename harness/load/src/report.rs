@@ -72,6 +72,10 @@ pub struct Slice {
     pub connections_opened: u64,
     /// Bytes received, heads included.
     pub bytes_in: u64,
+    /// Messages that the target sent of its own accord, such as server-sent events.
+    pub messages: u64,
+    /// Connections on which a user stayed and that ended without being asked to.
+    pub streams_lost: u64,
     /// Failed requests by kind, in the kinds' order.
     pub errors: Vec<(ErrorKind, u64)>,
     /// The first few errors of each kind in words.
@@ -87,7 +91,12 @@ pub struct Slice {
 impl Slice {
     /// Whether nothing happened in it.
     pub fn is_empty(&self) -> bool {
-        self.intended == 0 && self.sent == 0 && self.completed == 0 && self.dropped == 0 && self.aborted == 0
+        self.intended == 0
+            && self.sent == 0
+            && self.completed == 0
+            && self.dropped == 0
+            && self.aborted == 0
+            && self.messages == 0
     }
 }
 

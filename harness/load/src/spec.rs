@@ -1,13 +1,16 @@
 //! What the generator is asked to do: loads, phases, options. Plain data, checked when it is handed over.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_model::seed::Seed;
 
 use crate::extract::Extraction;
 use crate::pacer::{PacerError, PacerKind};
-use crate::protocol::http1::{RequestTemplate, TemplateError};
+use crate::protocol::Protocol;
 use crate::report::Report;
 
 /// Loads that one generator may carry.
@@ -17,11 +20,45 @@ pub const THREADS_MAX: usize = 256;
 /// Connections or users of one load.
 pub const CONNECTIONS_MAX: usize = 1_000_000;
 
+/// An address to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and port.
+    Inet(SocketAddr),
+    /// A unix socket's path.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether it leads nowhere but this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Inet(addr) => addr.ip().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(addr: SocketAddr) -> Address {
+        Address::Inet(addr)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Inet(addr) => addr.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// Where a load goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The address to connect to, resolved.
-    pub addr: SocketAddr,
+    pub addr: Address,
     /// What the `Host` header says.
     pub host: String,
 }
@@ -34,7 +71,7 @@ pub struct LoadSpec {
     /// Where it goes.
     pub target: Target,
     /// What it sends.
-    pub request: RequestTemplate,
+    pub protocol: Arc<dyn Protocol>,
     /// The most connections it may hold open at once in open loop; opened on demand. In closed loop each user has one of its own.
     pub connections: usize,
     /// How long a request may take from its actual send, and a connection from its start.
@@ -110,13 +147,13 @@ pub enum LoadError {
         /// What was given.
         given: usize,
     },
-    /// The request cannot be written as HTTP.
-    #[error("preparing the request of load `{load}`")]
+    /// The request cannot be written in its protocol.
+    #[error("preparing the request of load `{load}`: {problem}")]
     Request {
         /// The load.
         load: String,
         /// What is wrong with it.
-        source: TemplateError,
+        problem: String,
     },
     /// A rate cannot be paced.
     #[error("pacing load `{load}` in phase {phase}")]

@@ -1,5 +1,6 @@
 //! What one load, phase and thread counts between two slices.
 
+use crate::ledger::Ended;
 use crate::recorder::Recorder;
 use crate::report::{EXAMPLES_MAX, ErrorKind, Slice};
 
@@ -16,6 +17,20 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts a request that ended, well or badly, with its times.
+    #[inline]
+    pub(crate) fn complete(&mut self, ended: &Ended) {
+        self.counts.completed += 1;
+        let Ended {
+            request,
+            started_ns,
+            now_ns,
+        } = ended;
+        self.response
+            .record_ns(now_ns.saturating_sub(request.intended_ns));
+        self.service.record_ns(now_ns.saturating_sub(*started_ns));
+    }
+
     /// Counts a failure; `example` says it in words and is only called while examples are wanted.
     pub(crate) fn fail(&mut self, kind: ErrorKind, example: impl FnOnce() -> String) {
         self.counts.failed += 1;

@@ -61,7 +61,7 @@ pub fn run(arguments: &LoadArguments) -> anyhow::Result<Exit> {
 fn one_shot(arguments: &LoadArguments) -> anyhow::Result<OneShot> {
     let url: HttpUrl = arguments.url.parse()?;
     let target = url.resolve()?;
-    if !target.addr.ip().is_loopback() {
+    if !target.addr.is_local() {
         bail!(
             "{} is not on this machine: this version puts load on loopback addresses only",
             arguments.url

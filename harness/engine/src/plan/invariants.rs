@@ -219,7 +219,9 @@ fn promise_check(
         .enumerate()
         .filter(|(_, load)| load.to == service)
     {
-        let path = load.request.path.split('?').next().unwrap_or_default();
+        let Some(path) = load.asked.path.as_deref().and_then(|path| path.split('?').next()) else {
+            continue;
+        };
         let Some(values) = promise.values.iter().find(|values| values.path == path) else {
             continue;
         };

@@ -36,13 +36,13 @@ pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnos
         if let Some(connections) = &load.connections {
             check_connections(connections.get(), connections.span, diagnostics);
         }
-        let Some(request) = (protocol.decode)(&load.protocol.params, diagnostics) else {
+        let Some(asked) = (protocol.decode)(&load.protocol.params, diagnostics) else {
             continue;
         };
         planned.push(PlannedLoad {
             name: name.as_str().to_owned(),
             to: load.to.as_str().to_owned(),
-            request,
+            asked,
             connections: load
                 .connections
                 .map_or(CONNECTIONS, |connections| connections.get() as usize),

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex_lite::Regex;
-use squall_load::http1::RequestTemplate;
 use squall_load::{Arrivals, Extraction};
 use squall_model::expression::Operator;
 use squall_model::placeholder::Template;
@@ -28,7 +27,7 @@ use squall_model::seed::Seed;
 pub use compile::{Settings, compile};
 pub use invariants::schema as invariant_schema;
 pub use metrics::{LoadMetric, Metric, NamedService, Names, ServiceMetric, Stat, show as show_value};
-pub use protocol::{PROTOCOLS, Protocol};
+pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;
 
 use crate::fault::FaultSpec;
@@ -140,7 +139,7 @@ pub struct PlannedLoad {
     /// The service it calls.
     pub to: String,
     /// What it sends.
-    pub request: RequestTemplate,
+    pub asked: Asked,
     /// Connections at most.
     pub connections: usize,
     /// How long an answer may take.

@@ -54,10 +54,9 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
         };
         writeln!(
             text,
-            "  {:<16} {} {} to {}, at most {} connections, {} timeout{reads}",
+            "  {:<16} {} to {}, at most {} connections, {} timeout{reads}",
             load.name,
-            load.request.method,
-            load.request.path,
+            load.asked.shown,
             load.to,
             load.connections,
             human::duration(load.timeout)

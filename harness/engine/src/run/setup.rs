@@ -1,6 +1,7 @@
 //! What is made before the first phase: the header, the loads and the checkers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use squall_load::{Arrivals, LoadSpec, Target};
@@ -73,10 +74,10 @@ pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
         Ok(LoadSpec {
             name: load.name.clone(),
             target: Target {
-                addr,
+                addr: addr.into(),
                 host: addr.to_string(),
             },
-            request: load.request.clone(),
+            protocol: Arc::clone(&load.asked.protocol),
             connections: load.connections,
             timeout: load.timeout,
             extract: load.extract.clone(),

@@ -1,7 +1,11 @@
 //! Loads: protocols, arrivals, and what each phase makes of them.
 
+use std::net::SocketAddr;
+
 use expect_test::expect;
-use squall_load::{Arrivals, PacerKind};
+use squall_engine::plan::Plan;
+use squall_load::protocol::Keep;
+use squall_load::{Arrivals, PacerKind, Target};
 
 use crate::rig::{around, check, plan};
 
@@ -42,9 +46,27 @@ fn requests_take_no_placeholders_yet_and_a_doubled_brace_is_one() {
     let plan = plan(&with(
         "http: { post: \"/feed\", headers: { X-User: \"{{user}\" }, body: '{\"id\":{{id},\"n\":{\"m\":1}}' }, rate: 1k/s",
     ));
-    let request = &plan.loads[0].request;
-    assert_eq!(request.headers, [("X-User".to_owned(), "{user}".to_owned())]);
-    assert_eq!(request.body, br#"{"id":{id},"n":{"m":1}}"#);
+    let bytes = asked_of(&plan, 0);
+    assert_eq!(
+        bytes,
+        "POST /feed HTTP/1.1\r\nHost: ids.test\r\nX-User: {user}\r\nContent-Length: 23\r\n\r\n{\"id\":{id},\"n\":{\"m\":1}}"
+    );
+}
+
+/// What the load sends, as it goes over the wire.
+fn asked_of(plan: &Plan, load: usize) -> String {
+    let target = Target {
+        addr: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        host: "ids.test".into(),
+    };
+    let protocol = &plan.loads[load].asked.protocol;
+    let mut session = protocol
+        .dialect(&target, Keep::default())
+        .expect("it was checked")
+        .session();
+    let mut out = Vec::new();
+    session.start(0, 0, &mut out);
+    String::from_utf8(out).expect("text")
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Lane {
             };
             shared.send(ended);
             self.ledger.first_live += 1;
-            self.shed_idle(now_ns);
+            self.shed(now_ns);
         }
     }
 }

@@ -8,43 +8,58 @@ pub use request::{RequestTemplate, TemplateError};
 
 use std::sync::Arc;
 
-use crate::protocol::{Answer, Keep, Malformed, Session, Tag};
+use crate::protocol::{Answer, Dialect, Event, Keep, Malformed, Protocol, Session, Tag};
+use crate::spec::Target;
 use response::Decoder;
+
+impl Protocol for RequestTemplate {
+    fn dialect(&self, target: &Target, keep: Keep) -> Result<Arc<dyn Dialect>, String> {
+        let bytes = self.compile(&target.host).map_err(|error| error.to_string())?;
+        Ok(Arc::new(Http1 {
+            bytes: bytes.into(),
+            head_only: self.method == "HEAD",
+            keep,
+        }))
+    }
+}
 
 /// The compiled request of a load, shared by its connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Http1 {
+struct Http1 {
     bytes: Arc<[u8]>,
     head_only: bool,
     keep: Keep,
 }
 
-impl Http1 {
-    pub(crate) fn new(template: &RequestTemplate, host: &str, keep: Keep) -> Result<Http1, TemplateError> {
-        Ok(Http1 {
-            bytes: template.compile(host)?.into(),
-            head_only: template.method == "HEAD",
-            keep,
+impl Dialect for Http1 {
+    fn session(&self) -> Box<dyn Session> {
+        Box::new(Http1Session {
+            request: self.clone(),
+            tag: None,
+            spent: false,
+            decoder: Decoder::new(self.head_only, self.keep),
         })
     }
 
-    pub(crate) fn session(&self) -> Http1Session {
-        Http1Session {
-            request: self.clone(),
-            tag: None,
-            decoder: Decoder::new(self.head_only, self.keep),
-        }
+    fn alpn(&self) -> Option<&'static [u8]> {
+        Some(b"http/1.1")
     }
 }
 
 /// HTTP/1.1 on one connection.
-pub(crate) struct Http1Session {
+struct Http1Session {
     request: Http1,
     tag: Option<Tag>,
+    /// The peer has said that it closes after this answer.
+    spent: bool,
     decoder: Decoder,
 }
 
 impl Session for Http1Session {
+    fn room(&self) -> usize {
+        usize::from(self.tag.is_none() && !self.spent)
+    }
+
     fn start(&mut self, tag: Tag, _number: u64, out: &mut Vec<u8>) {
         debug_assert!(self.tag.is_none(), "one request at a time");
         self.tag = Some(tag);
@@ -52,15 +67,25 @@ impl Session for Http1Session {
         out.extend_from_slice(&self.request.bytes);
     }
 
-    fn receive<'a>(&'a mut self, bytes: &'a [u8]) -> Result<(usize, Option<Answer<'a>>), Malformed> {
+    fn receive<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        _out: &mut Vec<u8>,
+    ) -> Result<(usize, Option<Event<'a>>), Malformed> {
         let Some(tag) = self.tag else {
-            return Err(Malformed("bytes without a request".into()));
+            // What follows could be taken for the next answer.
+            return match bytes {
+                [] => Ok((0, None)),
+                _ => Err(Malformed("bytes without a request".into())),
+            };
         };
         let (used, response) = self.decoder.receive(bytes)?;
-        if response.is_some() {
+        let event = response.map(|response| {
             self.tag = None;
-        }
-        Ok((used, response.map(|response| response.answer(tag))))
+            self.spent = !response.reusable;
+            Event::Answer(response.answer(tag))
+        });
+        Ok((used, event))
     }
 
     fn end(&mut self) -> Option<Answer<'_>> {
@@ -68,5 +93,9 @@ impl Session for Http1Session {
         let response = self.decoder.end()?;
         self.tag = None;
         Some(response.answer(tag))
+    }
+
+    fn is_spent(&self) -> bool {
+        self.spent
     }
 }

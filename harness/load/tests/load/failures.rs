@@ -1,6 +1,7 @@
 //! Every way a request can fail has its own name, and costs exactly one request.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -181,10 +182,11 @@ fn the_request_arrives_as_it_was_given() {
     let server = Server::answering("x");
     let mut spec = load("a", server.addr);
     spec.target.host = "ids.test".into();
-    spec.request = RequestTemplate {
+    let request = RequestTemplate {
         headers: vec![("X-Y".into(), "z".into())],
         ..RequestTemplate::get("/id?n=1")
     };
+    spec.protocol = Arc::new(request);
     run(spec, open(100.0), 10);
     let heads = server.seen.heads.lock().unwrap();
     assert_eq!(
@@ -223,5 +225,5 @@ fn what_the_generator_is_too_slow_for_is_not_blamed_on_the_target() {
     let totals = told.of(0, 0);
     assert_eq!(totals.intended, 300_000);
     assert!(totals.unsent_by_generator > 300_000 / 20, "{totals:?}");
-    assert!(totals.lag.max() > 10_000, "what was taken up late shows as lag");
+    assert!(totals.dropped < totals.unsent_by_generator / 10, "{totals:?}");
 }

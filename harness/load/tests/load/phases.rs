@@ -1,8 +1,10 @@
 //! Phases, several loads, and what may not be asked for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use squall_load::http1::RequestTemplate;
 use squall_load::{Arrivals, Generator, LoadSpec, Options, PhaseSpec};
 
 use crate::rig::{Rig, load, open};
@@ -158,7 +160,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         start(|_| {}, 0),
         start(|spec| spec.connections = 0, 1),
         start(|spec| spec.timeout = Duration::ZERO, 1),
-        start(|spec| spec.request.path = "x".into(), 1),
+        start(|spec| spec.protocol = Arc::new(RequestTemplate::get("x")), 1),
     ]
     .into_iter()
     .map(|result| result.unwrap_err().to_string())
@@ -205,17 +207,17 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     };
     said.push(push(1, 0));
     said.push(push(2, 0));
-    expect_test::expect![[r"
+    expect_test::expect![[r#"
         starting the load generator: the number of generator threads must be between 1 and 256, not 0
         starting the load generator: the connections of load `a` must be between 1 and 1000000, not 0
         starting load `a`: its timeout is zero; give it a longer one
-        preparing the request of load `a`
+        preparing the request of load `a`: the path "x" must begin with / and have spaces and non-ASCII bytes percent-encoded
         adding phase 0: it ends before it starts
         adding phase 0: it tells 0 loads what to do, there are 1
         pacing load `a` in phase 0
         starting the load generator: the users of load `a` must be between 1 and 1000000, not 0
         adding phase 1: phase 1 was added before
-        adding phase 2: phase 1 has no end yet"]]
+        adding phase 2: phase 1 has no end yet"#]]
     .assert_eq(&said.join("\n"));
     generator.abort();
 }

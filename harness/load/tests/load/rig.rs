@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -20,10 +21,10 @@ pub(crate) fn load(name: &str, addr: SocketAddr) -> LoadSpec {
     LoadSpec {
         name: name.into(),
         target: Target {
-            addr,
+            addr: addr.into(),
             host: addr.to_string(),
         },
-        request: RequestTemplate::get("/"),
+        protocol: Arc::new(RequestTemplate::get("/")),
         connections: 8,
         timeout: Duration::from_secs(10),
         extract: Vec::new(),

@@ -6,6 +6,7 @@
 use std::mem::MaybeUninit;
 
 use super::chunked::Chunked;
+use crate::fields::Fields as Kept;
 use crate::protocol::{Answer, KEPT_BODY_BYTES_MAX, Keep, Malformed, Tag};
 use crate::report::EXAMPLE_BODY_BYTES;
 
@@ -42,28 +43,26 @@ enum State {
 }
 
 /// A whole response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Response<'a> {
-    status: u16,
-    body: &'a [u8],
-    whole: bool,
-    reusable: bool,
+    pub(super) status: u16,
+    pub(super) fields: &'a Kept,
+    pub(super) body: &'a [u8],
+    pub(super) body_bytes: u64,
+    pub(super) whole: bool,
+    pub(super) reusable: bool,
 }
 
 impl<'a> Response<'a> {
     pub(super) fn answer(self, tag: Tag) -> Answer<'a> {
-        let Response {
-            status,
-            body,
-            whole,
-            reusable,
-        } = self;
         Answer {
             tag,
-            status,
-            body,
-            whole,
-            reusable,
+            status: self.status,
+            fields: self.fields,
+            body: self.body,
+            body_bytes: self.body_bytes,
+            whole: self.whole,
+            holds: false,
         }
     }
 }
@@ -76,22 +75,23 @@ pub(super) struct Decoder {
     interim: u32,
     /// The beginning of an unfinished head.
     partial_head: Vec<u8>,
+    fields: Kept,
     body: Vec<u8>,
-    body_cut: bool,
+    body_bytes: u64,
 }
 
 impl Decoder {
     /// `head_only`: the requests are `HEAD`, so responses have no body whatever they say.
     pub(super) fn new(head_only: bool, keep: Keep) -> Decoder {
-        let (partial_head, body) = (Vec::new(), Vec::new());
         Decoder {
             head_only,
             keep,
             state: State::Head,
             interim: 0,
-            partial_head,
-            body,
-            body_cut: false,
+            partial_head: Vec::new(),
+            fields: Kept::default(),
+            body: Vec::new(),
+            body_bytes: 0,
         }
     }
 
@@ -101,7 +101,7 @@ impl Decoder {
         self.interim = 0;
         self.partial_head.clear();
         self.body.clear();
-        self.body_cut = false;
+        self.body_bytes = 0;
     }
 
     /// Takes bytes; returns how many belong to the response, and the response once it's whole.
@@ -128,7 +128,9 @@ impl Decoder {
                     used + length,
                     Some(Response {
                         status,
+                        fields: &self.fields,
                         body,
+                        body_bytes: length as u64,
                         whole: true,
                         reusable,
                     }),
@@ -164,8 +166,9 @@ impl Decoder {
 
     /// Parses a head from what was kept and `bytes`; adds to `used` how many of `bytes` it took.
     fn receive_head(&mut self, bytes: &[u8], used: &mut usize) -> Result<Option<Head>, Malformed> {
+        let kept = self.keep.fields.then_some(&mut self.fields);
         if self.partial_head.is_empty() {
-            if let Some(head) = parse_head(bytes, self.head_only)? {
+            if let Some(head) = parse_head(bytes, self.head_only, kept)? {
                 *used += head.bytes;
                 return Ok(Some(head));
             }
@@ -173,17 +176,18 @@ impl Decoder {
             *used += bytes.len();
             return Ok(None);
         }
-        let kept = self.partial_head.len();
-        self.keep_partial_head(&bytes[..bytes.len().min(HEAD_BYTES_MAX + 1 - kept)])?;
-        let taken = self.partial_head.len() - kept;
+        let before = self.partial_head.len();
+        self.keep_partial_head(&bytes[..bytes.len().min(HEAD_BYTES_MAX + 1 - before)])?;
+        let taken = self.partial_head.len() - before;
         // A head ends with a line end: without one among the new bytes there is no need to look again.
-        if memchr::memchr(b'\n', &self.partial_head[kept..]).is_none() {
+        if memchr::memchr(b'\n', &self.partial_head[before..]).is_none() {
             *used += taken;
             return Ok(None);
         }
-        let head = parse_head(&self.partial_head, self.head_only)?;
+        let kept = self.keep.fields.then_some(&mut self.fields);
+        let head = parse_head(&self.partial_head, self.head_only, kept)?;
         if let Some(head) = head {
-            *used += head.bytes - kept;
+            *used += head.bytes - before;
             self.partial_head.clear();
             Ok(Some(head))
         } else {
@@ -195,7 +199,7 @@ impl Decoder {
     fn keep_partial_head(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         self.partial_head.extend_from_slice(bytes);
         if self.partial_head.len() > HEAD_BYTES_MAX
-            && parse_head(&self.partial_head, self.head_only)?.is_none()
+            && parse_head(&self.partial_head, self.head_only, None)?.is_none()
         {
             return Err(Malformed(format!(
                 "response head longer than {HEAD_BYTES_MAX} bytes"
@@ -222,15 +226,15 @@ impl Decoder {
             return Ok((0, false));
         };
         let keep_max = match self.keep {
-            Keep::Bodies if *status < 400 => KEPT_BODY_BYTES_MAX,
+            Keep { body: true, .. } => KEPT_BODY_BYTES_MAX,
             _ if *status >= 400 => EXAMPLE_BODY_BYTES,
             _ => 0,
         };
-        let (body, body_cut) = (&mut self.body, &mut self.body_cut);
+        let (body, body_bytes) = (&mut self.body, &mut self.body_bytes);
         let mut keep = |data: &[u8]| {
             let room = keep_max.saturating_sub(body.len()).min(data.len());
             body.extend_from_slice(&data[..room]);
-            *body_cut |= room < data.len();
+            *body_bytes += data.len() as u64;
         };
         match framing {
             Framing::Length(left) => {
@@ -262,15 +266,17 @@ impl Decoder {
         self.state = State::Head;
         Response {
             status,
+            fields: &self.fields,
             body: &self.body,
-            whole: !self.body_cut,
+            body_bytes: self.body_bytes,
+            whole: self.body.len() as u64 == self.body_bytes,
             reusable,
         }
     }
 }
 
-/// Parses a head at the beginning of `bytes`; `None` when it isn't whole yet.
-fn parse_head(bytes: &[u8], head_only: bool) -> Result<Option<Head>, Malformed> {
+/// Parses a head at the beginning of `bytes`, its fields into `kept` where that is asked for; `None` when it isn't whole yet.
+fn parse_head(bytes: &[u8], head_only: bool, kept: Option<&mut Kept>) -> Result<Option<Head>, Malformed> {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default()
@@ -291,6 +297,12 @@ fn parse_head(bytes: &[u8], head_only: bool) -> Result<Option<Head>, Malformed> 
     };
     for header in response.headers.iter() {
         fields.take(header)?;
+    }
+    if let Some(kept) = kept {
+        kept.clear();
+        for header in response.headers.iter() {
+            kept.push(header.name.as_bytes(), header.value);
+        }
     }
     let bodiless = head_only || status == 204 || status == 304 || (100..200).contains(&status);
     let framing = match fields {

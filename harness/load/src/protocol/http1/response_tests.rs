@@ -3,6 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
+const BODIES: Keep = Keep {
+    fields: false,
+    body: true,
+};
+
 /// An owned copy of what the decoder said.
 type Decoded = Result<Vec<(u16, Vec<u8>, bool, bool)>, Malformed>;
 
@@ -23,6 +28,7 @@ fn decode(head_only: bool, keep: Keep, bytes: &[u8], cuts: &[usize]) -> Decoded 
                 body,
                 whole,
                 reusable,
+                ..
             }) = response
             {
                 responses.push((status, body.to_vec(), whole, reusable));
@@ -37,6 +43,7 @@ fn decode(head_only: bool, keep: Keep, bytes: &[u8], cuts: &[usize]) -> Decoded 
         body,
         whole,
         reusable,
+        ..
     }) = decoder.end()
     {
         responses.push((status, body.to_vec(), whole, reusable));
@@ -50,20 +57,20 @@ fn check(bytes: &str, expected: &[(u16, &str, bool)]) {
         .map(|&(s, body, reuse)| (s, body.as_bytes().to_vec(), true, reuse))
         .collect();
     assert_eq!(
-        decode(false, Keep::Bodies, bytes.as_bytes(), &[]).as_ref(),
+        decode(false, BODIES, bytes.as_bytes(), &[]).as_ref(),
         Ok(&expected),
         "{bytes:?}"
     );
     for at in 1..bytes.len() {
         assert_eq!(
-            decode(false, Keep::Bodies, bytes.as_bytes(), &[at]).as_ref(),
+            decode(false, BODIES, bytes.as_bytes(), &[at]).as_ref(),
             Ok(&expected),
             "{bytes:?} cut at {at}"
         );
     }
     let every: Vec<usize> = (1..bytes.len()).collect();
     assert_eq!(
-        decode(false, Keep::Bodies, bytes.as_bytes(), &every).as_ref(),
+        decode(false, BODIES, bytes.as_bytes(), &every).as_ref(),
         Ok(&expected),
         "{bytes:?} byte by byte"
     );
@@ -106,7 +113,7 @@ fn statuses_without_body_have_none() {
     check(interim, &[(200, "x", true)]);
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     assert_eq!(
-        decode(true, Keep::Bodies, head, &[]),
+        decode(true, BODIES, head, &[]),
         Ok(vec![(200, vec![], true, true)])
     );
 }
@@ -135,14 +142,14 @@ fn reuse_follows_version_and_connection_header() {
 fn only_the_beginning_of_an_errors_body_is_kept() {
     let long = "e".repeat(EXAMPLE_BODY_BYTES + 100);
     let bytes = format!("HTTP/1.1 500 Oh\r\nContent-Length: {}\r\n\r\n{long}", long.len());
-    let split = decode(false, Keep::Errors, bytes.as_bytes(), &[60]).unwrap();
+    let split = decode(false, Keep::default(), bytes.as_bytes(), &[60]).unwrap();
     assert_eq!(
         split,
         [(500, long.as_bytes()[..EXAMPLE_BODY_BYTES].to_vec(), false, true)]
     );
     let fine = decode(
         false,
-        Keep::Errors,
+        Keep::default(),
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
         &[39],
     )
@@ -168,7 +175,7 @@ fn garbage_and_endless_heads_are_refused() {
     for bytes in &table {
         let every: Vec<usize> = (1..bytes.len()).collect();
         for cuts in [&[][..], &[5, 30], &every] {
-            let got = decode(false, Keep::Errors, bytes.as_bytes(), cuts);
+            let got = decode(false, Keep::default(), bytes.as_bytes(), cuts);
             assert!(got.is_err(), "{:?}: {got:?}", &bytes[..bytes.len().min(60)]);
         }
     }
@@ -201,9 +208,9 @@ proptest! {
         let bytes = stream.concat();
         // A 304 or 204 made up above has no body, whatever its header says: keep to what a server may send.
         prop_assume!(!bytes.contains("HTTP/1.1 304 A") && !bytes.contains("HTTP/1.1 204 A"));
-        let whole = decode(false, Keep::Bodies, bytes.as_bytes(), &[]);
+        let whole = decode(false, BODIES, bytes.as_bytes(), &[]);
         prop_assert_eq!(whole.as_ref().map(Vec::len), Ok(count));
-        prop_assert_eq!(decode(false, Keep::Bodies, bytes.as_bytes(), &cuts), whole);
+        prop_assert_eq!(decode(false, BODIES, bytes.as_bytes(), &cuts), whole);
     }
 
     #[test]
@@ -213,8 +220,8 @@ proptest! {
     ) {
         let mut stream = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
         stream.extend_from_slice(&bytes);
-        let whole = decode(false, Keep::Bodies, &stream, &[]);
-        let split = decode(false, Keep::Bodies, &stream, &[cut]);
+        let whole = decode(false, BODIES, &stream, &[]);
+        let split = decode(false, BODIES, &stream, &[cut]);
         prop_assert_eq!(whole.is_ok(), split.is_ok());
         prop_assert!(whole.is_err() || whole == split);
     }
