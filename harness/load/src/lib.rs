@@ -37,7 +37,7 @@ pub mod url;
 pub use extract::{Extraction, Pointer};
 pub use generator::{Generator, Usage, load_seed};
 pub use pacer::PacerKind;
-pub use protocol::{Protocol, http1};
+pub use protocol::{Protocol, framed, http1};
 pub use recorder::Samples;
 pub use report::{ErrorKind, Report, Slice};
 pub use spec::{Address, Arrivals, LoadError, LoadSpec, Options, PhaseSpec, Target};

@@ -5,6 +5,7 @@
 //! state, which does no I/O, reads no clock and knows no histogram, so that the same session works over TCP, TLS or a unix
 //! socket, and its tests are bytes. Adding a protocol is one file and one line where scenarios are read.
 
+pub mod framed;
 pub mod http1;
 
 use std::fmt::Debug;

@@ -1,5 +1,6 @@
 //! The protocols that a load can speak, as a scenario writes them: a file and a line here for each.
 
+mod framed;
 mod http;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use squall_model::node::Node;
 use squall_model::placeholder::Template;
 use squall_model::span::Spanned;
 
+pub use framed::{Tcp, Udp};
 pub use http::Http;
 
 /// One protocol.
@@ -26,12 +28,26 @@ pub struct Protocol {
 }
 
 /// Every protocol.
-pub static PROTOCOLS: &[Protocol] = &[Protocol {
-    name: "http",
-    about: "HTTP/1.1 over TCP with keep-alive",
-    decode: http::decode,
-    schema: Http::schema,
-}];
+pub static PROTOCOLS: &[Protocol] = &[
+    Protocol {
+        name: "http",
+        about: "HTTP/1.1 over TCP with keep-alive",
+        decode: http::decode,
+        schema: Http::schema,
+    },
+    Protocol {
+        name: "tcp",
+        about: "A message and its answer over TCP, framed by lines, lengths or a fixed size",
+        decode: framed::decode_tcp,
+        schema: Tcp::schema,
+    },
+    Protocol {
+        name: "udp",
+        about: "A datagram and the next one back",
+        decode: framed::decode_udp,
+        schema: Udp::schema,
+    },
+];
 
 /// What a load asks, in whatever protocol.
 #[derive(Clone, Debug)]

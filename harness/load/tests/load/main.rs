@@ -1,6 +1,7 @@
 //! The generator against real sockets: counts, times, failures, phases.
 
 mod failures;
+mod framed;
 mod phases;
 mod rig;
 mod server;
