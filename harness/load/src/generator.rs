@@ -9,6 +9,7 @@ use squall_model::seed::Seed;
 
 use crate::affinity;
 use crate::clock::{Clock, us_to_ns};
+use crate::descriptors;
 use crate::dispatcher::{Command, Dispatcher, Shared, ThreadUsage};
 use crate::lane::Lane;
 use crate::pacer::check_rate;
@@ -52,6 +53,9 @@ impl Generator {
     pub fn start(loads: Vec<LoadSpec>, options: &Options) -> Result<Generator, LoadError> {
         check_bounds("the number of loads", 1, LOADS_MAX, loads.len())?;
         check_bounds("the number of generator threads", 1, THREADS_MAX, options.threads)?;
+        let connections = loads.iter().map(|load| load.connections).sum();
+        // As far as it goes: connections are opened on demand, and one that can't be opened says so.
+        let _ = descriptors::make_room(connections);
         let mut compiled = Vec::with_capacity(loads.len());
         for load in loads {
             compiled.push((compile(&load)?, load));
@@ -156,6 +160,11 @@ impl Generator {
             }
             _ => {}
         }
+        let users = |arrivals: &Arrivals| match arrivals {
+            Arrivals::Closed { users, .. } => *users,
+            _ => 0,
+        };
+        let needed = phase.arrivals.iter().map(users).sum();
         for (load, arrivals) in self.loads.iter().zip(&phase.arrivals) {
             match *arrivals {
                 Arrivals::Open { rate_per_s, .. } => {
@@ -172,7 +181,7 @@ impl Generator {
                 Arrivals::None => {}
             }
         }
-        Ok(())
+        descriptors::make_room(needed).or_else(|short| wrong(short.to_string()))
     }
 
     fn tell(&self, command: impl Fn() -> Command) -> Result<(), LoadError> {

@@ -21,6 +21,10 @@ use crate::report::ErrorKind;
 use crate::socket::Socket;
 use crate::spec::{LoadSpec, PhaseSpec};
 
+/// Connections being opened at once. More would overflow the queue of a listener with the common backlog of 1,024 or less, and each
+/// that does not fit is tried again only a second later (tcp(7)).
+const CONNECTING_MAX: usize = 256;
+
 /// One load on one thread.
 pub(crate) struct Lane {
     load: u16,
@@ -183,6 +187,7 @@ impl Lane {
             self.send(slot, request, now_ns, shared);
         }
         while self.connecting * self.dialect.streams() < self.ledger.queue.len()
+            && self.connecting < CONNECTING_MAX
             && self.connections.len() < self.limit(shared.latest_ns)
         {
             self.connect(shared);

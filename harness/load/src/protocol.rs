@@ -7,6 +7,8 @@
 
 pub mod framed;
 pub mod http1;
+pub mod sse;
+pub mod websocket;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -21,9 +21,9 @@ pub enum Carrier {
     Datagrams,
 }
 
-/// Connections from one source address to one loopback address, before the next source address is taken. Below the smallest number of
-/// ephemeral ports that Linux is set to by default (28,232).
-const CONNECTIONS_PER_SOURCE: u32 = 20_000;
+/// Connections from one source address to one loopback address, before the next source address is taken. Linux has 28,232 ports for
+/// them by default and searches them one by one once half of them are taken.
+const CONNECTIONS_PER_SOURCE: u32 = 10_000;
 
 /// A socket of the generator.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn many_connections_to_loopback_come_from_several_addresses() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 80));
-        let sources = [0, 19_999, 20_000, 40_000].map(|number| source_for(loopback, number));
+        let sources = [0, 9_999, 10_000, 20_000].map(|number| source_for(loopback, number));
         let of = |last| Some(SocketAddr::from(([127, 0, 0, last], 0)));
         assert_eq!(sources, [None, None, of(2), of(3)]);
         assert_eq!(source_for(SocketAddr::from(([10, 0, 0, 1], 80)), 50_000), None);

@@ -2,6 +2,7 @@
 
 mod framed;
 mod http;
+mod live;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use squall_model::span::Spanned;
 
 pub use framed::{Tcp, Udp};
 pub use http::Http;
+pub use live::{Sse, Ws};
 
 /// One protocol.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,18 @@ pub static PROTOCOLS: &[Protocol] = &[
         decode: framed::decode_udp,
         schema: Udp::schema,
     },
+    Protocol {
+        name: "ws",
+        about: "WebSocket: a message and the next one back, or connections that stay open",
+        decode: live::decode_ws,
+        schema: Ws::schema,
+    },
+    Protocol {
+        name: "sse",
+        about: "Server-sent events: streams that stay open, or the first few events of one",
+        decode: live::decode_sse,
+        schema: Sse::schema,
+    },
 ];
 
 /// What a load asks, in whatever protocol.
@@ -58,6 +72,8 @@ pub struct Asked {
     pub shown: String,
     /// The path that is asked for with its query, in a protocol that has paths.
     pub path: Option<String>,
+    /// A request opens a connection and whoever asked stays on it, so only users can ask.
+    pub holds: bool,
 }
 
 /// The text as it is sent, `{{` being one brace. A placeholder in it is reported.

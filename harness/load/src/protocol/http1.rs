@@ -5,6 +5,7 @@ mod request;
 mod response;
 
 pub use request::{RequestTemplate, TemplateError};
+pub(super) use response::{Framing, HeadReader};
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 mod failures;
 mod framed;
+mod live;
 mod phases;
 mod rig;
 mod server;

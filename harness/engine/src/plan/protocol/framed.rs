@@ -102,6 +102,7 @@ fn asked(over: &str, send: &Spanned<String>, frame: Frame, diagnostics: &mut Dia
     Some(Asked {
         shown: format!("{over}, {} bytes", message.send.len()),
         path: None,
+        holds: false,
         protocol: Arc::new(message),
     })
 }

@@ -101,6 +101,7 @@ pub(super) fn decode(node: &Node, diagnostics: &mut Diagnostics) -> Option<Asked
     Some(Asked {
         shown: format!("{method} {}", request.path),
         path: Some(request.path.clone()),
+        holds: false,
         protocol: Arc::new(request),
     })
 }

@@ -25,7 +25,7 @@ enum State {
 
 /// Decodes one chunked body.
 #[derive(Clone, Debug)]
-pub(super) struct Chunked {
+pub(in crate::protocol) struct Chunked {
     state: State,
     /// Size of the chunk while it's read, then what is left of it.
     left: u64,
@@ -33,7 +33,7 @@ pub(super) struct Chunked {
 }
 
 impl Chunked {
-    pub(super) fn new() -> Chunked {
+    pub(in crate::protocol) fn new() -> Chunked {
         Chunked {
             state: State::Size { digits: 0 },
             left: 0,
@@ -41,12 +41,16 @@ impl Chunked {
         }
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::protocol) fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
     /// Decodes `bytes` until they or the body end; hands each run of data to `data`; returns how many were used.
-    pub(super) fn decode(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, Malformed> {
+    pub(in crate::protocol) fn decode(
+        &mut self,
+        bytes: &[u8],
+        mut data: impl FnMut(&[u8]),
+    ) -> Result<usize, Malformed> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
             if self.state == State::Data {

@@ -11,14 +11,14 @@ use crate::protocol::{Answer, KEPT_BODY_BYTES_MAX, Keep, Malformed, Tag};
 use crate::report::EXAMPLE_BODY_BYTES;
 
 /// Bytes allowed in a response's head.
-pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+const HEAD_BYTES_MAX: usize = 16 << 10;
 const HEADERS_MAX: usize = 100;
 /// Interim responses (1xx) allowed before the final one.
 const INTERIM_MAX: u32 = 16;
 
 /// How the end of a body is found (RFC 9112, 6.3).
 #[derive(Clone, Debug)]
-enum Framing {
+pub(in crate::protocol) enum Framing {
     Length(u64),
     Chunked(Chunked),
     UntilClose,
@@ -26,11 +26,38 @@ enum Framing {
 
 /// What the head said.
 #[derive(Clone, Debug)]
-struct Head {
+pub(in crate::protocol) struct Head {
     bytes: usize,
-    status: u16,
+    pub(in crate::protocol) status: u16,
     reusable: bool,
-    framing: Framing,
+    pub(in crate::protocol) framing: Framing,
+}
+
+/// Reads the one head of a response that does not end, split anywhere.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct HeadReader {
+    kept: Vec<u8>,
+    /// The fields of the head, once it was read.
+    pub(in crate::protocol) fields: Kept,
+}
+
+impl HeadReader {
+    /// Takes bytes; returns the head once it is whole, with the number of these bytes that belong to it.
+    pub(in crate::protocol) fn receive(&mut self, bytes: &[u8]) -> Result<Option<(Head, usize)>, Malformed> {
+        let before = self.kept.len();
+        self.kept.extend_from_slice(bytes);
+        if let Some(head) = parse_head(&self.kept, false, Some(&mut self.fields))? {
+            self.kept = Vec::new();
+            let used = head.bytes.saturating_sub(before);
+            return Ok(Some((head, used)));
+        }
+        if self.kept.len() > HEAD_BYTES_MAX {
+            return Err(Malformed(format!(
+                "response head longer than {HEAD_BYTES_MAX} bytes"
+            )));
+        }
+        Ok(None)
+    }
 }
 
 enum State {
