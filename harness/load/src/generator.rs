@@ -12,7 +12,6 @@ use crate::clock::{Clock, us_to_ns};
 use crate::descriptors;
 use crate::dispatcher::{Command, Dispatcher, Shared, ThreadUsage};
 use crate::lane::Lane;
-use crate::pacer::check_rate;
 use crate::phase::Part;
 use crate::poller::{Poller, Waker};
 use crate::protocol::{Dialect, Keep};
@@ -167,13 +166,16 @@ impl Generator {
         let needed = phase.arrivals.iter().map(users).sum();
         for (load, arrivals) in self.loads.iter().zip(&phase.arrivals) {
             match *arrivals {
-                Arrivals::Open { rate_per_s, .. } => {
+                Arrivals::Open {
+                    rate_per_s,
+                    ref pacer,
+                } => {
                     let wrong = |source| LoadError::Pacer {
                         load: load.clone(),
                         phase: phase.index,
                         source,
                     };
-                    check_rate(rate_per_s).map_err(wrong)?;
+                    pacer.check(rate_per_s).map_err(wrong)?;
                 }
                 Arrivals::Closed { users, .. } => {
                     check_bounds(&format!("the users of load `{load}`"), 1, CONNECTIONS_MAX, users)?;

@@ -53,7 +53,7 @@ pub(crate) struct Phase {
     tally: Option<Box<Tally>>,
 }
 
-/// The shortest queue bound of a load, and the time its rate may fill it for (DESIGN, "The scenario").
+/// The shortest queue bound of a load, and the time its highest rate may fill it for (DESIGN, "The scenario").
 const QUEUE_MIN: usize = 10_000;
 const QUEUE_SECONDS: f64 = 10.0;
 
@@ -68,16 +68,19 @@ impl Phase {
         let start_ns = us_to_ns(spec.start_us);
         let ways = part.ways.min(connections);
         let (source, queue_max) = match spec.arrivals[load] {
-            Arrivals::Open { rate_per_s, pacer } if part.at < ways => {
+            Arrivals::Open {
+                rate_per_s,
+                ref pacer,
+            } if part.at < ways => {
                 let seed = seed
                     .child("arrivals")
                     .child(itoa::Buffer::new().format(spec.index));
+                let queue_max = QUEUE_MIN
+                    .max((pacer.peak_per_s(rate_per_s) * QUEUE_SECONDS) as usize)
+                    .div_ceil(ways);
                 let pacer =
                     pacer::build(pacer, rate_per_s, seed).expect("rates are checked when a phase is pushed");
                 let share = Share::new(pacer, part.at, ways);
-                let queue_max = QUEUE_MIN
-                    .max((rate_per_s * QUEUE_SECONDS) as usize)
-                    .div_ceil(ways);
                 (Source::Open { next: None, share }, queue_max)
             }
             Arrivals::Closed { users, think } if part.of(users) > 0 => {

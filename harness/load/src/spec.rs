@@ -83,11 +83,11 @@ pub struct LoadSpec {
 }
 
 /// How the requests of one load arrive in one phase.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Arrivals {
     /// Open loop: requests are sent when they are due, whatever became of the ones before.
     Open {
-        /// Requests per second, over all threads.
+        /// Requests per second, over all threads; the mean over the phase where the pacer has rates of its own.
         rate_per_s: f64,
         /// How they are spread.
         pacer: PacerKind,

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 use squall_engine::fault::FAULTS;
 use squall_engine::invariant::INVARIANTS;
-use squall_engine::plan::PROTOCOLS;
-use squall_load::PacerKind;
+use squall_engine::plan::{PACERS, PROTOCOLS};
 use squall_model::exit::Exit;
 
 use crate::arguments::ListArguments;
@@ -71,10 +70,7 @@ fn sections() -> Vec<Section> {
         ),
         (
             "pacers",
-            PacerKind::ALL
-                .iter()
-                .map(|(name, about, _)| pair(name, about))
-                .collect(),
+            PACERS.iter().map(|pacer| pair(pacer.name, pacer.about)).collect(),
         ),
         (
             "invariants",

@@ -2,8 +2,7 @@
 
 use squall_engine::fault::FAULTS;
 use squall_engine::invariant::INVARIANTS;
-use squall_engine::plan::{PROTOCOLS, invariant_schema};
-use squall_load::PacerKind;
+use squall_engine::plan::{PACERS, PROTOCOLS, invariant_schema};
 use squall_model::exit::Exit;
 use squall_model::scenario::{Described, Vocabulary, schema};
 
@@ -17,7 +16,6 @@ pub fn run() -> anyhow::Result<Exit> {
 
 /// What the registries know.
 pub fn vocabulary() -> Vocabulary {
-    let none = || serde_json::json!({"type": "object", "additionalProperties": false});
     Vocabulary {
         faults: FAULTS
             .iter()
@@ -35,12 +33,12 @@ pub fn vocabulary() -> Vocabulary {
                 schema: (protocol.schema)(),
             })
             .collect(),
-        arrivals: PacerKind::ALL
+        arrivals: PACERS
             .iter()
-            .map(|(name, about, _)| Described {
-                name,
-                about,
-                schema: none(),
+            .map(|pacer| Described {
+                name: pacer.name,
+                about: pacer.about,
+                schema: (pacer.schema)(),
             })
             .collect(),
         invariants: INVARIANTS

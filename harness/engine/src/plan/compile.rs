@@ -10,6 +10,7 @@ use squall_model::scenario::Scenario;
 use squall_model::seed::Seed;
 
 use super::metrics::{NamedService, Names};
+use super::pacers::Stretch;
 use super::{Plan, PlannedPhase, expectations, faults, invariants, loads, services};
 use crate::catalogue::Catalogue;
 
@@ -46,6 +47,7 @@ pub fn compile(
     };
     let services = services::compile(scenario, catalogue, &settings.base, diagnostics);
     let mut loads = loads::compile(scenario, seed, diagnostics);
+    let pacing = loads::pacing(scenario, &settings.base, diagnostics);
     let phases: Vec<PlannedPhase> = scenario
         .phases
         .iter()
@@ -54,7 +56,14 @@ pub fn compile(
             length: scale.of(phase.duration.value, phase.duration.value),
             measure: phase.measure,
             baseline: phase.baseline,
-            arrivals: loads::arrivals(scenario, phase, diagnostics),
+            arrivals: {
+                let written = phase.duration.value;
+                let context = loads::Context {
+                    base: &settings.base,
+                    phase: Stretch { scale, written },
+                };
+                loads::arrivals(scenario, &pacing, phase, context, diagnostics)
+            },
         })
         .collect();
     let faults = faults::compile(scenario, &phases, scale, diagnostics);

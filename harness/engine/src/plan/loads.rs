@@ -1,8 +1,10 @@
 //! Loads: protocol and arrivals looked up, and what each phase makes of them.
 
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
-use squall_load::pacer::RATE_PER_S_MAX;
+use squall_load::pacer::{PacerError, RATE_PER_S_MAX};
 use squall_load::spec::CONNECTIONS_MAX;
 use squall_load::{Arrivals, PacerKind, load_seed};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
@@ -12,6 +14,7 @@ use squall_model::span::{Span, Spanned};
 use squall_model::units::human;
 
 use super::PlannedLoad;
+use super::pacers::{PACERS, Stretch, Written};
 use super::protocol::PROTOCOLS;
 use super::services::has_address;
 
@@ -67,64 +70,238 @@ fn check_target(scenario: &Scenario, load: &Load, diagnostics: &mut Diagnostics)
     }
 }
 
+/// How each load's arrivals come, in the order of the loads; nothing where that could not be read.
+pub(super) fn pacing(scenario: &Scenario, base: &Path, diagnostics: &mut Diagnostics) -> Vec<Option<Pacing>> {
+    let mut all = Vec::new();
+    for (_, load) in &scenario.load {
+        let pacing = Pacing::of(load.arrivals.as_ref(), base, diagnostics);
+        if let (Some(pacing), None) = (&pacing, load.users) {
+            check_own(pacing, load, diagnostics);
+        }
+        all.push(pacing);
+    }
+    all
+}
+
+/// An arrival process as written, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Pacing {
+    written: Written,
+    kind: Spanned<String>,
+}
+
+impl Pacing {
+    fn of(
+        written: Option<&scenario::Arrivals>,
+        base: &Path,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Pacing> {
+        let Some(written) = written else {
+            return Some(Pacing {
+                written: Written::Steady(PacerKind::Even),
+                kind: Spanned::new("even".to_owned(), Span::default()),
+            });
+        };
+        let kind = &written.kind;
+        let Some(entry) = PACERS.iter().find(|entry| entry.name == kind.value) else {
+            let help = suggest(&kind.value, PACERS.iter().map(|entry| entry.name));
+            let error = Diagnostic::error(
+                kind.span,
+                format!("there are no arrivals called `{}`", kind.value),
+            );
+            diagnostics.push(error.help_if(help));
+            return None;
+        };
+        Some(Pacing {
+            written: (entry.decode)(&written.params, base, diagnostics)?,
+            kind: kind.clone(),
+        })
+    }
+
+    fn no_rate(&self, span: Span, lacks: &str) -> Diagnostic {
+        Diagnostic::error(span, format!("`{}` needs {lacks}", self.kind.value))
+    }
+
+    fn own_rates(&self, span: Span) -> Diagnostic {
+        Diagnostic::error(span, format!("`{}` has rates of its own", self.kind.value))
+    }
+}
+
+/// A load has one source of its rate.
+fn check_own(pacing: &Pacing, load: &Load, diagnostics: &mut Diagnostics) {
+    match (pacing.written.lacks(), load.rate) {
+        (Some(lacks), None) if load.arrivals.is_some() => {
+            diagnostics.push(pacing.no_rate(pacing.kind.span, lacks));
+        }
+        (None, Some(rate)) => {
+            let error = pacing.own_rates(rate.span).also(pacing.kind.span, "here");
+            diagnostics.push(error.help("leave `rate` out"));
+        }
+        _ => {}
+    }
+}
+
 /// What each load does in a phase.
-pub(super) fn arrivals(scenario: &Scenario, phase: &Phase, diagnostics: &mut Diagnostics) -> Vec<Arrivals> {
-    let one = |(name, load): &(Spanned<squall_model::name::Name>, Load), diagnostics: &mut Diagnostics| {
-        arrivals_of(load, phase.load.get(name.as_str()), diagnostics)
-    };
-    scenario
-        .load
-        .iter()
-        .map(|entry| one(entry, diagnostics))
+pub(super) fn arrivals(
+    scenario: &Scenario,
+    pacing: &[Option<Pacing>],
+    phase: &Phase,
+    context: Context<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Arrivals> {
+    let loads = scenario.load.iter().zip(pacing);
+    loads
+        .map(|((name, load), pacing)| {
+            let change = phase.load.get(name.as_str());
+            let (amount, users, spread) = match change {
+                None => (None, None, None),
+                Some(LoadOverride::Amount(amount)) => (Some(amount), None, None),
+                Some(LoadOverride::Change(change)) => {
+                    (change.rate.as_ref(), change.users, change.arrivals.as_ref())
+                }
+            };
+            if let Some(own) = load.users {
+                return closed(load, own, users, amount, diagnostics);
+            }
+            let own = spread.map(|spread| Pacing::of(Some(spread), context.base, diagnostics));
+            match own.as_ref().unwrap_or(pacing) {
+                Some(pacing) => {
+                    let replaced = own.is_some();
+                    open(load, pacing, replaced, amount, context.phase, diagnostics)
+                }
+                None => Arrivals::None,
+            }
+        })
         .collect()
 }
 
-fn arrivals_of(load: &Load, change: Option<&LoadOverride>, diagnostics: &mut Diagnostics) -> Arrivals {
-    let (amount, users, spread) = match change {
-        None => (None, None, None),
-        Some(LoadOverride::Amount(amount)) => (Some(amount), None, None),
-        Some(LoadOverride::Change(change)) => (change.rate.as_ref(), change.users, change.arrivals.as_ref()),
-    };
-    let factor = match amount.map(|amount| amount.value) {
-        Some(Amount::Scale(scale)) => scale.get(),
-        _ => 1.0,
-    };
-    if let Some(own) = load.users {
-        let span = users.or(load.users).map_or(own.span, |users| users.span);
-        let span = amount.map_or(span, |amount| amount.span);
-        let users = (f64::from(users.unwrap_or(own).get()) * factor).round() as u32;
-        check_connections(users, span, diagnostics);
-        let think = load.think.map_or(Duration::ZERO, |think| think.value);
-        return if users == 0 {
-            Arrivals::None
-        } else {
-            Arrivals::Closed {
-                users: users as usize,
-                think,
-            }
-        };
-    }
-    let Some(own) = load.rate else {
-        return Arrivals::None;
-    };
-    let (rate, span) = match amount {
-        Some(Spanned {
-            value: Amount::Rate(rate),
-            span,
-        }) => (rate.get(), *span),
-        Some(amount) => (own.get() * factor, amount.span),
-        None => (own.get(), own.span),
-    };
-    let pacer = pacer(spread.or(load.arrivals.as_ref()), diagnostics);
-    check_rate(rate, span, diagnostics);
-    if rate == 0.0 {
+/// What a phase's arrivals depend on beside the scenario.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    /// The folder that paths are relative to.
+    pub(super) base: &'a Path,
+    /// The phase.
+    pub(super) phase: Stretch,
+}
+
+fn closed(
+    load: &Load,
+    own: Spanned<NonZeroU32>,
+    users: Option<Spanned<NonZeroU32>>,
+    amount: Option<&Spanned<Amount>>,
+    diagnostics: &mut Diagnostics,
+) -> Arrivals {
+    let factor = factor(amount);
+    let written = users.unwrap_or(own);
+    let span = amount.map_or(written.span, |amount| amount.span);
+    let users = (f64::from(written.get()) * factor).round() as u32;
+    check_connections(users, span, diagnostics);
+    let think = load.think.map_or(Duration::ZERO, |think| think.value);
+    if users == 0 {
         Arrivals::None
     } else {
-        Arrivals::Open {
-            rate_per_s: rate,
-            pacer,
+        Arrivals::Closed {
+            users: users as usize,
+            think,
         }
     }
+}
+
+fn factor(amount: Option<&Spanned<Amount>>) -> f64 {
+    match amount.map(|amount| amount.value) {
+        Some(Amount::Scale(scale)) => scale.get(),
+        _ => 1.0,
+    }
+}
+
+/// An open loop; `replaced` if the phase has arrivals of its own, which a load's rate need not fit.
+fn open(
+    load: &Load,
+    pacing: &Pacing,
+    replaced: bool,
+    amount: Option<&Spanned<Amount>>,
+    phase: Stretch,
+    diagnostics: &mut Diagnostics,
+) -> Arrivals {
+    let factor = factor(amount);
+    let another = amount.and_then(|amount| match amount.value {
+        Amount::Rate(rate) => Some(Spanned::new(rate.get(), amount.span)),
+        Amount::Scale(_) => None,
+    });
+    let own = load.rate.map(|rate| {
+        let span = amount.map_or(rate.span, |amount| amount.span);
+        Spanned::new(rate.get() * factor, span)
+    });
+    let rate = match (pacing.written.lacks(), another.or(own)) {
+        (Some(_), Some(rate)) => rate,
+        (Some(lacks), None) => {
+            // Of the load's own arrivals it was said before.
+            if replaced {
+                let error = pacing.no_rate(pacing.kind.span, lacks);
+                diagnostics.push(error.help("give it a rate: { rate: 100/s, arrivals: ... }"));
+            }
+            return Arrivals::None;
+        }
+        (None, _) if another.is_some() => {
+            let span = another.map_or(pacing.kind.span, |rate| rate.span);
+            let error = pacing.own_rates(span).also(pacing.kind.span, "here");
+            let help = "scale it with a factor, or replace it: { rate: 100/s, arrivals: even }";
+            diagnostics.push(error.help(help));
+            return Arrivals::None;
+        }
+        (None, _) => Spanned::new(factor, amount.map_or(pacing.kind.span, |amount| amount.span)),
+    };
+    if rate.value == 0.0 {
+        return Arrivals::None;
+    }
+    planned(pacing, rate.value, factor, phase).unwrap_or_else(|problem| {
+        diagnostics.push(problem.at(rate.span, pacing));
+        Arrivals::None
+    })
+}
+
+/// Why a process cannot be planned.
+enum Problem {
+    Pacer(PacerError),
+    Words(String),
+}
+
+impl Problem {
+    /// A rate that is too high was asked for at `span`; anything else is wrong with the process itself.
+    fn at(self, span: Span, pacing: &Pacing) -> Diagnostic {
+        match self {
+            Problem::Pacer(PacerError::Rate(rate)) => {
+                let message = format!("{} is more than can be scheduled", human::rate(rate));
+                let most = human::rate(RATE_PER_S_MAX);
+                Diagnostic::error(span, message).help(format!("at most {most}"))
+            }
+            Problem::Pacer(e) => Diagnostic::error(pacing.kind.span, e.to_string()),
+            Problem::Words(words) => Diagnostic::error(pacing.kind.span, words),
+        }
+    }
+}
+
+fn planned(pacing: &Pacing, rate: f64, factor: f64, phase: Stretch) -> Result<Arrivals, Problem> {
+    let pacer = pacing
+        .written
+        .in_phase(rate, factor, phase)
+        .map_err(Problem::Words)?;
+    if !pacer.has_own_rates() {
+        pacer.check(rate).map_err(Problem::Pacer)?;
+        return Ok(Arrivals::Open {
+            rate_per_s: rate,
+            pacer,
+        });
+    }
+    pacer.check_own().map_err(Problem::Pacer)?;
+    let length = phase.length();
+    let rate_per_s = pacer.count_within(rate, length) / length.as_secs_f64();
+    // Such as stairs that begin with none, in a phase that ends before the second.
+    Ok(if rate_per_s > 0.0 {
+        Arrivals::Open { rate_per_s, pacer }
+    } else {
+        Arrivals::None
+    })
 }
 
 /// Each connection is a descriptor, and each user has one.
@@ -137,40 +314,4 @@ fn check_connections(number: u32, span: Span, diagnostics: &mut Diagnostics) {
         let most = human::count(CONNECTIONS_MAX as u64);
         diagnostics.push(Diagnostic::error(span, message).help(format!("at most {most}")));
     }
-}
-
-fn check_rate(rate: f64, span: Span, diagnostics: &mut Diagnostics) {
-    if rate > RATE_PER_S_MAX {
-        let message = format!("{} is more than can be scheduled", human::rate(rate));
-        diagnostics
-            .push(Diagnostic::error(span, message).help(format!("at most {}", human::rate(RATE_PER_S_MAX))));
-    }
-}
-
-fn pacer(written: Option<&scenario::Arrivals>, diagnostics: &mut Diagnostics) -> PacerKind {
-    let Some(written) = written else {
-        return PacerKind::Even;
-    };
-    let kind = &written.kind;
-    let known = PacerKind::ALL.iter().find(|(name, _, _)| *name == kind.value);
-    let Some((_, _, pacer)) = known else {
-        let help = suggest(&kind.value, PacerKind::ALL.iter().map(|(name, _, _)| *name));
-        let error = Diagnostic::error(
-            kind.span,
-            format!("there are no arrivals called `{}`", kind.value),
-        );
-        diagnostics.push(error.help_if(help));
-        return PacerKind::Even;
-    };
-    let params = &written.params;
-    if params
-        .as_mapping()
-        .is_some_and(|mapping| !mapping.entries.is_empty())
-    {
-        diagnostics.push(Diagnostic::error(
-            params.head,
-            format!("`{}` takes no parameters", kind.value),
-        ));
-    }
-    *pacer
 }

@@ -9,6 +9,7 @@ mod faults;
 mod invariants;
 mod loads;
 mod metrics;
+mod pacers;
 mod protocol;
 mod services;
 mod show;
@@ -28,6 +29,7 @@ pub use compile::{Settings, compile};
 pub use invariants::schema as invariant_schema;
 pub use metrics::{LoadMetric, Metric, NamedService, Names, ServiceMetric, Stat, show as show_value};
 pub use protocol::{Asked, PROTOCOLS, Protocol};
+pub use pacers::{PACERS, PacerEntry};
 pub use show::show;
 
 use crate::fault::FaultSpec;

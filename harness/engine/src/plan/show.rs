@@ -169,11 +169,8 @@ fn seconds(at: Duration) -> String {
 fn rate(arrivals: &Arrivals) -> String {
     match arrivals {
         Arrivals::Open { rate_per_s, pacer } => {
-            format!(
-                "{}, {}",
-                human::rate(*rate_per_s),
-                format!("{pacer:?}").to_lowercase()
-            )
+            let mean = if pacer.has_own_rates() { " on average" } else { "" };
+            format!("{}{mean}, {pacer}", human::rate(*rate_per_s))
         }
         Arrivals::Closed { users, think } if think.is_zero() => format!("{users} users, closed loop"),
         Arrivals::Closed { users, think } => format!(

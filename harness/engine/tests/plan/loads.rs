@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use expect_test::expect;
 use squall_engine::plan::Plan;
 use squall_load::protocol::Keep;
-use squall_load::{Arrivals, PacerKind, Target};
+use squall_load::{Arrivals, Target};
 
 use crate::rig::{around, check, plan};
 
@@ -146,14 +146,7 @@ phases:
 
 fn shown(arrivals: &Arrivals) -> String {
     match arrivals {
-        Arrivals::Open { rate_per_s, pacer } => {
-            let pacer = if *pacer == PacerKind::Even {
-                "even"
-            } else {
-                "poisson"
-            };
-            format!("{rate_per_s}/s {pacer}")
-        }
+        Arrivals::Open { rate_per_s, pacer } => format!("{rate_per_s}/s {pacer}"),
         Arrivals::Closed { users, think } => format!("{users} users thinking {think:?}"),
         Arrivals::None => "rests".to_owned(),
     }

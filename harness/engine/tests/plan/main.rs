@@ -2,6 +2,7 @@
 //! in and a verdict out; and what must be there before a plan is run.
 #![expect(clippy::needless_raw_string_hashes, reason = "as expect-test writes them")]
 
+mod arrivals;
 mod checks;
 mod conclusions;
 mod faults;

@@ -18,6 +18,7 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RuleKind {
     ExactlyOne,
+    AtLeastOne,
     AtMostOne,
     Needs,
     Later,
@@ -28,6 +29,14 @@ impl Rule {
     pub const fn exactly_one(keys: &'static [&'static str]) -> Rule {
         Rule {
             kind: RuleKind::ExactlyOne,
+            keys,
+        }
+    }
+
+    /// One of these keys is there, or several.
+    pub const fn at_least_one(keys: &'static [&'static str]) -> Rule {
+        Rule {
+            kind: RuleKind::AtLeastOne,
             keys,
         }
     }
@@ -61,7 +70,9 @@ impl Rule {
         let mut present: Vec<&Entry> = self.keys.iter().filter_map(|key| mapping.entry(key)).collect();
         present.sort_by_key(|(key, _)| key.span);
         match (self.kind, present.as_slice()) {
-            (RuleKind::ExactlyOne, []) if !self.keys.iter().any(|key| guessed.contains(key)) => {
+            (RuleKind::ExactlyOne | RuleKind::AtLeastOne, [])
+                if !self.keys.iter().any(|key| guessed.contains(key)) =>
+            {
                 let message = format!("one of {} is needed", listed(self.keys, "or"));
                 diagnostics.push(Diagnostic::error(node.head, message));
             }
@@ -88,6 +99,7 @@ impl Rule {
         let each: Vec<Schema> = self.keys.iter().map(required).collect();
         match self.kind {
             RuleKind::ExactlyOne => Some(json!({"oneOf": each})),
+            RuleKind::AtLeastOne => Some(json!({"anyOf": each})),
             RuleKind::AtMostOne => Some(json!({"anyOf": [{"oneOf": each}, {"not": {"anyOf": each}}]})),
             RuleKind::Needs => Some(json!({"anyOf": [{"not": each[0]}, {"anyOf": each[1..]}]})),
             RuleKind::Later => None,

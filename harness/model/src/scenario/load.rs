@@ -25,7 +25,7 @@ record! {
         pub users: Option<Spanned<NonZeroU32>>,
         /// How long a user pauses after an answer.
         pub think: Option<Spanned<Duration>>,
-        /// How send times are spread; even if left out.
+        /// Open loop: how send times are spread; even if left out. Some need no `rate`.
         pub arrivals: Option<Arrivals>,
         /// The most connections, opened on demand.
         pub connections: Option<Spanned<NonZeroU32>>,
@@ -35,9 +35,10 @@ record! {
         /// The protocol and what is asked in it.
         pub protocol("http: { get: /path }")
     }
-    exactly_one ["rate", "users"];
+    at_least_one ["rate", "users", "arrivals"];
+    at_most_one ["rate", "users"];
+    at_most_one ["users", "arrivals"];
     needs ["think", "users"];
-    needs ["arrivals", "rate"];
     later ["data"];
 }
 

@@ -169,7 +169,8 @@ fn check_override(name: &Spanned<Name>, load: &Load, change: &LoadOverride, diag
             change.arrivals.as_ref().map(|one| one.kind.span),
         ),
     };
-    let open = load.rate.as_ref();
+    let arrivals_of_own = load.arrivals.as_ref().map(|own| own.kind.span);
+    let open = load.rate.map(|rate| rate.span).or(arrivals_of_own);
     let closed = load.users.as_ref();
     let mut report = |span, message: String, own| {
         diagnostics.push(Diagnostic::error(span, message).also(own, "what the load has"));
@@ -194,7 +195,7 @@ fn check_override(name: &Spanned<Name>, load: &Load, change: &LoadOverride, diag
         report(
             users.span,
             format!("`{}` has a rate: it has no users to change", name.value),
-            own.span,
+            own,
         );
     }
 }

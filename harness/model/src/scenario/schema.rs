@@ -67,9 +67,7 @@ fn replace(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
 
 /// A kind as one key with its parameters, or as a word where it needs none.
 fn kinds(title: &str, about: &str, entries: &[Described]) -> Value {
-    let words = entries
-        .iter()
-        .filter(|entry| entry.schema.get("required").is_none() && !has_choice(&entry.schema));
+    let words = entries.iter().filter(|entry| takes_nothing(&entry.schema));
     let words = words.map(|entry| json!({"const": entry.name, "description": entry.about}));
     let mut properties = Map::new();
     for entry in entries {
@@ -89,10 +87,24 @@ fn kinds(title: &str, about: &str, entries: &[Described]) -> Value {
     json!({"title": title, "description": about, "anyOf": forms})
 }
 
-/// True if one of several keys is needed, so that no parameters at all is an error.
-fn has_choice(schema: &Value) -> bool {
-    let rules = schema.get("allOf").and_then(Value::as_array);
-    rules.is_some_and(|rules| rules.iter().any(|rule| rule.get("oneOf").is_some()))
+/// True if no parameters at all is no error: as an empty mapping they break no rule.
+fn takes_nothing(schema: &Value) -> bool {
+    let list = |key: &str| {
+        schema
+            .get(key)
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice)
+    };
+    if schema.get("type").is_some_and(|kind| kind != "object") || !list("required").is_empty() {
+        return false;
+    }
+    let one_of = ["anyOf", "oneOf"].map(list);
+    let negated = schema.get("not").is_none_or(|not| !takes_nothing(not));
+    negated
+        && list("allOf").iter().all(takes_nothing)
+        && one_of
+            .iter()
+            .all(|forms| forms.is_empty() || forms.iter().any(takes_nothing))
 }
 
 /// A fault's parameters together with its schedule.

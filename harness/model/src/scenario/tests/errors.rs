@@ -260,7 +260,7 @@ fn loads() {
               help: add one, such as `http: { get: /path }`
             s.yaml:7:49: error: `rate` and `users` exclude each other
               s.yaml:7:38: the other one
-            s.yaml:8:12: error: one of `rate` or `users` is needed
+            s.yaml:8:12: error: one of `rate`, `users` or `arrivals` is needed
             s.yaml:9:37: error: `tcp` cannot stand beside `http`
               s.yaml:9:19: one kind is possible
             s.yaml:10:38: error: unknown key `rat`
@@ -270,7 +270,8 @@ fn loads() {
             s.yaml:11:75: error: at least 1 is needed
             s.yaml:12:50: error: `think` needs `users`
             s.yaml:12:61: error: `data` is not supported by this version (comes with a later one)
-            s.yaml:13:50: error: `arrivals` needs `rate`
+            s.yaml:13:50: error: `users` and `arrivals` exclude each other
+              s.yaml:13:40: the other one
             s.yaml:14:16: error: `steady` is a phase, not a service
               s.yaml:4:20: given here
               help: the only one is `ids`
