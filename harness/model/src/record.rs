@@ -146,6 +146,9 @@ pub struct LoadRecord {
     pub unsent_by_generator: u64,
     /// Completed over intended; absent where nothing was intended.
     pub achieved: Option<f64>,
+    /// Why the requests sent miss the target rate by more than 0.1 %; absent where they do not, and without a target.
+    #[serde(default)]
+    pub target_missed: Option<String>,
     /// Completed requests per second of the phase.
     pub throughput: f64,
     /// Failures by kind.

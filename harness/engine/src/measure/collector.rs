@@ -46,6 +46,7 @@ pub fn load_record(
         dropped: totals.dropped,
         unsent_by_generator: totals.unsent_by_generator,
         achieved: (totals.intended > 0).then(|| totals.completed as f64 / totals.intended as f64),
+        target_missed: None,
         throughput: if length_us == 0 {
             0.0
         } else {

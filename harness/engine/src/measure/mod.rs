@@ -5,4 +5,5 @@ pub mod collector;
 pub mod machine;
 pub mod resources;
 pub mod services;
+pub mod target;
 pub mod validity;

@@ -1,6 +1,7 @@
 //! The end of a run: everything is summed up, judged and written down.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use squall_load::Arrivals;
 use squall_model::event::EventKind;
@@ -13,7 +14,7 @@ use super::supervisor::Supervisor;
 use crate::invariant;
 use crate::judge::{Evidence, conclude};
 use crate::measure::collector::load_record;
-use crate::measure::validity;
+use crate::measure::{target, validity};
 use crate::plan::Check;
 
 /// How long services may take to tell what happened in a phase until its numbers are written down.
@@ -132,7 +133,13 @@ impl Supervisor<'_> {
         let mut load = BTreeMap::new();
         let mut invalid = Vec::new();
         for (at, one) in self.plan.loads.iter().enumerate() {
-            let record = self.load(index, at, length_us);
+            let mut record = self.load(index, at, length_us);
+            record.target_missed = target::missed(
+                &planned.arrivals[at],
+                Duration::from_micros(length_us),
+                complete,
+                self.collector.phase(index, at),
+            );
             invalid.extend(validity::doubts(
                 &one.name,
                 record.mode,

@@ -34,6 +34,9 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         blocks.push(Block::Paragraph(text));
     }
     blocks.extend(closed_loops(recording));
+    if detail == Detail::Full {
+        blocks.extend(missed_targets(recording));
+    }
     for phase in recording
         .record
         .phases
@@ -51,6 +54,17 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         });
     }
     blocks
+}
+
+/// Where a load sent more or less than its rate asks for, and why.
+fn missed_targets(recording: &Recording) -> impl Iterator<Item = Block> {
+    recording.record.phases.iter().flat_map(|phase| {
+        let missed = phase
+            .load
+            .iter()
+            .filter_map(|(name, load)| Some((name, load.target_missed.as_ref()?)));
+        missed.map(|(name, why)| Block::Paragraph(format!("{}, {name}: {why}.", phase.name)))
+    })
 }
 
 fn closed_loops(recording: &Recording) -> Option<Block> {

@@ -175,6 +175,7 @@ fn load_record(phase: &Phase, requests: &[Request]) -> LoadRecord {
         dropped: 0,
         unsent_by_generator: 0,
         achieved: Some(1.0),
+        target_missed: None,
         throughput: n as f64 / ((phase.end_us - phase.start_us) as f64 / 1e6),
         errors,
         error_examples,
