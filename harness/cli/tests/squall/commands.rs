@@ -80,6 +80,12 @@ fn the_schema_accepts_what_ships_and_refuses_what_does_not_exist() {
     for entry in fs::read_dir(Path::new(ROOT).join("scenarios"))
         .expect("scenarios/ is there")
         .flatten()
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
     {
         let document = json(&fs::read_to_string(entry.path()).expect("readable"));
         let errors: Vec<String> = validator
@@ -93,6 +99,26 @@ fn the_schema_accepts_what_ships_and_refuses_what_does_not_exist() {
     let wrong =
         "squall: 1\nname: a\nphases: [{ phase: p, for: 1s, faults: [clok: { target: a, step: -5ms }] }]\n";
     assert!(!validator.is_valid(&json(wrong)));
+    // A kind whose parameters are needed does not stand as a word, and one that takes none does.
+    let arrivals = |written: &str| {
+        let load = format!("load: {{ a: {{ to: b, http: {{ get: / }}, arrivals: {written} }} }}");
+        let phases = "phases: [{ phase: p, for: 1s }]";
+        validator.is_valid(&json(&format!("squall: 1\nname: a\n{load}\n{phases}\n")))
+    };
+    for (written, accepted) in [
+        ("poisson", true),
+        ("burst", false),
+        ("trace", false),
+        ("{ trace: a.csv }", true),
+        ("{ trace: { speed: 2x } }", false),
+        ("{ burst: {} }", false),
+        ("{ burst: { size: 5 } }", true),
+        ("{ sine: { mean: 5/s, high: 6/s, period: 1s } }", false),
+        ("{ sine: { low: 5/s, high: 6/s, period: 1s } }", true),
+        ("{ step: { from: 5/s, to: 6/s } }", false),
+    ] {
+        assert_eq!(arrivals(written), accepted, "{written}");
+    }
 }
 
 #[test]

@@ -18,6 +18,13 @@ fn shipped() -> Vec<String> {
         .expect("scenarios/ is there")
         .flatten();
     let mut names: Vec<String> = entries
+        // Beside them lies what they read.
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
@@ -167,6 +174,53 @@ fn ids_stay_unique_at_the_most_that_one_node_gives() {
         100 * asked,
         "every id of every response was checked"
     );
+}
+
+#[test]
+fn requests_arrive_as_they_were_asked_for() {
+    let stage = Stage::alone();
+    let ended = stage.run("id-generator-arrivals", &[]);
+    ended.assert_nothing_left();
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
+    let record = ended.record();
+    // What each load asks for in each phase: the area under its rate, whatever the generator and the service made of it.
+    let asked = [
+        ("steady", [200, 2_000, 200]),
+        ("climbing", [200, 400, 200]),
+        ("stairs", [200, 200, 200]),
+        ("wave", [200, 200, 100]),
+        ("batches", [200, 400, 0]),
+        ("recorded", [40, 40, 40]),
+    ];
+    for (phase, at) in record.phases.iter().zip(0..) {
+        for (load, counts) in asked {
+            let (told, expected) = (&phase.load[load], counts[at]);
+            assert!(
+                told.intended.abs_diff(expected) <= 1,
+                "{load} in {}: {told:?}",
+                phase.name
+            );
+            let rate = expected as f64 / 2.0;
+            assert!(
+                (told.target_rate.unwrap_or(0.0) - rate).abs() < 0.6,
+                "{load} in {}: {told:?}",
+                phase.name
+            );
+        }
+        // A target is met, or it is said why not.
+        for (name, load) in &phase.load {
+            let target = load.target_rate.map_or(load.sent as f64, |rate| 2.0 * rate);
+            let met = (load.sent as f64 - target).abs() <= (target * 0.001).max(1.0);
+            assert_eq!(
+                met,
+                load.target_missed.is_none(),
+                "{name} in {}: {load:?}",
+                phase.name
+            );
+        }
+    }
 }
 
 #[test]
