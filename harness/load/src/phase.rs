@@ -194,7 +194,8 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pacer::PacerKind;
+    use crate::pacer::{PacerKind, Ramp, Spread};
+    use std::time::Duration;
 
     fn intended(threads: usize, connections: usize) -> Vec<u64> {
         let arrivals = vec![Arrivals::Open {
@@ -229,6 +230,31 @@ mod tests {
         );
         assert_eq!(intended(3, 64), alone);
         assert_eq!(intended(8, 2), alone);
+    }
+
+    #[test]
+    fn the_queue_has_room_for_ten_seconds_of_the_highest_rate() {
+        let queue_max = |pacer: PacerKind| {
+            let arrivals = vec![Arrivals::Open {
+                rate_per_s: 2_500.0,
+                pacer,
+            }];
+            let spec = PhaseSpec {
+                index: 0,
+                start_us: 0,
+                end_us: Some(1_000_000),
+                arrivals,
+            };
+            Phase::new(&spec, 0, 64, Part { at: 0, ways: 2 }, Seed::new(5)).queue_max
+        };
+        let ramp = Ramp {
+            from_per_s: 0.0,
+            to_per_s: 5_000.0,
+            over: Duration::from_secs(1),
+            spread: Spread::Even,
+        };
+        assert_eq!(queue_max(PacerKind::Even), 12_500);
+        assert_eq!(queue_max(PacerKind::Ramp(ramp)), 25_000);
     }
 
     #[test]
