@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A configuration-driven benchmark and chaos harness.
 ///
@@ -30,6 +30,8 @@ pub enum Command {
     List(ListArguments),
     /// Make the report of a run again, whole or interrupted.
     Report(ReportArguments),
+    /// Merge the records of several runs without loss.
+    Merge(MergeArguments),
     /// Put load on one URL.
     Load(LoadArguments),
     /// Run one reference service in the foreground.
@@ -121,6 +123,37 @@ pub struct ReportArguments {
     /// Show it in the browser that xdg-open chooses.
     #[arg(long)]
     pub open: bool,
+    /// Write what happened over time as CSV, `-` for standard output, and leave the report as it is.
+    #[arg(long, value_name = "FILE", conflicts_with = "open")]
+    pub csv: Option<PathBuf>,
+}
+
+/// `squall merge`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: squall merge reports/shop/20261122T1* --out reports/shop/merged\n\n\
+    Repeats are runs of the same timeline: counts add up, rates stay. Shares are parts of one load that ran at the \
+    same time: rates add up, too. The merged folder is one of a run: `squall report` reads it."
+)]
+pub struct MergeArguments {
+    /// Folders of runs, two or more.
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The folder to make; it must not be there yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// What the runs are to each other.
+    #[arg(long = "as", value_name = "WHAT", default_value = "repeats")]
+    pub how: MergeHow,
+}
+
+/// What merged runs are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MergeHow {
+    /// The same timeline, run again and again.
+    Repeats,
+    /// Parts of one load that ran at the same time.
+    Shares,
 }
 
 /// `squall load`.

@@ -55,6 +55,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
+        Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Schema => commands::schema::run(),

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use squall_engine::record::write_whole;
+use squall_model::hlog;
+use squall_model::merge::Merged;
 use squall_report::Recording;
 
 /// Reads what was recorded of a run.
@@ -42,6 +44,34 @@ pub fn read(folder: &Path) -> anyhow::Result<Recording> {
         .collect();
     squall_report::recording(&events, &series, &logs, run.as_deref())
         .with_context(|| format!("reading the run in {}", folder.display()))
+}
+
+/// Writes a merged run into `folder`, which holds nothing yet; the record last, so that a folder with one is whole.
+pub fn write(folder: &Path, merged: &Merged, started_ms: u64) -> anyhow::Result<()> {
+    for (load, intervals) in &merged.intervals {
+        let mut text = hlog::header(started_ms, &merged.record.started_at);
+        for one in intervals {
+            let histogram = one
+                .histogram()
+                .with_context(|| format!("writing the interval log of {load}"))?;
+            text += &hlog::line(one.kind, one.start_us, one.end_us, &histogram);
+        }
+        write_whole(&folder.join(format!("{load}.hlog")), text.as_bytes())?;
+    }
+    write_whole(&folder.join("series.ndjson"), lines(&merged.series)?.as_bytes())?;
+    write_whole(&folder.join("events.ndjson"), lines(&merged.events)?.as_bytes())?;
+    let record = serde_json::to_string_pretty(&merged.record)?;
+    write_whole(&folder.join("run.json"), record.as_bytes())?;
+    Ok(())
+}
+
+fn lines(values: &[impl serde::Serialize]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for value in values {
+        text += &serde_json::to_string(value)?;
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// Writes the report in all its forms into the run's folder.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    ExpectationRecord, GeneratorRecord, InvariantRecord, LoadRecord, Machine, ServiceRecord, Verdict,
+    ExpectationRecord, GeneratorRecord, InvariantRecord, LoadRecord, Machine, MergedFrom, ServiceRecord,
+    Verdict,
 };
 
 /// One line of `events.ndjson`.
@@ -201,6 +202,9 @@ pub struct RunHeader {
     pub phases: Vec<PlannedPhase>,
     /// The faults, in order of injection.
     pub faults: Vec<PlannedFault>,
+    /// Where this was merged from several runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Box<MergedFrom>>,
 }
 
 /// A phase as planned.

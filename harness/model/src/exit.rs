@@ -57,6 +57,11 @@ impl Exit {
         self as u8
     }
 
+    /// The one with this number, as a record has it.
+    pub fn of(code: u8) -> Option<Exit> {
+        Exit::GRAVEST_FIRST.into_iter().find(|exit| exit.code() == code)
+    }
+
     /// Its place in the order of gravity, the gravest at zero.
     pub fn rank(self) -> usize {
         Exit::GRAVEST_FIRST

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod expression;
 pub mod histogram;
 pub mod hlog;
+pub mod merge;
 pub mod name;
 pub mod node;
 pub mod observation;

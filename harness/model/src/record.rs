@@ -62,6 +62,67 @@ pub struct RunRecord {
     pub edges: Vec<EdgeRecord>,
     /// The load generator, measured like a service.
     pub generator: GeneratorRecord,
+    /// Where this was merged from several runs: which, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Box<MergedFrom>>,
+}
+
+/// How runs were merged into one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// The same timeline, run again and again: rates stay, counts add up.
+    Repeats,
+    /// Parts of one load, run at the same time: rates add up like counts.
+    Shares,
+}
+
+impl How {
+    /// The word used in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            How::Repeats => "repeats",
+            How::Shares => "shares",
+        }
+    }
+}
+
+/// What a merged record was made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MergedFrom {
+    /// How.
+    pub how: How,
+    /// How often the timeline was run: counts of the whole record are those of so many runs. 1 for shares.
+    pub repeats: u32,
+    /// The runs.
+    pub runs: Vec<MergedRun>,
+    /// In what they differed, in words.
+    pub differ: Vec<String>,
+}
+
+/// A run that went into a merged record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MergedRun {
+    /// What reasons call it.
+    pub name: String,
+    /// As in the run's own record, like all below.
+    pub squall: String,
+    /// The command line that repeats it.
+    pub command: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Its start.
+    pub started_at: String,
+    /// Its length.
+    pub duration_us: u64,
+    /// Its revision.
+    pub revision: String,
+    /// Its machine.
+    pub machine: Machine,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Its exit code.
+    pub exit_code: u8,
 }
 
 /// How a run, a part of it or one check ended.

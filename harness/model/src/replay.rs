@@ -70,6 +70,7 @@ impl Fold {
             expectations: Vec::new(),
             edges: Vec::new(),
             generator: GeneratorRecord::default(),
+            merged: header.merged,
         };
         Fold {
             record,

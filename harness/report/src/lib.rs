@@ -20,4 +20,4 @@ mod visible;
 mod window;
 
 pub use recording::{Recording, ReportError, recording};
-pub use render::{html, junit, markdown, terminal};
+pub use render::{csv, html, junit, markdown, terminal};

@@ -189,6 +189,12 @@ impl Recording {
         })
     }
 
+    /// How often the timeline was run: more than once where repeats were merged. Counts are those of all of them.
+    pub fn repeats(&self) -> f64 {
+        let merged = self.record.merged.as_ref();
+        f64::from(merged.map_or(1, |merged| merged.repeats).max(1))
+    }
+
     /// Where the time axis ends, microseconds since the run's start; never zero.
     pub fn end_us(&self) -> u64 {
         let phases = self.record.phases.iter().map(|phase| phase.end_us);

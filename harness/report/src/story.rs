@@ -75,7 +75,7 @@ fn asked(recording: &Recording) -> Option<String> {
     let named: Vec<String> = busy
         .iter()
         .take(NAMED)
-        .map(|(load, ran)| asked_of(load, ran, several))
+        .map(|(load, ran)| asked_of(load, ran, several, recording.repeats()))
         .collect();
     let unmeasured = recording
         .record
@@ -96,7 +96,7 @@ fn asked(recording: &Recording) -> Option<String> {
     (!named.is_empty()).then(|| format!("{}{more}{besides}", named.join("; ")))
 }
 
-fn asked_of(name: &str, ran: &[(&PhaseRecord, &LoadRecord)], named: bool) -> String {
+fn asked_of(name: &str, ran: &[(&PhaseRecord, &LoadRecord)], named: bool, repeats: f64) -> String {
     let sent: u64 = ran.iter().map(|(_, load)| load.sent).sum();
     let failed: u64 = ran.iter().map(|(_, load)| load.failed).sum();
     let dropped: u64 = ran.iter().map(|(_, load)| load.dropped).sum();
@@ -119,7 +119,11 @@ fn asked_of(name: &str, ran: &[(&PhaseRecord, &LoadRecord)], named: bool) -> Str
         ),
     };
     let pace = pace(ran).map_or_else(String::new, |pace| format!(" {pace}"));
-    let length = figure::duration(length as f64);
+    let length = if repeats > 1.0 {
+        format!("{repeats} times {}", figure::duration(length as f64))
+    } else {
+        figure::duration(length as f64)
+    };
     format!(
         "{} requests{who}{pace} over {length}: {failures}",
         figure::count(sent)

@@ -192,6 +192,7 @@ fn record(
             verdict: Some(verdict),
             ..GeneratorRecord::default()
         },
+        merged: None,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod clean;
 pub mod completions;
 pub mod list;
 pub mod load;
+pub mod merge;
 pub mod plan;
 pub mod report;
 pub mod run;

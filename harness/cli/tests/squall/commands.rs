@@ -213,6 +213,7 @@ fn every_command_has_a_help_with_an_example() {
         "list",
         "report",
         "load",
+        "merge",
         "serve",
         "schema",
         "completions",

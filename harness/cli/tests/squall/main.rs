@@ -6,6 +6,7 @@
 mod bad_luck;
 mod check;
 mod commands;
+mod formats;
 mod load;
 mod placeholders;
 mod progress;

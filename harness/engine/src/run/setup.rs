@@ -62,6 +62,7 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
                 phase: plan.phases[fault.phase].name.clone(),
             })
             .collect(),
+        merged: None,
     }
 }
 

@@ -45,6 +45,19 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
             .map(|(name, text)| (name.to_owned(), Cell::plain(text)))
             .collect(),
     ));
+    for run in record.merged.iter().flat_map(|merged| &merged.runs) {
+        blocks.push(Block::Paragraph(format!(
+            "Merged from {}: {}, started {}, revision {}.",
+            run.name,
+            run.verdict.as_str(),
+            figure::wall_time(&run.started_at),
+            run.revision
+        )));
+        blocks.push(Block::Code {
+            label: format!("The command that repeats {}", run.name),
+            text: run.command.clone(),
+        });
+    }
     if !record.source.is_empty() {
         blocks.push(Block::Paragraph("The scenario:".to_owned()));
         blocks.push(Block::Code {

@@ -34,7 +34,10 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         Column::right("Longest", 0),
         Column::right("Restarts", 2),
     ];
-    let groups = services.into_iter().map(|(name, parts)| group(name, &parts));
+    let repeats = recording.repeats();
+    let groups = services
+        .into_iter()
+        .map(|(name, parts)| group(name, &parts, repeats));
     let table = Table {
         caption: "Resources and pauses per service and phase".to_owned(),
         columns,
@@ -45,7 +48,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     vec![Block::Paragraph(text.to_owned()), Block::Table(table)]
 }
 
-fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)]) -> Group {
+fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)], repeats: f64) -> Group {
     // What can't be seen in any phase is said once.
     let first = parts
         .first()
@@ -64,7 +67,7 @@ fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)]) -> Group {
     };
     let rows = parts
         .iter()
-        .flat_map(|(phase, service)| rows(phase, service, &hidden))
+        .flat_map(|(phase, service)| rows(phase, service, &hidden, repeats))
         .collect();
     Group {
         title: name.to_owned(),
@@ -75,12 +78,12 @@ fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)]) -> Group {
 }
 
 /// A row per kind of pause; what was used stands in the first.
-fn rows(phase: &PhaseRecord, service: &ServiceRecord, hidden: &[&String]) -> Vec<Vec<Cell>> {
+fn rows(phase: &PhaseRecord, service: &ServiceRecord, hidden: &[&String], repeats: f64) -> Vec<Vec<Cell>> {
     let length_us = phase.end_us.saturating_sub(phase.start_us);
     let cores = service
         .cpu_us
         .filter(|_| length_us > 0)
-        .map(|cpu| cpu as f64 / length_us as f64);
+        .map(|cpu| cpu as f64 / length_us as f64 / repeats);
     let used: Vec<Cell> = vec![
         phase.name.clone().into(),
         figure::or_absent(service.cpu_us, |us| figure::duration(us as f64)).into(),

@@ -41,7 +41,7 @@ fn done(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         pieces: pieces(spans),
     };
     let target = target(recording, load);
-    let done = rates(&windows, |window| window.completed);
+    let done = rates(&windows, recording.repeats(), |window| window.completed);
     if done.is_empty() && target.is_empty() {
         return None;
     }
@@ -88,7 +88,7 @@ fn lost(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
     let line = |label: &str, ink, of| Line {
         label: label.to_owned(),
         ink,
-        pieces: pieces(&rates(&windows, of)),
+        pieces: pieces(&rates(&windows, recording.repeats(), of)),
     };
     let (mut lines, mut parts) = (Vec::new(), Vec::new());
     if failed > 0 {
@@ -197,7 +197,8 @@ fn windows(rows: &[&LoadRow], window_us: u64, running: (u64, u64)) -> Vec<Window
     windows
 }
 
-fn rates(windows: &[Window], of: fn(&Window) -> u64) -> Vec<Span> {
+/// Per second of one timeline, where the windows hold what happened in `repeats` of it.
+fn rates(windows: &[Window], repeats: f64, of: fn(&Window) -> u64) -> Vec<Span> {
     let timed = windows.iter().filter(|window| window.end_us > window.start_us);
     timed
         .map(|window| {
@@ -205,7 +206,7 @@ fn rates(windows: &[Window], of: fn(&Window) -> u64) -> Vec<Span> {
             Span {
                 start_us: window.start_us,
                 end_us: window.end_us,
-                value: of(window) as f64 / seconds,
+                value: of(window) as f64 / seconds / repeats,
             }
         })
         .collect()
@@ -231,7 +232,7 @@ mod tests {
             [1_000, 1_000]
         );
         assert!(
-            rates(&windows, |w| w.completed)
+            rates(&windows, 1.0, |w| w.completed)
                 .iter()
                 .all(|span| (span.value - 2_000.0).abs() < 1e-9)
         );

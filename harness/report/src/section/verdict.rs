@@ -1,7 +1,7 @@
 //! How the run ended, why, and what happened in it, in a sentence.
 
 use squall_model::histogram::{Histogram, empty, quantile};
-use squall_model::record::{LoadMode, LoadRecord, RunRecord, Verdict};
+use squall_model::record::{How, LoadMode, LoadRecord, RunRecord, Verdict};
 
 use super::Detail;
 use crate::block::{Block, Figure, Tone};
@@ -30,6 +30,10 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     if detail == Detail::Full {
         blocks.extend(figures(recording));
     }
+    blocks.extend(made_of(record).map(|text| Block::Note {
+        tone: Tone::Plain,
+        text,
+    }));
     if record.quick {
         let text = "Made with --quick: phases longer than two seconds were cut to two, so percentiles far out may be missing.";
         blocks.push(Block::Note {
@@ -44,6 +48,28 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         });
     }
     blocks
+}
+
+/// That this was several runs; nothing where it was one.
+fn made_of(record: &RunRecord) -> Option<String> {
+    let merged = record.merged.as_ref()?;
+    let runs = merged.runs.len();
+    let what = match merged.how {
+        How::Repeats => {
+            format!(
+                "Merged from {runs} runs of the same timeline: counts are those of all of them, rates those of one."
+            )
+        }
+        How::Shares => {
+            format!("Merged from {runs} shares of one load: counts and rates are those of all together.")
+        }
+    };
+    let differ = if merged.differ.is_empty() {
+        String::new()
+    } else {
+        format!(" They differed in {}.", merged.differ.join("; in "))
+    };
+    Some(what + &differ)
 }
 
 fn meaning(record: &RunRecord) -> &'static str {

@@ -307,6 +307,7 @@ fn header(phases: &[Phase]) -> RunHeader {
         services: vec![SERVICE.to_owned()],
         phases: planned.collect(),
         faults: faults.collect(),
+        merged: None,
     }
 }
 

@@ -1,0 +1,179 @@
+//! What a run's folder can be turned into: a table, and one record with other runs.
+
+use squall_model::event::EventKind;
+use squall_model::record::{How, Verdict};
+use squall_model::series::SeriesRow;
+
+use crate::support::{Ended, Stage};
+
+/// Runs the smallest scenario into a place of its own below the stage's folder.
+fn small_run(stage: &Stage, place: &str, more: &[&str]) -> Ended {
+    let out = stage.path(place);
+    let out = out.to_str().expect("a path in UTF-8");
+    let mut args = vec!["run", "canary-no-data", "--quick", "--out", out];
+    args.extend(more);
+    let mut ended = stage.squall(&args);
+    ended.reports = stage.path(place);
+    ended
+}
+
+#[test]
+fn a_run_as_a_table_holds_every_row_of_its_series() {
+    let stage = Stage::alone();
+    let ended = small_run(&stage, "one", &[]);
+    let folder = ended.folder();
+    let report = ["report".as_ref(), folder.as_os_str(), "--csv".as_ref()];
+    let printed = stage.squall(&[&report[..], &["-".as_ref()]].concat());
+    assert_eq!(printed.assert_code(0).stderr, "");
+    let file = stage.path("series.csv");
+    let written = stage.squall(&[&report[..], &[file.as_os_str()]].concat());
+    assert_eq!(written.assert_code(0).stdout, "");
+    assert_eq!(std::fs::read_to_string(&file).expect("written"), printed.stdout);
+
+    let mut table = csv::Reader::from_reader(printed.stdout.as_bytes());
+    let header = table.headers().expect("a header").clone();
+    let column = |name: &str| header.iter().position(|known| known == name).expect("a column");
+    let rows: Vec<csv::StringRecord> = table.records().map(|row| row.expect("a whole row")).collect();
+    let series = ended.series();
+    assert_eq!(rows.len(), series.len());
+    for (row, of) in rows.iter().zip(&series) {
+        let number = |name: &str| row[column(name)].parse::<u64>().ok();
+        match of {
+            SeriesRow::Load(of) => {
+                assert_eq!((&row[0], &row[1]), ("load", of.load.as_str()));
+                assert_eq!(
+                    (number("start_us"), number("completed")),
+                    (Some(of.start_us), Some(of.completed))
+                );
+                assert_eq!(number("response_max_us"), of.response.max);
+                assert_eq!(&row[column("cpu_us")], "");
+            }
+            SeriesRow::Service(of) => {
+                assert_eq!((&row[0], &row[1]), ("service", of.service.as_str()));
+                assert_eq!((number("rss_bytes"), number("cpu_us")), (of.rss, of.cpu_us));
+                assert_eq!(&row[column("completed")], "");
+            }
+        }
+    }
+    assert!(
+        rows.iter().any(|row| &row[column("phase")] == "sparse"),
+        "{rows:?}"
+    );
+}
+
+#[test]
+fn runs_merge_into_one_that_has_all_their_requests_and_a_report() {
+    let stage = Stage::alone();
+    let runs = [
+        small_run(&stage, "a", &[]),
+        small_run(&stage, "b", &["--seed", "8"]),
+    ];
+    let records = [runs[0].record(), runs[1].record()];
+    let folders = [runs[0].folder(), runs[1].folder()];
+    let out = stage.path("merged/all");
+    let merge = |how: &str, out: &std::path::Path| {
+        let args = [
+            "merge".as_ref(),
+            folders[0].as_os_str(),
+            folders[1].as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ];
+        stage.squall(&[&args[..], &["--as".as_ref(), how.as_ref()]].concat())
+    };
+    let ended = merge("repeats", &out);
+    assert!(
+        ended.assert_code(0).stdout.contains("Merged from 2 runs"),
+        "{ended}"
+    );
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let merged: squall_model::record::RunRecord = serde_json::from_str(&read("run.json")).expect("a record");
+    let from = merged.merged.as_ref().expect("it says what it is");
+    assert_eq!((from.how, from.runs.len(), from.repeats), (How::Repeats, 2, 2));
+    assert!(
+        from.differ.iter().any(|text| text.contains("seed: 7")),
+        "{:?}",
+        from.differ
+    );
+    let of = |record: &squall_model::record::RunRecord| record.phases[0].load["single"].clone();
+    let (a, b, all) = (of(&records[0]), of(&records[1]), of(&merged));
+    assert_eq!(all.completed, a.completed + b.completed);
+    assert_eq!(all.response.count, a.response.count + b.response.count);
+    assert_eq!(all.response.max, a.response.max.max(b.response.max));
+    assert_eq!(all.target_rate, a.target_rate);
+    assert_eq!(merged.verdict, Verdict::Invalid, "as both are");
+    let completed = |text: &str| -> u64 {
+        let rows = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a row"));
+        rows.map(|row| match row {
+            SeriesRow::Load(row) => row.completed,
+            SeriesRow::Service(_) => 0,
+        })
+        .sum()
+    };
+    assert_eq!(
+        completed(&read("series.ndjson")),
+        completed(&runs[0].file("series.ndjson")) + completed(&runs[1].file("series.ndjson"))
+    );
+    let in_log = |text: &str| -> u64 {
+        let log = squall_model::hlog::parse(text);
+        assert_eq!(log.skipped, 0);
+        log.intervals
+            .iter()
+            .map(|one| one.histogram().expect("whole").len())
+            .sum()
+    };
+    assert_eq!(
+        in_log(&read("single.hlog")),
+        in_log(&runs[0].file("single.hlog")) + in_log(&runs[1].file("single.hlog"))
+    );
+
+    // A folder like any other: the report is made again, also from the events alone.
+    let page = read("report.html");
+    assert!(page.contains("Merged from 2 runs"));
+    let report = ["report".as_ref(), out.as_os_str()];
+    stage.squall(&report).assert_code(0);
+    assert_eq!(read("report.html"), page);
+    let events: Vec<squall_model::event::Event> = read("events.ndjson")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event"))
+        .collect();
+    assert!(matches!(events[0].kind, EventKind::RunStarted(_)));
+    assert_eq!(squall_model::replay::record(&events).expect("whole"), merged);
+
+    // Nothing is written over, and what can't be merged is said.
+    let again = merge("repeats", &out);
+    assert!(
+        again.assert_code(2).stderr.contains("is there already"),
+        "{again}"
+    );
+    let apart = merge("shares", &stage.path("shares"));
+    assert!(
+        apart.assert_code(2).stderr.contains("had ended before"),
+        "{apart}"
+    );
+    assert!(!stage.path("shares").exists());
+}
+
+#[test]
+fn a_killed_run_is_not_merged() {
+    let stage = Stage::alone();
+    let ended = small_run(&stage, "a", &[]);
+    let folder = ended.folder();
+    std::fs::remove_file(folder.join("run.json")).expect("it was there");
+    let out = stage.path("merged");
+    let args = [
+        "merge".as_ref(),
+        folder.as_os_str(),
+        folder.as_os_str(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ];
+    let merged = stage.squall(&args);
+    assert!(
+        merged.assert_code(1).stderr.contains("has no run.json"),
+        "{merged}"
+    );
+    assert!(!out.exists());
+}
