@@ -77,6 +77,16 @@ pub struct RunArguments {
     /// Scale long phases down to two seconds; the report says so.
     #[arg(long)]
     pub quick: bool,
+    /// Serve OpenMetrics at this address while the run goes on; port 0 draws one, and standard error says which.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    /// Push metrics to the OpenTelemetry collector there, such as <http://127.0.0.1:4318>.
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "ENDPOINT")]
+    pub otlp: Option<String>,
+    /// Let others than this machine reach --metrics.
+    #[arg(long, requires = "metrics")]
+    pub metrics_public: bool,
 }
 
 /// `squall check`.

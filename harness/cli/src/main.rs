@@ -7,6 +7,7 @@ mod arguments;
 mod catalogue;
 mod commands;
 mod diagnostics;
+mod metrics;
 mod output;
 mod progress;
 mod record_files;

@@ -8,6 +8,7 @@ use squall_model::exit::Exit;
 use squall_model::record::RunRecord;
 
 use crate::arguments::RunArguments;
+use crate::metrics::{Outlets, Posting};
 use crate::progress::Progress;
 use crate::scenarios::{How, Read, all, read};
 use crate::{catalogue, diagnostics, output, record_files};
@@ -42,6 +43,13 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         output::note(&format!("error: no scenario in scenarios/ has the tag `{tag}`"));
         return Ok(Exit::Usage);
     }
+    let outlets = match Outlets::open(arguments) {
+        Ok(outlets) => outlets,
+        Err(e) => {
+            output::error(&e);
+            return Ok(Exit::Usage);
+        }
+    };
     let stop = Stop::default();
     listen_for_signals(stop.clone())?;
     let mut exits = Vec::new();
@@ -52,7 +60,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             if stop.requested().is_some() {
                 break;
             }
-            let (exit, record) = run_one(read, arguments, &stop)?;
+            let (exit, record) = run_one(read, arguments, &outlets, &stop)?;
             exits.push(exit);
             records.extend(record);
         }
@@ -67,7 +75,12 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     Ok(Exit::gravest(exits))
 }
 
-fn run_one(read: &Read, arguments: &RunArguments, stop: &Stop) -> anyhow::Result<(Exit, Option<RunRecord>)> {
+fn run_one(
+    read: &Read,
+    arguments: &RunArguments,
+    outlets: &Outlets,
+    stop: &Stop,
+) -> anyhow::Result<(Exit, Option<RunRecord>)> {
     let plan = read
         .plan
         .as_ref()
@@ -78,7 +91,12 @@ fn run_one(read: &Read, arguments: &RunArguments, stop: &Stop) -> anyhow::Result
         catalogue: catalogue::catalogue()?,
     };
     let mut progress = Progress::new();
-    let outcome = engine_run(plan, &options, &mut progress, stop);
+    let mut observer = Posting {
+        next: &mut progress,
+        board: outlets.board(),
+    };
+    let outcome = engine_run(plan, &options, &mut observer, stop);
+    outlets.flush();
     progress.finish();
     match outcome {
         Ok(outcome) => Ok(finish(outcome, arguments.json)),

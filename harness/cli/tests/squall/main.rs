@@ -3,11 +3,15 @@
 //! One test binary, so that a single lock decides who has the machine: a test that puts load on it or counts processes
 //! runs alone, the others share. Every wait has a deadline, and no test asserts how long something took.
 
+#[path = "../foreign.rs"]
+mod foreign;
+
 mod bad_luck;
 mod check;
 mod commands;
 mod formats;
 mod load;
+mod metrics;
 mod placeholders;
 mod progress;
 mod scenarios;

@@ -82,6 +82,11 @@ impl Services {
         }
     }
 
+    /// What was seen of a service last.
+    pub fn last(&self, service: usize) -> Option<Usage> {
+        self.last[service].map(|(_, usage)| usage)
+    }
+
     /// Takes in a pause; `phase` is the one in which it ended.
     pub fn pause(&mut self, service: usize, phase: Option<usize>, pause: Pause) {
         if let Some(phase) = phase {

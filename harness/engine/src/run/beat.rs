@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use squall_load::Arrivals;
 use squall_model::histogram;
 use squall_model::hlog;
 use squall_model::series::SeriesRow;
@@ -10,10 +11,13 @@ use super::fleet::Fleet;
 use super::supervisor::Supervisor;
 use crate::measure::collector::ROW_US;
 use crate::measure::resources;
-use crate::observer::{Live, LiveLoad};
+use crate::observer::{Live, LiveLoad, Measured, MeasuredFault, MeasuredLoad, MeasuredService, RECENT};
 
 /// How often the observer is told how things stand.
 const LIVE: Duration = Duration::from_millis(200);
+
+/// How often the observer is told everything measured so far.
+const SUM_UP: Duration = Duration::from_secs(1);
 
 /// How often files are handed to the kernel: together with the time that a row waits for late slices, under a second.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -32,6 +36,9 @@ impl Supervisor<'_> {
         if beat.shown.is_due(LIVE) {
             let live = self.live();
             self.observer.live(&live);
+        }
+        if self.observer.wants_measured() && beat.summed_up.is_due(SUM_UP) {
+            self.tell_measured();
         }
         if beat.flushed.is_due(FLUSH) {
             let written = self.writer.flush();
@@ -73,6 +80,75 @@ impl Supervisor<'_> {
             }
         }
         self.check_written(written);
+    }
+
+    /// Tells the observer everything measured so far, where it wants that.
+    pub(super) fn tell_measured(&mut self) {
+        if self.observer.wants_measured() {
+            let measured = self.measured();
+            self.observer.measured(measured);
+        }
+    }
+
+    fn measured(&self) -> Measured {
+        let service = |(index, planned): (usize, &crate::plan::PlannedService)| {
+            let usage = self.services.last(index);
+            MeasuredService {
+                name: planned.name.clone(),
+                cpu_us: usage.map(|usage| usage.cpu_us),
+                rss: usage.map(|usage| usage.rss),
+            }
+        };
+        let fault = |(planned, one): (&crate::plan::PlannedFault, &super::faults::Running)| MeasuredFault {
+            name: planned.name.clone(),
+            kind: planned.kind.to_owned(),
+            holds: one.holds().is_some(),
+            proved: one.unproven().is_none(),
+        };
+        Measured {
+            at_us: self.now_us(),
+            phase: self
+                .current
+                .map(|index| (self.plan.phases[index].name.clone(), index)),
+            phases: self.plan.phases.len(),
+            loads: (0..self.plan.loads.len())
+                .map(|index| self.measured_load(index))
+                .collect(),
+            services: self.plan.services.iter().enumerate().map(service).collect(),
+            faults: self.plan.faults.iter().zip(&self.faults).map(fault).collect(),
+        }
+    }
+
+    fn measured_load(&self, index: usize) -> MeasuredLoad {
+        let mut all = MeasuredLoad {
+            name: self.plan.loads[index].name.clone(),
+            ..MeasuredLoad::default()
+        };
+        for phase in 0..self.plan.phases.len() {
+            let totals = self.collector.phase(phase, index);
+            all.intended += totals.intended;
+            all.sent += totals.sent;
+            all.completed += totals.completed;
+            all.failed += totals.failed;
+            all.dropped += totals.dropped;
+            all.unsent_by_generator += totals.unsent_by_generator;
+            all.in_flight += totals.sent.saturating_sub(totals.completed + totals.aborted);
+            for (kind, count) in &totals.errors {
+                *all.errors.entry(kind.to_string()).or_default() += count;
+            }
+            all.response.add(&totals.response);
+            all.service.add(&totals.service);
+        }
+        let (_, recent) = self.collector.recent(index, self.now_us());
+        let quantiles = |samples| RECENT.map(|q| histogram::quantile(samples, q));
+        all.response.recent = quantiles(&recent.response);
+        all.service.recent = quantiles(&recent.service);
+        match self.current.map(|phase| &self.plan.phases[phase].arrivals[index]) {
+            Some(Arrivals::Open { rate_per_s, .. }) => all.target_rate = Some(*rate_per_s),
+            Some(Arrivals::Closed { users, .. }) => all.users = Some(*users as u64),
+            Some(Arrivals::None) | None => {}
+        }
+        all
     }
 
     pub(super) fn live(&self) -> Live {
@@ -121,6 +197,7 @@ pub(super) struct Beat {
     /// The row of the series at whose begin resources were looked at last.
     sampled: u64,
     shown: Last,
+    summed_up: Last,
     flushed: Last,
 }
 

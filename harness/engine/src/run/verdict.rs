@@ -29,6 +29,7 @@ impl Supervisor<'_> {
             self.take_violation(checker, violation.at_us, violation.text);
         }
         self.write_rows(None);
+        self.tell_measured();
         let phases: Vec<PhaseRecord> = (0..self.plan.phases.len())
             .map(|index| self.phase(index))
             .collect();

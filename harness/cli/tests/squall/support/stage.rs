@@ -251,8 +251,8 @@ impl Running {
         kill_process_group(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
-    /// Waits until it says a line on standard error that contains `words`.
-    pub(crate) fn wait_for(&mut self, words: &str) {
+    /// Waits until it says a line on standard error that contains `words`, and returns it.
+    pub(crate) fn wait_for(&mut self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let line = self.said.recv_deadline(deadline);
@@ -261,7 +261,7 @@ impl Running {
             self.heard.push_str(&line);
             self.heard.push('\n');
             if line.contains(words) {
-                return;
+                return line;
             }
         }
     }
