@@ -12,9 +12,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "squall", version, max_term_width = 100)]
 pub struct Arguments {
+    /// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: Color,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Also into a file.
+    Always,
+    /// Not at all.
+    Never,
 }
 
 /// The commands.
@@ -87,6 +102,9 @@ pub struct RunArguments {
     /// Let others than this machine reach --metrics.
     #[arg(long, requires = "metrics")]
     pub metrics_public: bool,
+    /// Print only how each run ended, and errors.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// `squall check`.

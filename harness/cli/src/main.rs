@@ -10,8 +10,10 @@ mod diagnostics;
 mod metrics;
 mod output;
 mod progress;
+mod quoting;
 mod record_files;
 mod scenarios;
+mod stopping;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,7 @@ fn start() -> Exit {
             return exit;
         }
     };
+    output::choose_colours(arguments.color);
     match dispatch(arguments.command) {
         Ok(exit) => exit,
         Err(e) => {

@@ -1,16 +1,17 @@
-//! What a run shows while it goes on: a live line per phase on a terminal, plain lines elsewhere.
+//! What a run shows while it goes on: a live table on a terminal, plain lines elsewhere.
+
+mod screen;
+mod view;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use squall_engine::observer::{Live, Observer};
 use squall_model::event::{Event, EventKind};
-use squall_model::units::human;
 
 use crate::output;
+use screen::Screen;
+pub use view::Size;
 
 /// How often a plain line says how things stand.
 const PLAIN_EVERY_US: u64 = 5_000_000;
@@ -18,9 +19,22 @@ const PLAIN_EVERY_US: u64 = 5_000_000;
 /// Violations of one invariant that are told, the last of them without its evidence.
 const VIOLATIONS_TOLD: u32 = 5;
 
+/// How much is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// Every step, and how things stand.
+    All,
+    /// How things stand, under this title: the steps are told by whoever runs the parts of something larger.
+    Standing(String),
+    /// Nothing at all.
+    Nothing,
+}
+
 /// Shows a run on standard error.
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    show: Show,
+    /// What stands at the foot of the terminal; nothing where there is none.
+    screen: Option<Screen>,
     /// The phase and the stretch of it that a plain line was written for last.
     told: (usize, u64),
     /// Violations so far, by invariant.
@@ -30,40 +44,45 @@ pub struct Progress {
 
 impl Progress {
     /// Shows a run on standard error, live if that is a terminal.
-    pub fn new() -> Progress {
-        let live =
-            std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let bar = live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-            bar.set_style(ProgressStyle::with_template("{wide_msg}").expect("the template is a constant"));
-            bar
-        });
+    pub fn new(show: Show) -> Progress {
+        let live = show != Show::Nothing && output::is_live();
         Progress {
-            bar,
+            show,
+            screen: live.then(Screen::default),
             told: (0, 0),
             violations: BTreeMap::new(),
             at_us: 0,
         }
     }
 
-    /// Takes the live line away.
+    /// Takes the live lines away.
     pub fn finish(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+        if let Some(mut screen) = self.screen.take() {
+            output::error_out(&screen.clear(output::error_size().columns));
         }
     }
 
-    fn say(&self, text: &str) {
+    fn say(&mut self, text: &str) {
         let line = format!("{:>8.3} s  {text}", self.at_us as f64 / 1e6);
-        match &self.bar {
-            Some(bar) => bar.println(line),
+        match &mut self.screen {
+            Some(screen) => output::error_out(&screen.above(&line, output::error_size().columns)),
             None => output::note(&line),
         }
     }
 }
 
+/// Whatever ends a run, an error or a panic included, no live line stays.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 impl Observer for Progress {
     fn event(&mut self, event: &Event) {
+        if self.show != Show::All {
+            return;
+        }
         self.at_us = event.at_us;
         if let EventKind::InvariantViolated { invariant, .. } = &event.kind {
             let told = self.violations.entry(invariant.clone()).or_default();
@@ -82,14 +101,20 @@ impl Observer for Progress {
     }
 
     fn live(&mut self, live: &Live) {
-        let line = line(live);
-        if let Some(bar) = &self.bar {
-            return bar.set_message(line);
+        let title = match &self.show {
+            Show::All => None,
+            Show::Standing(title) => Some(title.as_str()),
+            Show::Nothing => return,
+        };
+        if let Some(screen) = &mut self.screen {
+            let size = output::error_size();
+            let lines = view::table(live, title, size);
+            return output::error_out(&screen.draw(lines, size.columns));
         }
         let mark = (live.index, live.elapsed_us / PLAIN_EVERY_US);
         if mark.1 > 0 && mark != self.told {
             self.told = mark;
-            output::note(&format!("            {line}"));
+            output::note(&format!("            {}", view::line(live, title)));
         }
     }
 }
@@ -123,32 +148,4 @@ fn tell(kind: &EventKind) -> Option<String> {
         EventKind::Interrupted { signal } => format!("{signal}: stopping"),
         _ => return None,
     })
-}
-
-/// `steady 2/7  3.2 s left  single 2.0k/s P99 1.2 ms errors 0%  [clock: proven]`
-fn line(live: &Live) -> String {
-    let left = Duration::from_micros(live.length_us.saturating_sub(live.elapsed_us)).as_secs_f64();
-    let mut parts = vec![format!(
-        "{} {}/{}  {left:.1} s left",
-        live.phase,
-        live.index + 1,
-        live.phases
-    )];
-    parts.extend(live.loads.iter().map(|load| {
-        let p99 = load
-            .p99_us
-            .map_or_else(|| "–".to_owned(), |p99| human::microseconds(p99 as f64));
-        format!(
-            "{} {} P99 {p99} errors {}",
-            load.name,
-            human::rate(load.rate),
-            human::ratio(load.errors)
-        )
-    }));
-    parts.extend(
-        live.faults.iter().map(|(fault, proven)| {
-            format!("[{fault}: {}]", if *proven { "proven" } else { "not proven yet" })
-        }),
-    );
-    parts.join("  ")
 }

@@ -50,6 +50,10 @@ pub struct LiveLoad {
     pub name: String,
     /// Requests that ended, per second.
     pub rate: f64,
+    /// Requests per second asked for; absent in closed loop and where it rests.
+    pub target_rate: Option<f64>,
+    /// Median of the response time, microseconds; absent with too few samples.
+    pub p50_us: Option<u64>,
     /// P99 of the response time, microseconds; absent with too few samples.
     pub p99_us: Option<u64>,
     /// Share of requests that failed.

@@ -1,17 +1,15 @@
 //! `squall run`: runs scenarios and writes their reports.
 
 use anyhow::Context as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use squall_engine::run::{Options, Outcome, RunError, Stop, run as engine_run};
 use squall_model::exit::Exit;
 use squall_model::record::RunRecord;
 
 use crate::arguments::RunArguments;
 use crate::metrics::{Outlets, Posting};
-use crate::progress::Progress;
+use crate::progress::{Progress, Show};
 use crate::scenarios::{How, Read, all, read};
-use crate::{catalogue, diagnostics, output, record_files};
+use crate::{catalogue, diagnostics, output, quoting, record_files, stopping};
 
 /// Runs scenarios, one after the other.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
@@ -50,8 +48,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let stop = Stop::default();
-    listen_for_signals(stop.clone())?;
+    let stop = stopping::on_signals()?;
     let mut exits = Vec::new();
     let mut records = Vec::new();
     for read in &scenarios {
@@ -90,7 +87,8 @@ fn run_one(
         command: command(read, arguments, plan.seed.value()),
         catalogue: catalogue::catalogue()?,
     };
-    let mut progress = Progress::new();
+    let show = if arguments.quiet { Show::Nothing } else { Show::All };
+    let mut progress = Progress::new(show);
     let mut observer = Posting {
         next: &mut progress,
         board: outlets.board(),
@@ -99,7 +97,7 @@ fn run_one(
     outlets.flush();
     progress.finish();
     match outcome {
-        Ok(outcome) => Ok(finish(outcome, arguments.json)),
+        Ok(outcome) => Ok(finish(outcome, arguments.json, arguments.quiet)),
         Err(RunError::Missing(missing)) => {
             output::note("error: this machine lacks what the scenario needs; nothing was started");
             for one in &missing {
@@ -115,14 +113,16 @@ fn run_one(
 }
 
 /// Writes the report and prints the summary. A report that can't be written is Squall's failure; the record stays.
-fn finish(outcome: Outcome, json: bool) -> (Exit, Option<RunRecord>) {
+fn finish(outcome: Outcome, json: bool, quiet: bool) -> (Exit, Option<RunRecord>) {
     let mut exit = outcome.exit;
     let written = record_files::read(&outcome.folder).and_then(|mut recording| {
         // The run knows how it ended also where a full disk kept it from writing that down.
         recording.record.clone_from(&outcome.record);
         recording.events.clone_from(&outcome.events);
         recording.approximate.clear();
-        if !json {
+        if quiet && !json {
+            output::out(&output::verdict(&outcome.record));
+        } else if !json {
             output::out(&squall_report::terminal(
                 &recording,
                 output::width(),
@@ -132,7 +132,7 @@ fn finish(outcome: Outcome, json: bool) -> (Exit, Option<RunRecord>) {
         record_files::write_reports(&recording, &outcome.folder)
     });
     match written {
-        Ok(()) if !json => {
+        Ok(()) if !json && !quiet => {
             output::line(&format!(
                 "report: {}",
                 outcome.folder.join("report.html").display()
@@ -149,20 +149,10 @@ fn finish(outcome: Outcome, json: bool) -> (Exit, Option<RunRecord>) {
 
 /// The command line that repeats a run.
 fn command(read: &Read, arguments: &RunArguments, seed: u64) -> String {
-    let quote = |word: &str| {
-        let plain = word
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:%".contains(&byte));
-        if plain {
-            word.to_owned()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
     let mut words = vec![
         "squall".to_owned(),
         "run".to_owned(),
-        quote(&read.name),
+        quoting::shell(&read.name),
         format!("--seed {seed}"),
     ];
     words.extend(arguments.quick.then(|| "--quick".to_owned()));
@@ -170,23 +160,7 @@ fn command(read: &Read, arguments: &RunArguments, seed: u64) -> String {
         arguments
             .overrides
             .iter()
-            .map(|one| format!("--set {}", quote(one))),
+            .map(|one| format!("--set {}", quoting::shell(one))),
     );
     words.join(" ")
-}
-
-/// The first signal asks for an orderly end; the second ends at once, and the guard cleans up.
-fn listen_for_signals(stop: Stop) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("listening for Ctrl-C")?;
-    std::thread::Builder::new()
-        .name("squall-signals".to_owned())
-        .spawn(move || {
-            for signal in &mut signals {
-                if stop.requested().is_some() {
-                    let _ = signal_hook::low_level::emulate_default_handler(signal);
-                }
-                stop.request(signal);
-            }
-        })?;
-    Ok(())
 }

@@ -3,9 +3,11 @@
 pub(crate) mod ended;
 pub(crate) mod processes;
 pub(crate) mod stage;
+pub(crate) mod terminal;
 
 pub(crate) use ended::Ended;
 pub(crate) use stage::{Running, Stage};
+pub(crate) use terminal::OnTerminal;
 
 use std::time::{Duration, Instant};
 

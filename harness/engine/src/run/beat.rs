@@ -154,23 +154,32 @@ impl Supervisor<'_> {
     pub(super) fn live(&self) -> Live {
         let index = self.current.unwrap_or(self.plan.phases.len().saturating_sub(1));
         let (start, end) = self.bounds.get(index).copied().unwrap_or_default();
-        let load = |(index, load): (usize, &crate::plan::PlannedLoad)| {
-            let (span_us, totals) = self.collector.recent(index, self.now_us());
-            LiveLoad {
-                name: load.name.clone(),
-                rate: if span_us == 0 {
-                    0.0
-                } else {
-                    totals.completed as f64 * 1e6 / span_us as f64
-                },
-                p99_us: histogram::quantile(&totals.response, 0.99),
-                errors: if totals.completed == 0 {
-                    0.0
-                } else {
-                    totals.failed as f64 / totals.completed as f64
-                },
-            }
-        };
+        let phase = index;
+        let load =
+            |(index, load): (usize, &crate::plan::PlannedLoad)| {
+                let (span_us, totals) = self.collector.recent(index, self.now_us());
+                LiveLoad {
+                    name: load.name.clone(),
+                    rate: if span_us == 0 {
+                        0.0
+                    } else {
+                        totals.completed as f64 * 1e6 / span_us as f64
+                    },
+                    target_rate: self.plan.phases.get(phase).and_then(|phase| {
+                        match phase.arrivals.get(index) {
+                            Some(Arrivals::Open { rate_per_s, .. }) => Some(*rate_per_s),
+                            _ => None,
+                        }
+                    }),
+                    p50_us: histogram::quantile(&totals.response, 0.50),
+                    p99_us: histogram::quantile(&totals.response, 0.99),
+                    errors: if totals.completed == 0 {
+                        0.0
+                    } else {
+                        totals.failed as f64 / totals.completed as f64
+                    },
+                }
+            };
         let holding = self.plan.faults.iter().zip(&self.faults);
         Live {
             phase: self
