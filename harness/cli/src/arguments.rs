@@ -186,40 +186,58 @@ pub enum MergeHow {
 
 /// `squall load`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example: squall load http://127.0.0.1:8080/ -r 1000 -d 10s -c 32\n\n\
-    With -r the load is open loop: requests are sent when they are due, and waiting counts. Without it, closed loop."
-)]
+#[command(after_help = "Example: squall load localhost:8080/ -r 1k/s -d 10s -c 32\n\n\
+    Example: squall load :8080/orders -H 'content-type: application/json' -b @order.json\n\n\
+    With -r the load is open loop: requests are sent when they are due, and waiting counts. Without it, closed loop.\n\n\
+    Exit codes: 0 measured, 2 wrong command line, 96 the numbers can't be trusted or every request failed, 130 interrupted.")]
 pub struct LoadArguments {
-    /// Where to, such as <http://127.0.0.1:8080/path>.
+    /// Where to, such as <http://127.0.0.1:8080/path>, localhost:8080 or :8080/path.
     pub url: String,
     /// Connections; without a rate also the users.
     #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connections: u32,
-    /// For how long.
-    #[arg(short, long, default_value = "10s")]
+    /// For how long, such as 30s or 5m.
+    #[arg(short, long, default_value = "10s", conflicts_with = "requests")]
     pub duration: String,
+    /// For as long as this many requests take; needs -r.
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests: Option<u64>,
     /// Requests per second, such as 2k/s or 2000; open loop.
     #[arg(short, long)]
     pub rate: Option<String>,
-    /// A header, as NAME: VALUE.
+    /// A header, as NAME: VALUE; may be given again.
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
-    /// The method.
-    #[arg(short, long, default_value = "GET")]
-    pub method: String,
-    /// The body.
+    /// The method; GET, or POST where there is a body.
+    #[arg(short, long)]
+    pub method: Option<String>,
+    /// The body; @FILE reads it from a file, - from standard input.
     #[arg(short, long)]
     pub body: Option<String>,
     /// How long an answer may take.
     #[arg(long, default_value = "30s")]
     pub timeout: String,
     /// Generator threads; by default a quarter of the cores, at least one.
-    #[arg(long)]
+    #[arg(short, long)]
     pub threads: Option<u32>,
+    /// Allow load on this host, which is not this machine; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
+    /// Keep this load as a scenario.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Let --save replace a file.
+    #[arg(long, requires = "save")]
+    pub force: bool,
+    /// Write a run's folder with its report below DIR.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print the run record to standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
+    /// Print the result in one line, and errors.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// `squall serve`.

@@ -1,239 +1,132 @@
 //! `squall load`: load on one URL.
 
-use std::collections::BTreeMap;
+mod asked;
+mod keep;
+mod measured;
+mod summary;
+
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use squall_engine::measure::machine;
-use squall_load::http1::RequestTemplate;
-use squall_load::oneshot::{OneShot, Outcome};
-use squall_load::url::HttpUrl;
-use squall_load::{PacerKind, affinity};
+use squall_engine::measure::collector::Collector;
+use squall_engine::observer::{Live, LiveLoad, Observer as _};
+use squall_engine::run::Stop;
+use squall_load::oneshot::Outcome;
 use squall_model::exit::Exit;
-use squall_model::histogram::Distribution;
-use squall_model::record::{GeneratorRecord, LoadMode, LoadRecord, PhaseRecord, RunRecord, SCHEMA, Verdict};
-use squall_model::seed::Seed;
-use squall_model::units::{human, parse_duration};
+use squall_model::histogram;
 
 use crate::arguments::LoadArguments;
-use crate::output;
+use crate::progress::{Progress, Show};
+use crate::{output, stopping};
+use asked::Asked;
+use measured::Measured;
+
+/// The name of the one load and the one phase in the record, and of the folder that runs land in.
+const NAME: &str = "load";
+
+/// The longest wait for the next report, so that a Ctrl-C is heeded soon.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Puts load on a URL.
 pub fn run(arguments: &LoadArguments) -> anyhow::Result<Exit> {
-    let shot = match one_shot(arguments) {
-        Ok(shot) => shot,
+    // Everything that can be wrong with the command line is found before the first request.
+    let asked = asked::read(arguments).and_then(|asked| {
+        let kept = match &arguments.save {
+            Some(file) => Some(keep::keep(&asked, file, arguments.force)?),
+            None => None,
+        };
+        Ok((asked, kept))
+    });
+    let (asked, kept) = match asked {
+        Ok(asked) => asked,
         Err(e) => {
             output::error(&e);
             return Ok(Exit::Usage);
         }
     };
-    let (rate, duration, about) = (shot.rate_per_s, shot.duration, placement(&shot));
-    if !arguments.json {
-        let how = match rate {
-            Some(rate) => format!("open loop at {}", human::rate(rate)),
-            None => format!("closed loop, {} users flat out", shot.connections),
-        };
-        output::note(&format!(
-            "{} for {}, {how}",
-            arguments.url,
-            human::duration(duration)
-        ));
+    if !arguments.json && !arguments.quiet {
+        kept.into_iter()
+            .chain([asked.about()])
+            .for_each(|text| output::note_paragraph(&text));
     }
-    let started_at =
-        time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339)?;
-    let outcome = shot.run()?;
-    let record = record(arguments, started_at, rate, duration, about, &outcome);
+    let stop = stopping::on_signals()?;
+    let mut measured = Measured::begin(&asked, arguments.out.as_deref())?;
+    let show = if arguments.quiet {
+        Show::Nothing
+    } else {
+        Show::Standing(NAME.to_owned())
+    };
+    let outcome = drive(&asked, &mut measured, Progress::new(show), &stop)?;
+    let (record, exit) = measured.end(&asked, &outcome, stopping::told(&stop))?;
     if arguments.json {
         output::line(&serde_json::to_string_pretty(&record)?);
     } else {
-        print(
-            &record.phases[0].load["load"],
-            record.duration_us,
-            &record.reasons,
-        );
+        if arguments.quiet {
+            output::line(&summary::one_line(&record, &outcome.totals));
+        } else {
+            output::out(&summary::text(&record, &outcome.totals));
+        }
+        for reason in &record.reasons {
+            output::note_paragraph(&format!("invalid: {reason}"));
+        }
     }
-    Ok(match record.verdict {
-        Verdict::Pass => Exit::Pass,
-        Verdict::Invalid | Verdict::Fail => Exit::Invalid,
-    })
+    let folder = measured.report()?.filter(|_| !arguments.json && !arguments.quiet);
+    if let Some(folder) = folder {
+        output::line(&format!("report: {}", folder.join("report.html").display()));
+    }
+    Ok(exit)
 }
 
-fn one_shot(arguments: &LoadArguments) -> anyhow::Result<OneShot> {
-    let url: HttpUrl = arguments.url.parse()?;
-    let target = url.resolve()?;
-    if !target.addr.is_local() {
-        bail!(
-            "{} is not on this machine: this version puts load on loopback addresses only",
-            arguments.url
-        );
-    }
-    let header = |text: &String| {
-        let (name, value) = text
-            .split_once(':')
-            .with_context(|| format!("the header `{text}` is not NAME: VALUE"))?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
-    };
-    let request = RequestTemplate {
-        method: arguments.method.to_ascii_uppercase(),
-        path: url.path,
-        headers: arguments
-            .headers
-            .iter()
-            .map(header)
-            .collect::<anyhow::Result<_>>()?,
-        body: arguments.body.clone().unwrap_or_default().into_bytes(),
-    };
-    request.check()?;
-    let rate_per_s = arguments.rate.as_deref().map(parse_rate).transpose()?;
-    let cpus = affinity::inherited_cpus().context("asking for the processors")?;
-    let threads = arguments.threads.map_or_else(
-        || affinity::default_threads(cpus.len()),
-        |threads| threads as usize,
-    );
-    Ok(OneShot {
-        target,
-        request,
-        connections: arguments.connections as usize,
-        duration: parse_duration(&arguments.duration)
-            .with_context(|| format!("--duration {}", arguments.duration))?,
-        rate_per_s,
-        pacer: PacerKind::Even,
-        timeout: parse_duration(&arguments.timeout)
-            .with_context(|| format!("--timeout {}", arguments.timeout))?,
-        threads,
-        cpus: affinity::plan_cpus(&cpus, threads).generator,
-        seed: Seed::new(0),
-    })
-}
-
-/// A rate with its unit, or requests per second where there is none, as other load generators take it.
-fn parse_rate(text: &str) -> anyhow::Result<f64> {
-    use squall_model::units::{Quantity as _, Rate};
-    let rate = match text.parse::<f64>() {
-        Ok(number) => number,
-        Err(_) => Rate::parse(text).with_context(|| format!("--rate {text}"))?.get(),
-    };
-    if rate > 0.0 {
-        Ok(rate)
-    } else {
-        bail!("--rate {text}: a rate must be above zero")
+/// Runs the load to its end, or until somebody asks for it.
+fn drive(
+    asked: &Asked,
+    measured: &mut Measured,
+    mut progress: Progress,
+    stop: &Stop,
+) -> anyhow::Result<Outcome> {
+    let mut running = asked.shot.clone().start()?;
+    let mut shown_us = 0;
+    loop {
+        let more = running.step(PATIENCE, |slice| measured.see(slice))?;
+        if stop.requested().is_some() {
+            return Ok(running.abort());
+        }
+        if !more {
+            return Ok(running.finish());
+        }
+        let now_us = measured.beat()?;
+        if now_us >= shown_us + 1_000_000 {
+            shown_us = now_us;
+            progress.live(&standing(asked, &measured.collector, now_us));
+        }
     }
 }
 
-fn placement(shot: &OneShot) -> String {
-    match &shot.cpus {
-        Some(cpus) => format!("generator on processors {cpus:?}"),
-        None => "generator not pinned".to_owned(),
-    }
-}
-
-fn record(
-    arguments: &LoadArguments,
-    started_at: String,
-    rate: Option<f64>,
-    duration: Duration,
-    placement: String,
-    outcome: &Outcome,
-) -> RunRecord {
-    let mode = if rate.is_some() {
-        LoadMode::Open
-    } else {
-        LoadMode::Closed
+/// How the load stands, for people who watch.
+fn standing(asked: &Asked, collector: &Collector, now_us: u64) -> Live {
+    let (span_us, totals) = collector.recent(0, now_us);
+    let share = |part: u64, whole: u64| {
+        if whole == 0 {
+            0.0
+        } else {
+            part as f64 / whole as f64
+        }
     };
-    let users = rate.is_none().then_some(arguments.connections);
-    let length_us = duration.as_micros() as u64;
-    let load: LoadRecord =
-        squall_engine::measure::collector::load_record(&outcome.totals, mode, rate, users, length_us);
-    let reasons = squall_engine::measure::validity::doubts("load", mode, &outcome.totals);
-    let verdict = if reasons.is_empty() {
-        Verdict::Pass
-    } else {
-        Verdict::Invalid
-    };
-    let exit = if reasons.is_empty() {
-        Exit::Pass
-    } else {
-        Exit::Invalid
-    };
-    RunRecord {
-        squall: env!("CARGO_PKG_VERSION").to_owned(),
-        schema: SCHEMA,
-        scenario: "load".to_owned(),
-        about: arguments.url.clone(),
-        source: String::new(),
-        command: String::new(),
-        seed: 0,
-        started_at,
-        duration_us: outcome.elapsed_us,
-        revision: "none".to_owned(),
-        quick: false,
-        machine: machine::describe(),
-        verdict,
-        reasons: reasons.clone(),
-        exit_code: exit.code(),
-        phases: vec![PhaseRecord {
-            name: "load".to_owned(),
-            start_us: 0,
-            end_us: length_us,
-            measure: true,
-            complete: true,
-            invalid: reasons,
-            load: BTreeMap::from([("load".to_owned(), load)]),
-            ..PhaseRecord::default()
+    // In closed loop response and service time are the same.
+    let latency = &totals.response;
+    Live {
+        phase: NAME.to_owned(),
+        index: 0,
+        phases: 1,
+        elapsed_us: now_us,
+        length_us: asked.length_us(),
+        loads: vec![LiveLoad {
+            name: NAME.to_owned(),
+            rate: share(totals.completed, span_us) * 1e6,
+            target_rate: asked.shot.rate_per_s,
+            p50_us: histogram::quantile(latency, 0.50),
+            p99_us: histogram::quantile(latency, 0.99),
+            errors: share(totals.failed, totals.completed),
         }],
         faults: Vec::new(),
-        invariants: Vec::new(),
-        expectations: Vec::new(),
-        edges: Vec::new(),
-        generator: GeneratorRecord {
-            cpu_us: outcome.usage.cpu_us,
-            placement,
-            schedule_lag: Distribution::of(&outcome.totals.lag),
-            verdict: Some(verdict),
-            ..GeneratorRecord::default()
-        },
-        merged: None,
-    }
-}
-
-fn print(load: &LoadRecord, elapsed_us: u64, reasons: &[String]) {
-    let time = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |us| human::microseconds(us as f64));
-    output::line(&format!(
-        "{} requests in {}: {}, {} failed, {} dropped",
-        human::count(load.completed),
-        human::microseconds(elapsed_us as f64),
-        human::rate(load.throughput),
-        human::count(load.failed),
-        human::count(load.dropped)
-    ));
-    let rows: &[(&str, &Distribution)] = match load.mode {
-        LoadMode::Open => &[("response", &load.response), ("service", &load.service)],
-        _ => &[("service", &load.service)],
-    };
-    output::line(&format!(
-        "{:<10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        "", "P50", "P90", "P99", "P99.9", "P99.99", "max"
-    ));
-    for (name, latency) in rows {
-        output::line(&format!(
-            "{name:<10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            time(latency.p50),
-            time(latency.p90),
-            time(latency.p99),
-            time(latency.p999),
-            time(latency.p9999),
-            time(latency.max)
-        ));
-    }
-    if load.mode == LoadMode::Closed {
-        output::line(
-            "closed loop: a user waits for its answer, so queueing at the service is not seen; use -r for that",
-        );
-    }
-    for (kind, count) in &load.errors {
-        output::line(&format!("  {kind}: {}", human::count(*count)));
-    }
-    for reason in reasons {
-        output::note(&format!("invalid: {reason}"));
     }
 }

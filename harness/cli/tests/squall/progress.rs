@@ -202,3 +202,30 @@ fn colours_are_as_asked_for() {
     assert!(!on_terminal(&[], Some("1")));
     assert!(!on_terminal(&["--color", "never"], None));
 }
+
+#[test]
+fn a_one_shot_load_shows_how_it_stands_and_clears_that_away() {
+    let stage = Stage::alone();
+    let served = stage.serve("id-generator");
+    let words = ["load", &served.listen, "-r", "100", "-d", "4s", "-c", "4"];
+    let mut squall = OnTerminal::start(Stage::command(&words), 24, 80);
+    squall.wait_until("the live table", |screen| {
+        screen.contains(" s left") && screen.contains("target")
+    });
+    assert_eq!(
+        squall.screen().matches(" s left").count(),
+        1,
+        "{}",
+        squall.screen()
+    );
+    squall.wait();
+    let screen = squall.screen();
+    assert!(
+        screen.contains("open loop at 100/s"),
+        "what was said stays:\n{screen}"
+    );
+    assert!(
+        !screen.contains(" s left") && !screen.contains("target"),
+        "{screen}"
+    );
+}

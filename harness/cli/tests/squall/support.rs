@@ -1,10 +1,12 @@
 //! Starting `squall` in a folder of its own, waiting for it with a deadline, and reading what it left.
 
+pub(crate) mod answering;
 pub(crate) mod ended;
 pub(crate) mod processes;
 pub(crate) mod stage;
 pub(crate) mod terminal;
 
+pub(crate) use answering::Answering;
 pub(crate) use ended::Ended;
 pub(crate) use stage::{Running, Stage};
 pub(crate) use terminal::OnTerminal;
