@@ -49,6 +49,8 @@ pub enum Command {
     Merge(MergeArguments),
     /// Put load on one URL.
     Load(LoadArguments),
+    /// Find the highest rate at which a scenario's load meets its objectives.
+    Capacity(CapacityArguments),
     /// Run one reference service in the foreground.
     Serve(ServeArguments),
     /// Print the JSON Schema of scenarios, for editors.
@@ -236,6 +238,60 @@ pub struct LoadArguments {
     #[arg(long)]
     pub json: bool,
     /// Print the result in one line, and errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `squall capacity`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: squall capacity id-generator-throughput --load paced --slo \"p99 < 5ms\" --step-for 5s\n\n\
+    Each probe is a run of one phase of the scenario at another rate. The rate doubles until a probe fails, then halves\n\
+    the gap. What is found must hold again in every confirmation run.\n\n\
+    Exit codes: 0 found, 96 the generator or the machine was the limit, 99 no rate holds, 104 scenario wrong,\n\
+    130 interrupted."
+)]
+pub struct CapacityArguments {
+    /// A scenario, by path or by the bare name of a file in scenarios/.
+    pub scenario: String,
+    /// The load whose rate is searched; open loop.
+    #[arg(long)]
+    pub load: String,
+    /// An objective, such as "p99 < 45ms"; a bare metric is the load's. May be given again. Where none is given on them,
+    /// "achieved >= 99%" and "errors < 1%" are objectives as well.
+    #[arg(long = "slo", value_name = "EXPECTATION", required = true)]
+    pub slos: Vec<String>,
+    /// The phase to run; by default the baseline, else the first that is measured.
+    #[arg(long)]
+    pub phase: Option<String>,
+    /// Where to start, and the lowest rate to try; by default the load's own rate, and a hundredth of it.
+    #[arg(long, value_name = "RATE")]
+    pub from: Option<String>,
+    /// The highest rate to try.
+    #[arg(long, value_name = "RATE")]
+    pub to: Option<String>,
+    /// How close the rates that hold and fail must come.
+    #[arg(long, value_name = "RATIO", default_value = "5%")]
+    pub precision: String,
+    /// Runs that must hold at the rate that was found.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub confirm: u32,
+    /// How long a probe measures; a fifth of that, at most 2 s, warms up before.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub step_for: String,
+    /// The root seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where runs land.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+    /// Change a value of the scenario, such as services.ids.with.node=7.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub overrides: Vec<String>,
+    /// Print one JSON object to standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// Print only the result, and errors.
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -61,6 +61,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),
+        Command::Capacity(arguments) => commands::capacity::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Schema => commands::schema::run(),
         Command::Completions(arguments) => commands::completions::run(&arguments),

@@ -58,6 +58,7 @@ fn the_commands_of_the_other_documents_are_understood() {
         "docs/run-record.md",
         "docs/scenarios.md",
         "docs/faults.md",
+        "docs/load-and-capacity.md",
     ] {
         for (_, text) in blocks(&read(name), "sh") {
             // A command that is not understood fails here; what runs, README has run.
@@ -164,7 +165,7 @@ impl Step {
             .trim()
             .strip_prefix("exits ")
             .map_or(0, |code| code.parse().expect("a number"));
-        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        let words = split(command);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let given: Vec<&str> = match words.as_slice() {
             _ if command.trim() == EXPORT => Vec::new(),
@@ -177,7 +178,7 @@ impl Step {
         match given.first() {
             Some(&"run") if !given.contains(&"--quick") => arguments.push("--quick".to_owned()),
             // Options are read before the help is shown, so a wrong one is noticed.
-            Some(&("load" | "serve")) => arguments.push("--help".to_owned()),
+            Some(&("load" | "serve" | "capacity")) => arguments.push("--help".to_owned()),
             _ => {}
         }
         Step {
@@ -186,6 +187,16 @@ impl Step {
             exits,
         }
     }
+}
+
+/// The words of a command; what stands between double quotes is one.
+fn split(command: &str) -> Vec<String> {
+    let parts = command.split('"').enumerate();
+    let words = parts.flat_map(|(at, part)| match at % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
 }
 
 fn commands(block: &str) -> Vec<Step> {

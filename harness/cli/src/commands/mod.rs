@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod capacity;
 pub mod check;
 pub mod clean;
 pub mod completions;

@@ -214,6 +214,7 @@ fn every_command_has_a_help_with_an_example() {
         "report",
         "load",
         "merge",
+        "capacity",
         "serve",
         "schema",
         "completions",

@@ -7,6 +7,7 @@
 mod foreign;
 
 mod bad_luck;
+mod capacity;
 mod check;
 mod commands;
 mod formats;
