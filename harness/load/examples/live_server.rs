@@ -1,4 +1,4 @@
-//! Holds tens of thousands of event streams and WebSockets open and says something to all of them now and then, for measuring
+//! Holds tens of thousands of event streams and `WebSockets` open and says something to all of them now and then, for measuring
 //! the generator: `live_server PORT [PUSH_EVERY_MS]`. Prints its address; ends when its standard input does.
 
 use std::collections::HashMap;

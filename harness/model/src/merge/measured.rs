@@ -103,6 +103,8 @@ fn load(parts: &[Part<'_>], how: How, at: usize, name: &str) -> Result<LoadRecor
         failed: sum(|load| load.failed),
         dropped: sum(|load| load.dropped),
         unsent_by_generator: sum(|load| load.unsent_by_generator),
+        // Of each part by itself; the first that missed speaks for all.
+        target_missed: all.iter().find_map(|(_, load)| load.target_missed.clone()),
         achieved: (intended > 0).then(|| completed as f64 / intended as f64),
         throughput: throughput(&all, how, at, completed),
         errors,
