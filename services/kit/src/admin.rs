@@ -5,11 +5,12 @@
 //! | `GET /healthz` | `ok` while the service serves |
 //! | `GET /metrics` | every metric, as OpenMetrics 1.0 text |
 //! | `GET /events?after=SEQ` | the events numbered above SEQ, a JSON object a line: `seq`, `at_us`, `kind`, `text` |
-//! | `GET /pauses?after=SEQ` | likewise the hiccups of 1 ms or more: `seq`, `at_us`, `length_us` |
+//! | `GET /pauses?after=SEQ` | likewise the hiccups of 1 ms or more: `seq`, `at_us`, `length_us`, `late_us` |
 //!
 //! The last two keep a bounded number of entries. The header `x-squall-next` is what to pass as `after` next time, and
 //! `x-squall-dropped` how many entries after SEQ are no longer kept. Numbers start again at 1 when the process does.
-//! `at_us` is `CLOCK_MONOTONIC` in microseconds, comparable across the processes of a machine.
+//! `at_us` is `CLOCK_MONOTONIC` in microseconds, comparable across the processes of a machine. A pause began at `at_us` and
+//! took `length_us`, which is `late_us`, as measured, corrected for the meter's period ([`crate::hiccup`]).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -75,8 +76,8 @@ async fn pauses(State(telemetry): State<Arc<Telemetry>>, RawQuery(query): RawQue
     lines(&telemetry.hiccups.listed.since(after), |body, seq, pause| {
         writeln!(
             body,
-            r#"{{"seq":{seq},"at_us":{},"length_us":{}}}"#,
-            pause.at_us, pause.length_us
+            r#"{{"seq":{seq},"at_us":{},"length_us":{},"late_us":{}}}"#,
+            pause.at_us, pause.length_us, pause.late_us
         )
     })
 }
