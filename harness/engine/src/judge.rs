@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use squall_load::oneshot::Totals;
 use squall_model::exit::Exit;
 use squall_model::expression::Operator;
-use squall_model::record::{ExpectationRecord, InvariantRecord, PhaseRecord, Verdict};
+use squall_model::histogram::{self, HistogramError};
+use squall_model::record::{ExpectationRecord, InvariantRecord, Pauses, PhaseRecord, ServiceRecord, Verdict};
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
 use crate::measure::validity;
 use crate::plan::{
-    Condition, LoadMetric, Metric, Plan, PlannedExpectation, Scope, ServiceMetric, Stat, show_value,
+    Condition, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope, ServiceMetric, Stat,
+    show_value,
 };
 
 /// Everything a verdict is made from.
@@ -228,27 +230,38 @@ impl Evidence<'_> {
             .iter()
             .filter_map(|index| self.phases[*index].services.get(service))
             .collect();
-        // A service that never answered has told no pause, which is not the same as having had none.
-        let tells = self.told.contains_key(service);
-        let pauses = || {
-            let telling = records.iter().filter(move |_| tells);
-            telling.filter_map(|record| record.pauses.as_ref())
+        let sum = |of: fn(&ServiceRecord) -> Option<u64>| {
+            let numbers: Vec<u64> = records.iter().filter_map(|record| of(record)).collect();
+            (!numbers.is_empty()).then(|| numbers.iter().sum::<u64>() as f64)
         };
-        let total = |numbers: Vec<u64>| (!numbers.is_empty()).then(|| numbers.iter().sum::<u64>() as f64);
+        let most = |of: fn(&ServiceRecord) -> Option<u64>| {
+            let numbers = records.iter().filter_map(|record| of(record));
+            numbers.max().map(|max| max as f64)
+        };
         let number = match what {
-            ServiceMetric::Cpu => total(records.iter().filter_map(|record| record.cpu_us).collect()),
-            ServiceMetric::RssMax => records
-                .iter()
-                .filter_map(|record| record.rss_max)
-                .max()
-                .map(|max| max as f64),
-            ServiceMetric::Restarts => {
-                total(records.iter().map(|record| u64::from(record.restarts)).collect())
+            ServiceMetric::Cpu => sum(|record| record.cpu_us),
+            ServiceMetric::RssMax => most(|record| record.rss_max),
+            ServiceMetric::ThreadsMax => most(|record| record.threads_max),
+            ServiceMetric::DescriptorsMax => most(|record| record.descriptors_max),
+            ServiceMetric::VoluntarySwitches => sum(|record| record.voluntary_switches),
+            ServiceMetric::InvoluntarySwitches => sum(|record| record.involuntary_switches),
+            ServiceMetric::Restarts => sum(|record| Some(u64::from(record.restarts))),
+            ServiceMetric::Pauses(stat) => {
+                let all: Vec<_> = records
+                    .iter()
+                    .filter_map(|record| record.pauses.as_ref())
+                    .collect();
+                return pauses_value(&all, what, stat, || hidden(&records, service, None));
             }
-            ServiceMetric::PauseMax => pauses()
-                .next()
-                .map(|_| pauses().filter_map(|one| one.max).max().unwrap_or(0) as f64),
-            ServiceMetric::PauseTotal => total(pauses().map(|one| one.total).collect()),
+            ServiceMetric::Kind(kind, stat) => {
+                let of_kind = records
+                    .iter()
+                    .filter_map(|record| record.pause_kinds.get(kind.name));
+                let of_kind: Vec<_> = of_kind.collect();
+                return pauses_value(&of_kind, what, stat, || {
+                    hidden(&records, service, Some(kind.name))
+                });
+            }
         };
         number.map_or_else(
             || Value::Nothing(format!("{} is not visible for {service}", what.name())),
@@ -266,6 +279,60 @@ impl Evidence<'_> {
             .iter()
             .find(|one| one.path() == *path && one.verdict != Verdict::Pass);
         invariant.map(invariant_text).unwrap_or_default()
+    }
+}
+
+/// A number of the pauses of several phases; `hidden` says why there are none to be seen.
+fn pauses_value(
+    all: &[&Pauses],
+    what: ServiceMetric,
+    stat: PauseStat,
+    hidden: impl FnOnce() -> String,
+) -> Value {
+    if all.is_empty() {
+        return Value::Nothing(hidden());
+    }
+    let number = match stat {
+        PauseStat::Count => all.iter().map(|one| one.count).sum::<u64>() as f64,
+        PauseStat::Total => all.iter().map(|one| one.total).sum::<u64>() as f64,
+        PauseStat::Max => all.iter().filter_map(|one| one.max).max().unwrap_or(0) as f64,
+        PauseStat::Quantile(q) => {
+            let mut merged = histogram::empty();
+            for one in all.iter().filter(|one| !one.hdr.is_empty()) {
+                if let Err(e) = histogram::decode(&one.hdr).and_then(|of_one| {
+                    let added = merged.add(&of_one);
+                    added.map_err(|e| HistogramError::Format(e.to_string()))
+                }) {
+                    return Value::Nothing(e.to_string());
+                }
+            }
+            let value = histogram::quantile(&merged, f64::from(q) / 10_000.0);
+            let Some(value) = value else {
+                let (name, seen) = (what.name(), merged.len());
+                return Value::Nothing(format!("no data: {seen} pauses are too few for {name}"));
+            };
+            value as f64
+        }
+    };
+    Value::Number(number)
+}
+
+/// Why pauses of one kind, or of any, are not visible for a service.
+fn hidden(records: &[&ServiceRecord], service: &str, kind: Option<&str>) -> String {
+    let name = kind.unwrap_or("pauses");
+    let whys = records.iter().flat_map(|record| &record.pauses_not_visible_why);
+    let mut whys: Vec<String> = match kind {
+        Some(kind) => whys
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, why)| why.clone())
+            .collect(),
+        None => whys.map(|(of, why)| format!("{of}: {why}")).collect(),
+    };
+    whys.sort_unstable();
+    whys.dedup();
+    match whys.as_slice() {
+        [] => format!("{name} is not visible for {service}"),
+        whys => format!("{name} is not visible for {service}: {}", whys.join("; ")),
     }
 }
 

@@ -238,26 +238,47 @@ pub enum LoadMode {
     Off,
 }
 
-/// One service in one phase.
+/// One service in one phase, all of its processes together.
+///
+/// What could not be read, such as the descriptors of another user's process, is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceRecord {
     /// CPU time used in the phase by the service and its children.
     pub cpu_us: Option<u64>,
     /// Largest resident set seen.
     pub rss_max: Option<u64>,
-    /// Pauses of all kinds together; absent where none can be seen.
+    /// Most threads seen at once.
+    #[serde(default)]
+    pub threads_max: Option<u64>,
+    /// Most open descriptors seen at once.
+    #[serde(default)]
+    pub descriptors_max: Option<u64>,
+    /// How often a thread gave up its processor to wait for something.
+    #[serde(default)]
+    pub voluntary_switches: Option<u64>,
+    /// How often a thread was taken off its processor while it could have gone on.
+    #[serde(default)]
+    pub involuntary_switches: Option<u64>,
+    /// Threads that ended between two looks: what they did since the look before is in neither the switches nor the
+    /// run-queue delay.
+    #[serde(default)]
+    pub threads_ended: Option<u64>,
+    /// The pauses that tell how long the service stood still, each once; absent where too little is visible to say.
     pub pauses: Option<Pauses>,
     /// Pauses of each kind that is visible for this process.
     #[serde(default)]
     pub pause_kinds: BTreeMap<String, Pauses>,
     /// Kinds of pause that can't be seen for this process.
     pub pauses_not_visible: Vec<String>,
+    /// Why, for each of these.
+    #[serde(default)]
+    pub pauses_not_visible_why: BTreeMap<String, String>,
     /// Times it was started again in the phase.
     pub restarts: u32,
 }
 
 impl ServiceRecord {
-    /// The record with the pauses of the kinds that were seen, by name.
+    /// The record with the pauses of the kinds that were seen, by name; all of them count as pauses of the service.
     #[must_use]
     pub fn with_pauses(self, kinds: BTreeMap<String, (Histogram, u64)>) -> ServiceRecord {
         let mut lengths = histogram::empty();
@@ -286,12 +307,39 @@ pub struct Pauses {
     pub count: u64,
     /// Sum of their lengths, microseconds.
     pub total: u64,
+    /// Median of their lengths; absent where fewer than ten lie beyond.
+    #[serde(default)]
+    pub p50: Option<u64>,
     /// 99th percentile of their lengths; absent where fewer than ten lie beyond.
     pub p99: Option<u64>,
     /// The longest.
     pub max: Option<u64>,
     /// Their histogram.
     pub hdr: String,
+    /// What is counted.
+    #[serde(default)]
+    pub each: Each,
+}
+
+/// What one entry of [`Pauses`] stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Each {
+    /// One pause.
+    #[default]
+    Pause,
+    /// The sum over one interval between two looks, and over all threads: it may exceed the interval's length.
+    Interval,
+}
+
+impl Each {
+    /// The word used in files and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Each::Pause => "pause",
+            Each::Interval => "interval",
+        }
+    }
 }
 
 impl Pauses {
@@ -300,9 +348,19 @@ impl Pauses {
         Pauses {
             count: lengths.len(),
             total,
+            p50: histogram::quantile(lengths, 0.50),
             p99: histogram::quantile(lengths, 0.99),
             max: (!lengths.is_empty()).then(|| lengths.max()),
             hdr: histogram::encode(lengths),
+            each: Each::Pause,
+        }
+    }
+
+    /// The same of sums over intervals.
+    pub fn of_intervals(sums: &Histogram, total: u64) -> Pauses {
+        Pauses {
+            each: Each::Interval,
+            ..Pauses::of(sums, total)
         }
     }
 }

@@ -91,8 +91,35 @@ pub struct ServiceRow {
     pub cpu_us: Option<u64>,
     /// Resident set at its end, bytes.
     pub rss: Option<u64>,
+    /// Threads at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
+    /// Open descriptors at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<u64>,
+    /// How often threads gave up their processor in the interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voluntary_switches: Option<u64>,
+    /// How often they were taken off it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub involuntary_switches: Option<u64>,
+    /// What its threads waited for a processor in the interval, summed over them, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_queue: Option<u64>,
     /// Longest pause that ended in the interval, microseconds; absent where pauses can't be seen.
     pub pause_max: Option<u64>,
     /// Sum of the pauses that ended in it.
     pub pause_total: Option<u64>,
+    /// The pauses that ended in it, by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pause_kinds: BTreeMap<String, RowPauses>,
+}
+
+/// Pauses of one kind inside one row, microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowPauses {
+    /// The longest.
+    pub max: u64,
+    /// Their sum.
+    pub total: u64,
 }

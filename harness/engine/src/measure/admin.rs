@@ -12,6 +12,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use serde::Deserialize;
 
+use super::pause::Pause;
+
 /// How often services are asked.
 const PERIOD: Duration = Duration::from_millis(250);
 
@@ -34,15 +36,6 @@ pub struct Told {
     pub events: Vec<ToldEvent>,
     /// Its metrics: the sum over all labels, by name.
     pub metrics: BTreeMap<String, f64>,
-}
-
-/// A pause of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// When it ended, since the run's start.
-    pub at_us: u64,
-    /// How long it was.
-    pub length_us: u64,
 }
 
 /// An event of a service.
@@ -149,7 +142,7 @@ struct Target {
     events_after: u64,
 }
 
-/// A line of `/pauses`.
+/// A line of `/pauses`: `at_us` is when it began.
 #[derive(Deserialize)]
 struct PauseLine {
     seq: u64,
@@ -198,7 +191,7 @@ impl Target {
         {
             self.pauses_after = self.pauses_after.max(line.seq);
             told.pauses.push(Pause {
-                at_us: line.at_us.saturating_sub(zero_us),
+                at_us: line.at_us.saturating_add(line.length_us).saturating_sub(zero_us),
                 length_us: line.length_us,
             });
         }
@@ -380,7 +373,7 @@ mod tests {
             .flat_map(|one| &one.pauses)
             .map(|pause| (pause.at_us, pause.length_us))
             .collect();
-        assert_eq!(pauses, [(1, 5), (2, 5), (3, 5)]);
+        assert_eq!(pauses, [(6, 5), (7, 5), (8, 5)], "each at its end");
         let events: Vec<(u64, &str)> = told
             .iter()
             .flat_map(|one| &one.events)

@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod collector;
 pub mod machine;
+pub mod pause;
 pub mod resources;
+pub mod sampler;
 pub mod services;
 pub mod target;
 pub mod validity;

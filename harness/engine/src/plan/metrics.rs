@@ -4,6 +4,8 @@ use squall_model::expression::{Dimension, Path, Resolution};
 use squall_model::histogram::{self, Histogram};
 use squall_model::units::human;
 
+use crate::measure::pause::{KINDS, Kind};
+
 /// Something measured that an expectation can name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -78,12 +80,33 @@ pub enum ServiceMetric {
     Cpu,
     /// Largest resident set.
     RssMax,
+    /// Most threads at once.
+    ThreadsMax,
+    /// Most open descriptors at once.
+    DescriptorsMax,
+    /// Times that threads gave up their processor.
+    VoluntarySwitches,
+    /// Times that they were taken off it.
+    InvoluntarySwitches,
     /// Times started again.
     Restarts,
-    /// Longest pause.
-    PauseMax,
-    /// Sum of pauses.
-    PauseTotal,
+    /// Pauses that count as the service's, each once.
+    Pauses(PauseStat),
+    /// Pauses of one kind.
+    Kind(&'static Kind, PauseStat),
+}
+
+/// A number read off pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseStat {
+    /// How many.
+    Count,
+    /// Their sum.
+    Total,
+    /// A quantile, in hundredths of a percent.
+    Quantile(u32),
+    /// The longest.
+    Max,
 }
 
 const STATS: [(&str, Stat); 9] = [
@@ -108,12 +131,24 @@ const COUNTS: [(&str, LoadMetric); 7] = [
     ("dropped", LoadMetric::Dropped),
 ];
 
-const SERVICE: [(&str, ServiceMetric); 5] = [
+const SERVICE: [(&str, ServiceMetric); 7] = [
     ("cpu", ServiceMetric::Cpu),
     ("rss_max", ServiceMetric::RssMax),
+    ("threads_max", ServiceMetric::ThreadsMax),
+    ("descriptors_max", ServiceMetric::DescriptorsMax),
+    ("voluntary_switches", ServiceMetric::VoluntarySwitches),
+    ("involuntary_switches", ServiceMetric::InvoluntarySwitches),
     ("restarts", ServiceMetric::Restarts),
-    ("pauses.max", ServiceMetric::PauseMax),
-    ("pauses.total", ServiceMetric::PauseTotal),
+];
+
+const PAUSES: &str = "pauses";
+
+const PAUSE_STATS: [(&str, PauseStat); 5] = [
+    ("count", PauseStat::Count),
+    ("total", PauseStat::Total),
+    ("p50", PauseStat::Quantile(5_000)),
+    ("p99", PauseStat::Quantile(9_900)),
+    ("max", PauseStat::Max),
 ];
 
 impl Stat {
@@ -139,13 +174,42 @@ impl Stat {
     }
 }
 
-impl ServiceMetric {
+impl PauseStat {
     /// As written.
     pub fn name(self) -> &'static str {
-        SERVICE
+        PAUSE_STATS
             .iter()
-            .find(|(_, what)| *what == self)
+            .find(|(_, stat)| *stat == self)
             .map_or("?", |(name, _)| name)
+    }
+}
+
+impl ServiceMetric {
+    /// As written.
+    pub fn name(self) -> String {
+        match self {
+            ServiceMetric::Pauses(stat) => format!("{PAUSES}.{}", stat.name()),
+            ServiceMetric::Kind(kind, stat) => format!("{}.{}", kind.name, stat.name()),
+            plain => SERVICE
+                .iter()
+                .find(|(_, what)| *what == plain)
+                .map_or("?", |(name, _)| name)
+                .to_owned(),
+        }
+    }
+
+    fn dimension(self) -> Dimension {
+        match self {
+            ServiceMetric::RssMax => Dimension::Bytes,
+            ServiceMetric::ThreadsMax
+            | ServiceMetric::DescriptorsMax
+            | ServiceMetric::VoluntarySwitches
+            | ServiceMetric::InvoluntarySwitches
+            | ServiceMetric::Restarts
+            | ServiceMetric::Pauses(PauseStat::Count)
+            | ServiceMetric::Kind(_, PauseStat::Count) => Dimension::Count,
+            ServiceMetric::Cpu | ServiceMetric::Pauses(_) | ServiceMetric::Kind(..) => Dimension::Duration,
+        }
     }
 }
 
@@ -161,13 +225,7 @@ impl Metric {
                     Dimension::Count
                 }
             },
-            Metric::Service { what, .. } => match what {
-                ServiceMetric::Cpu | ServiceMetric::PauseMax | ServiceMetric::PauseTotal => {
-                    Dimension::Duration
-                }
-                ServiceMetric::RssMax => Dimension::Bytes,
-                ServiceMetric::Restarts => Dimension::Count,
-            },
+            Metric::Service { what, .. } => what.dimension(),
             Metric::Reported { .. } => Dimension::Number,
             Metric::Invariant { .. } => Dimension::Boolean,
         }
@@ -239,12 +297,9 @@ impl Names {
     }
 
     fn service_metric(&self, service: &NamedService, rest: &[&str]) -> Result<Metric, Resolution> {
-        let joined = rest.join(".");
-        if let Some((_, what)) = SERVICE.iter().find(|(name, _)| *name == joined) {
-            return Ok(Metric::Service {
-                service: service.name.clone(),
-                what: *what,
-            });
+        if let Some(what) = seen(rest) {
+            let service = service.name.clone();
+            return what.map(|what| Metric::Service { service, what });
         }
         match (rest, &service.told) {
             (["metrics"], Some(told)) => Err(Resolution::Incomplete {
@@ -264,7 +319,8 @@ impl Names {
                     .invariants
                     .iter()
                     .filter_map(|path| path.strip_prefix(&prefix));
-                let seen = SERVICE.iter().map(|(name, _)| *name);
+                let kinds = KINDS.iter().map(|kind| kind.name);
+                let seen = SERVICE.iter().map(|(name, _)| *name).chain([PAUSES]).chain(kinds);
                 let told = service.told.as_ref().map(|_| "metrics");
                 let candidates = promises.chain(seen).chain(told).map(str::to_owned).collect();
                 Err(Resolution::Unknown {
@@ -274,6 +330,37 @@ impl Names {
             }
         }
     }
+}
+
+/// What is seen of any service under this name; nothing where it is none of these.
+fn seen(rest: &[&str]) -> Option<Result<ServiceMetric, Resolution>> {
+    let (first, stat) = match rest {
+        [name] => match SERVICE.iter().find(|(plain, _)| plain == name) {
+            Some((_, what)) => return Some(Ok(*what)),
+            None => (*name, None),
+        },
+        [first, stat] => (*first, Some(*stat)),
+        _ => return None,
+    };
+    let kind = KINDS.iter().find(|kind| kind.name == first);
+    if kind.is_none() && first != PAUSES {
+        return None;
+    }
+    let candidates = || PAUSE_STATS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let Some(stat) = stat else {
+        return Some(Err(Resolution::Incomplete {
+            candidates: candidates(),
+        }));
+    };
+    let known = PAUSE_STATS.iter().find(|(name, _)| *name == stat);
+    let metric = known.map(|(_, stat)| match kind {
+        Some(kind) => ServiceMetric::Kind(kind, *stat),
+        None => ServiceMetric::Pauses(*stat),
+    });
+    Some(metric.ok_or_else(|| Resolution::Unknown {
+        segment: 2,
+        candidates: candidates(),
+    }))
 }
 
 fn load_metric(load: usize, rest: &[&str]) -> Result<Metric, Resolution> {
@@ -360,6 +447,10 @@ mod tests {
             ("ids.unique", Dimension::Boolean),
             ("ids.rss_max", Dimension::Bytes),
             ("ids.pauses.max", Dimension::Duration),
+            ("own.gc.p99", Dimension::Duration),
+            ("own.gc.count", Dimension::Count),
+            ("own.run_queue.total", Dimension::Duration),
+            ("own.descriptors_max", Dimension::Count),
             ("ids.metrics.id_generator_ids_total", Dimension::Number),
         ];
         for (text, dimension) in table {
@@ -381,6 +472,9 @@ mod tests {
             ("ids.unqiue", 1, "unique"),
             ("ids.metrics.id_total", 2, "id_generator_ids_total"),
             ("own.metrics.x", 1, "rss_max"),
+            ("own.collector.max", 1, "gc"),
+            ("own.gc.p98", 2, "p99"),
+            ("own.pauses.mean", 2, "max"),
         ];
         for (text, at, candidate) in table {
             match names().resolve(&read(text).path) {
@@ -394,5 +488,27 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_metric_of_a_service_is_called_as_it_is_written() {
+        for text in [
+            "cpu",
+            "threads_max",
+            "pauses.p50",
+            "gc.max",
+            "safepoint.total",
+            "run_queue.p99",
+            "hiccup.count",
+        ] {
+            let Ok(Metric::Service { what, .. }) = names().resolve(&read(&format!("own.{text}")).path) else {
+                panic!("{text}")
+            };
+            assert_eq!(what.name(), text);
+        }
+        assert!(matches!(
+            names().resolve(&read("own.gc").path),
+            Err(Resolution::Incomplete { .. })
+        ));
     }
 }

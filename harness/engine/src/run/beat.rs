@@ -10,8 +10,8 @@ use squall_model::series::SeriesRow;
 use super::fleet::Fleet;
 use super::supervisor::Supervisor;
 use crate::measure::collector::ROW_US;
-use crate::measure::resources;
 use crate::observer::{Live, LiveLoad, Measured, MeasuredFault, MeasuredLoad, MeasuredService, RECENT};
+use crate::measure::sampler::Sampler;
 
 /// How often the observer is told how things stand.
 const LIVE: Duration = Duration::from_millis(200);
@@ -24,12 +24,16 @@ const FLUSH: Duration = Duration::from_millis(500);
 
 impl Supervisor<'_> {
     /// What is done at regular times.
-    pub(super) fn beat(&mut self, beat: &mut Beat, fleet: &Fleet, quorum: usize) {
+    pub(super) fn beat(&mut self, beat: &mut Beat, fleet: &Fleet, sampler: &Sampler, quorum: usize) {
         // Looked at where a row of the series ends, so that every row has its look.
         let row = self.now_us() / ROW_US;
         if row > beat.sampled {
             beat.sampled = row;
-            self.sample(fleet, row * ROW_US);
+            self.services.watch_host(row * ROW_US);
+            // Where looking doesn't keep up, fewer looks are better than late ones.
+            if sampler.keeps_up() {
+                self.sample(fleet, sampler, row * ROW_US);
+            }
             self.write_rows(Some(self.now_us()));
             self.write_settled(quorum);
         }
@@ -46,15 +50,12 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Looks at the services, at `at_us` or a moment later.
-    pub(super) fn sample(&mut self, fleet: &Fleet, at_us: u64) {
-        self.services.watch_host(at_us);
-        for (index, member) in fleet.members().iter().enumerate() {
-            let Some(process) = &member.process else { continue };
-            if let Some(usage) = resources::tree(process.process().pid.cast_unsigned()) {
-                self.services.usage(index, self.current, at_us, usage);
-            }
-        }
+    /// Has the services looked at, for `at_us` or a moment later.
+    pub(super) fn sample(&self, fleet: &Fleet, sampler: &Sampler, at_us: u64) {
+        let members = fleet.members().iter().enumerate();
+        let processes =
+            members.filter_map(|(index, member)| Some((index, member.process.as_ref()?.process())));
+        sampler.look(at_us, self.current, processes.collect());
     }
 
     /// Writes down the rows and seconds that are over.

@@ -17,6 +17,7 @@ use super::{Stop, setup};
 use crate::guard::GuardHandle;
 use crate::measure::admin::Poller;
 use crate::measure::collector::ROW_US;
+use crate::measure::sampler::Sampler;
 
 /// The longest wait of the loop while a receipt is awaited.
 const AWAITING: Duration = Duration::from_millis(5);
@@ -32,6 +33,7 @@ impl Supervisor<'_> {
         guard: &Arc<GuardHandle>,
         poller: &Poller,
         host: &HiccupMeter,
+        sampler: &Sampler,
         stop: &Stop,
     ) -> Result<(), String> {
         let (send, reports) = unbounded();
@@ -57,6 +59,7 @@ impl Supervisor<'_> {
                 guard,
                 poller,
                 host,
+                sampler,
                 reports: &reports,
             },
             first_us,
@@ -132,11 +135,11 @@ impl Supervisor<'_> {
                 return self.cut_phase();
             }
             while let Some((at_us, step)) = due.next_if(|(at_us, _)| *at_us <= self.now_us()) {
-                self.sample(from.fleet, at_us);
+                self.sample(from.fleet, from.sampler, at_us);
                 self.step(at_us, step);
             }
             self.poll_faults();
-            self.beat(&mut beat, from.fleet, quorum);
+            self.beat(&mut beat, from.fleet, from.sampler, quorum);
             let settled = self.settled.iter().all(|count| *count >= quorum);
             if due.peek().is_none() && (settled || self.now_us() > give_up_us) {
                 return;
@@ -249,5 +252,6 @@ pub(super) struct Sources<'a> {
     pub(super) guard: &'a Arc<GuardHandle>,
     pub(super) poller: &'a Poller,
     pub(super) host: &'a HiccupMeter,
+    pub(super) sampler: &'a Sampler,
     pub(super) reports: &'a Receiver<Report>,
 }

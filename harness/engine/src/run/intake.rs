@@ -8,7 +8,9 @@ use super::driving::Sources;
 use super::fleet::{Fleet, Member};
 use super::supervisor::Supervisor;
 use crate::guard;
-use crate::measure::admin::{Pause, Told};
+use crate::measure::admin::Told;
+use crate::measure::pause::{Pause, hiccup};
+use crate::measure::sampler::{Found, Sampler, What};
 
 /// Events of services and violations that become events, each; all are counted.
 const TOLD_MAX: usize = 1_000;
@@ -29,6 +31,7 @@ impl Supervisor<'_> {
             self.take_told(told);
         }
         self.take_hiccups(from.host);
+        self.take_samples(from.sampler);
         let found: Vec<_> = self.checking.found().try_iter().collect();
         for (checker, violation) in found {
             self.take_violation(checker, violation.at_us, violation.text);
@@ -94,9 +97,10 @@ impl Supervisor<'_> {
                 ),
             });
         }
+        self.services.tells(told.service, &hiccup::KIND);
         for pause in told.pauses {
             let phase = self.phase_at(pause.at_us);
-            self.services.pause(told.service, phase, pause);
+            self.services.pause(told.service, phase, &hiccup::KIND, pause);
         }
         for event in told.events {
             self.told_events += 1;
@@ -131,6 +135,22 @@ impl Supervisor<'_> {
         self.bounds
             .iter()
             .position(|(start, end)| (*start..*end).contains(&at_us))
+    }
+
+    /// Takes in what was seen of services from outside.
+    pub(super) fn take_samples(&mut self, sampler: &Sampler) {
+        for Found { service, what } in sampler.found().try_iter() {
+            match what {
+                What::Look { at_us, phase, look } => self.services.look(service, phase, at_us, &look),
+                What::Pause(kind, pause) => {
+                    let phase = self.phase_at(pause.at_us);
+                    self.services.pause(service, phase, kind, pause);
+                }
+                What::Tells(kind) => self.services.tells(service, kind),
+                What::Lacks(kind) => self.services.lacks(service, kind),
+                What::Unreadable(why) => self.services.unreadable(service, why),
+            }
+        }
     }
 
     pub(super) fn take_hiccups(&mut self, host: &HiccupMeter) {

@@ -24,7 +24,8 @@ use crate::guard::{self, GuardHandle};
 use crate::judge::Incidents;
 use crate::measure::admin::{self, Poller};
 use crate::measure::collector::Collector;
-use crate::measure::services::Services;
+use crate::measure::sampler::{Output, Sampler};
+use crate::measure::services::{Services, Sight};
 use crate::observer::Observer;
 use crate::plan::{Plan, Start};
 use crate::record::{Folder, RecordError, Writer, revision};
@@ -85,11 +86,12 @@ pub(super) fn supervise(
         doing: "starting the checking thread",
         source,
     })?;
-    let tells = plan
-        .services
-        .iter()
-        .map(|service| matches!(service.start, Start::Bundled { .. }))
-        .collect();
+    let sights = plan.services.iter().map(|service| match service.start {
+        Start::Bundled { .. } => Sight::Bundled,
+        Start::Run { .. } => Sight::Program,
+        Start::At { .. } => Sight::Elsewhere,
+    });
+    let sights = sights.collect();
     let service_names = plan.services.iter().map(|service| service.name.clone()).collect();
     let mut supervisor = Supervisor {
         plan,
@@ -100,7 +102,7 @@ pub(super) fn supervise(
         events: Vec::new(),
         stack,
         collector: Collector::new(names, plan.phases.len()),
-        services: Services::new(service_names, tells, plan.phases.len()),
+        services: Services::new(service_names, sights, plan.phases.len()),
         faults: Vec::new(),
         told: BTreeMap::new(),
         incidents: Incidents::default(),
@@ -236,12 +238,18 @@ impl Supervisor<'_> {
         let poller =
             Poller::start(targets, zero_us).map_err(|e| format!("starting the admin poller: {e}"))?;
         let host = HiccupMeter::start(self.zero).map_err(|e| format!("starting the host meter: {e}"))?;
-        let ran = self.drive(fleet, guard, &poller, &host, stop);
+        let mut sampler = Sampler::start(outputs(self.plan, fleet), self.zero)
+            .map_err(|e| format!("starting the sampler: {e}"))?;
+        let ran = self.drive(fleet, guard, &poller, &host, &sampler, stop);
         poller.now();
         for told in poller.told().try_iter() {
             self.take_told(told);
         }
-        self.sample(fleet, self.now_us());
+        let now_us = self.now_us();
+        self.services.watch_host(now_us);
+        self.sample(fleet, &sampler, now_us);
+        sampler.finish();
+        self.take_samples(&sampler);
         self.take_hiccups(&host);
         if let Some(seen) = host.stop() {
             self.generator.host_meter_cpu_us = seen.cpu_us;
@@ -249,6 +257,21 @@ impl Supervisor<'_> {
         self.generator.host_pauses = Pauses::of(&self.host_lengths, self.host_total_us);
         ran
     }
+}
+
+/// The output of the user's programs. Bundled services tell their pauses themselves.
+fn outputs(plan: &Plan, fleet: &Fleet) -> Vec<Output> {
+    let members = fleet.members().iter().zip(&plan.services).enumerate();
+    let programs = members.filter(|(_, (_, planned))| matches!(planned.start, Start::Run { .. }));
+    let output = |(service, (member, _)): (usize, (&super::fleet::Member, _))| {
+        let process = member.process.as_ref()?;
+        Some(Output {
+            service,
+            log: process.log().to_owned(),
+            from: process.log_from(),
+        })
+    };
+    programs.filter_map(output).collect()
 }
 
 /// The event without the values of secrets, wherever a text holds one: a service may print what it was given.

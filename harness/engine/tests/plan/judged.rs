@@ -71,12 +71,20 @@ fn what_was_not_measured_is_never_a_pass() {
     - "ids.cpu < 1h"
     - "ids.rss_max < 1GiB"
     - "ids.pauses.max < 1s"
+    - "ids.gc.count == 0"
+    - "ids.descriptors_max < 1000"
     - "ids.metrics.store_writes_total < 5"
 "#,
     );
     run.requests(STEADY, BATCH, GOOD);
     // It has a meter, and it never answered.
-    run.service(STEADY, paused(1));
+    let why = "it told nothing on its admin endpoint".to_owned();
+    let record = ServiceRecord {
+        pauses_not_visible: vec!["hiccup".to_owned()],
+        pauses_not_visible_why: BTreeMap::from([("hiccup".to_owned(), why)]),
+        ..ServiceRecord::default()
+    };
+    run.service(STEADY, record);
     expect![[r#"
         run: make.p99 < 1s is invalid, - no data: no request was asked for
         run: make.max < 1s is invalid, - no data: no request was asked for
