@@ -251,7 +251,7 @@ impl Evidence<'_> {
                     .iter()
                     .filter_map(|record| record.pauses.as_ref())
                     .collect();
-                return pauses_value(&all, what, stat, || hidden(&records, service, None));
+                return pauses_value(&all, what, stat, || hidden(&records, service, what, None));
             }
             ServiceMetric::Kind(kind, stat) => {
                 let of_kind = records
@@ -259,7 +259,7 @@ impl Evidence<'_> {
                     .filter_map(|record| record.pause_kinds.get(kind.name));
                 let of_kind: Vec<_> = of_kind.collect();
                 return pauses_value(&of_kind, what, stat, || {
-                    hidden(&records, service, Some(kind.name))
+                    hidden(&records, service, what, Some(kind.name))
                 });
             }
         };
@@ -318,18 +318,18 @@ fn pauses_value(
 }
 
 /// Why pauses of one kind, or of any, are not visible for a service.
-fn hidden(records: &[&ServiceRecord], service: &str, kind: Option<&str>) -> String {
-    let name = kind.unwrap_or("pauses");
+fn hidden(records: &[&ServiceRecord], service: &str, what: ServiceMetric, kind: Option<&str>) -> String {
     let whys = records.iter().flat_map(|record| &record.pauses_not_visible_why);
     let mut whys: Vec<String> = match kind {
         Some(kind) => whys
             .filter(|(of, _)| *of == kind)
             .map(|(_, why)| why.clone())
             .collect(),
-        None => whys.map(|(of, why)| format!("{of}: {why}")).collect(),
+        None => whys.map(|(of, why)| format!("no {of}, because {why}")).collect(),
     };
     whys.sort_unstable();
     whys.dedup();
+    let name = what.name();
     match whys.as_slice() {
         [] => format!("{name} is not visible for {service}"),
         whys => format!("{name} is not visible for {service}: {}", whys.join("; ")),

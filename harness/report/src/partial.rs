@@ -166,6 +166,16 @@ fn services(recording: &Recording, start_us: u64, end_us: u64) -> BTreeMap<Strin
             *service.cpu_us.get_or_insert(0) += cpu_us;
         }
         service.rss_max = service.rss_max.max(row.rss);
+        service.threads_max = service.threads_max.max(row.threads);
+        service.descriptors_max = service.descriptors_max.max(row.descriptors);
+        for (sum, more) in [
+            (&mut service.voluntary_switches, row.voluntary_switches),
+            (&mut service.involuntary_switches, row.involuntary_switches),
+        ] {
+            if let Some(more) = more {
+                *sum.get_or_insert(0) += more;
+            }
+        }
     }
     services
 }

@@ -49,6 +49,10 @@ fn markdown_is_short_and_says_what_matters() {
 
         –: not measured, or fewer than 10 samples beyond the percentile.
 
+        ## Services
+
+        ids: pauses not visible: gc \(it printed no line of it\).
+
         ## Where this comes from
 
         ```
@@ -95,6 +99,9 @@ fn the_terminal_gets_the_same_in_columns() {
         back-500ms  next_id    2k/s  2k/s  0.035 %  359 µs   809 µs  3.75 ms  4.72 ms
 
         –: not measured, or fewer than 10 samples beyond the percentile.
+
+        Services
+        ids: pauses not visible: gc (it printed no line of it).
 
         Where this comes from
           squall run scenarios/id-generator-clock-rollback.yaml --seed 7

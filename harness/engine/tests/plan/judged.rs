@@ -95,7 +95,9 @@ fn what_was_not_measured_is_never_a_pass() {
         run: make.achieved <= 100% is invalid, - no data: no request was asked for
         run: ids.cpu < 1h is invalid, - cpu is not visible for ids
         run: ids.rss_max < 1GiB is invalid, - rss_max is not visible for ids
-        run: ids.pauses.max < 1s is invalid, - pauses.max is not visible for ids
+        run: ids.pauses.max < 1s is invalid, - pauses.max is not visible for ids: no hiccup, because it told nothing on its admin endpoint
+        run: ids.gc.count == 0 is invalid, - gc.count is not visible for ids
+        run: ids.descriptors_max < 1000 is invalid, - descriptors_max is not visible for ids
         run: ids.metrics.store_writes_total < 5 is invalid, - ids did not report store_writes_total
         invalid exit 96
           expected make.p99 < 1s in run: no data: no request was asked for
@@ -107,7 +109,9 @@ fn what_was_not_measured_is_never_a_pass() {
           expected make.achieved <= 100% in run: no data: no request was asked for
           expected ids.cpu < 1h in run: cpu is not visible for ids
           expected ids.rss_max < 1GiB in run: rss_max is not visible for ids
-          expected ids.pauses.max < 1s in run: pauses.max is not visible for ids
+          expected ids.pauses.max < 1s in run: pauses.max is not visible for ids: no hiccup, because it told nothing on its admin endpoint
+          expected ids.gc.count == 0 in run: gc.count is not visible for ids
+          expected ids.descriptors_max < 1000 in run: descriptors_max is not visible for ids
           expected ids.metrics.store_writes_total < 5 in run: ids did not report store_writes_total
     "#]]
     .assert_eq(&shown(&mut run));

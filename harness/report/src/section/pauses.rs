@@ -1,4 +1,5 @@
-//! Pauses over time: the longest stretch in which a service could run and did not, a line per service.
+//! Pauses over time: the longest stretch in which a service could run and did not, and what its threads waited for a
+//! processor; a line per service.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::figure::{self, Unit};
 use crate::marks::marks;
 use crate::recording::Recording;
 use crate::window::Span;
+use squall_model::series::ServiceRow;
 
 /// The most services drawn, those with the longest pauses.
 const LINES: usize = 7;
@@ -18,54 +20,91 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     if detail == Detail::Brief {
         return Vec::new();
     }
-    chart(recording)
-        .map(|chart| Block::Chart(Box::new(chart)))
+    [longest_pauses(recording), run_queues(recording)]
         .into_iter()
+        .flatten()
+        .map(|chart| Block::Chart(Box::new(chart)))
         .collect()
 }
 
-fn chart(recording: &Recording) -> Option<Chart> {
-    let mut by_service: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
-    for row in recording.service_rows() {
-        if let Some(max) = row.pause_max {
-            let span = Span {
-                start_us: row.start_us,
-                end_us: row.end_us,
-                value: max as f64,
-            };
-            by_service.entry(&row.service).or_default().push(span);
+fn longest_pauses(recording: &Recording) -> Option<Chart> {
+    let drawn = Drawn {
+        id: "pauses",
+        title: "Longest pause",
+        about: "The longest pause in each interval, per service. The longest of all was",
+        rest: "more services with shorter pauses are not drawn",
+        value: |row| row.pause_max,
+    };
+    drawn.chart(recording)
+}
+
+/// Waiting is summed over threads, so it has a chart of its own: it may exceed the interval.
+fn run_queues(recording: &Recording) -> Option<Chart> {
+    let drawn = Drawn {
+        id: "run-queue",
+        title: "Waiting for a processor",
+        about: "What all threads of a service together waited for a processor in each interval; it is no single pause and may \
+                exceed the interval. The most was",
+        rest: "more services that waited less are not drawn",
+        value: |row| row.run_queue,
+    };
+    drawn.chart(recording)
+}
+
+/// What a chart shows of the rows.
+struct Drawn {
+    id: &'static str,
+    title: &'static str,
+    about: &'static str,
+    rest: &'static str,
+    value: fn(&ServiceRow) -> Option<u64>,
+}
+
+impl Drawn {
+    fn chart(&self, recording: &Recording) -> Option<Chart> {
+        let mut by_service: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
+        for row in recording.service_rows() {
+            if let Some(value) = (self.value)(row) {
+                let span = Span {
+                    start_us: row.start_us,
+                    end_us: row.end_us,
+                    value: value as f64,
+                };
+                by_service.entry(&row.service).or_default().push(span);
+            }
         }
+        let longest = |spans: &[Span]| spans.iter().map(|span| span.value).fold(0.0, f64::max);
+        let mut services: Vec<(&str, Vec<Span>)> = by_service.into_iter().collect();
+        services.sort_by(|a, b| longest(&b.1).total_cmp(&longest(&a.1)).then(a.0.cmp(b.0)));
+        let (worst, spans) = services.first()?;
+        let about = format!(
+            "{} {} in {worst}.{}",
+            self.about,
+            figure::duration(longest(spans)),
+            match services.len().saturating_sub(LINES) {
+                0 => String::new(),
+                n => format!(" {n} {}.", self.rest),
+            }
+        );
+        let lines = services
+            .iter()
+            .take(LINES)
+            .enumerate()
+            .map(|(at, (service, spans))| Line {
+                label: (*service).to_owned(),
+                ink: Ink::Series(at as u8),
+                pieces: pieces(spans),
+            });
+        Some(Chart {
+            id: self.id.to_owned(),
+            title: self.title.to_owned(),
+            about,
+            x: Horizontal::Time {
+                end_us: recording.end_us(),
+            },
+            unit: Unit::Duration,
+            lines: lines.collect(),
+            marks: marks(recording),
+        })
     }
-    let longest = |spans: &[Span]| spans.iter().map(|span| span.value).fold(0.0, f64::max);
-    let mut services: Vec<(&str, Vec<Span>)> = by_service.into_iter().collect();
-    services.sort_by(|a, b| longest(&b.1).total_cmp(&longest(&a.1)).then(a.0.cmp(b.0)));
-    let (worst, spans) = services.first()?;
-    let about = format!(
-        "The longest pause in each interval, per service. The longest of all was {} in {worst}.{}",
-        figure::duration(longest(spans)),
-        match services.len().saturating_sub(LINES) {
-            0 => String::new(),
-            n => format!(" {n} more services with shorter pauses are not drawn."),
-        }
-    );
-    let lines = services
-        .iter()
-        .take(LINES)
-        .enumerate()
-        .map(|(at, (service, spans))| Line {
-            label: (*service).to_owned(),
-            ink: Ink::Series(at as u8),
-            pieces: pieces(spans),
-        });
-    Some(Chart {
-        id: "pauses".to_owned(),
-        title: "Longest pause".to_owned(),
-        about,
-        x: Horizontal::Time {
-            end_us: recording.end_us(),
-        },
-        unit: Unit::Duration,
-        lines: lines.collect(),
-        marks: marks(recording),
-    })
 }

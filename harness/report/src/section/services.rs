@@ -1,8 +1,9 @@
 //! What each service used and how it paused, phase by phase.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use squall_model::record::{PhaseRecord, ServiceRecord};
+use squall_model::record::{Each, PhaseRecord, ServiceRecord};
 
 use super::Detail;
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
@@ -10,14 +11,17 @@ use crate::figure::{self, ABSENT};
 use crate::recording::Recording;
 
 pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
-    if detail == Detail::Brief {
-        return Vec::new();
-    }
     let mut services: BTreeMap<&str, Vec<(&PhaseRecord, &ServiceRecord)>> = BTreeMap::new();
     for phase in &recording.record.phases {
         for (name, service) in &phase.services {
             services.entry(name).or_default().push((phase, service));
         }
+    }
+    if detail == Detail::Brief {
+        return services
+            .iter()
+            .filter_map(|(name, parts)| brief(name, parts))
+            .collect();
     }
     if services.is_empty() {
         return Vec::new();
@@ -27,6 +31,10 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         Column::right("CPU", 0),
         Column::right("Cores used", 1),
         Column::right("Largest memory", 0),
+        Column::right("Threads", 2),
+        Column::right("Descriptors", 2),
+        Column::right("Gave up CPU", 2),
+        Column::right("Lost CPU", 2),
         Column::left("Pauses", 0),
         Column::right("Count", 1),
         Column::right("Total", 2),
@@ -36,20 +44,76 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     ];
     let repeats = recording.repeats();
     let groups = services
-        .into_iter()
-        .map(|(name, parts)| group(name, &parts, repeats));
+        .iter()
+        .map(|(name, parts)| group(name, parts, repeats));
     let table = Table {
         caption: "Resources and pauses per service and phase".to_owned(),
         columns,
         groups: groups.collect(),
     };
-    let text = "A pause is a time in which a service could run and did not, or ran something that stopped its work. What \
-                can't be seen for a program says so; it is not zero.";
-    vec![Block::Paragraph(text.to_owned()), Block::Table(table)]
+    let all = services.values().flatten().map(|(_, service)| *service);
+    let text = how_to_read(&all.collect::<Vec<_>>());
+    vec![Block::Paragraph(text), Block::Table(table)]
 }
 
-fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)], repeats: f64) -> Group {
-    // What can't be seen in any phase is said once.
+/// What has to be known to read the table.
+fn how_to_read(services: &[&ServiceRecord]) -> String {
+    let mut text = "A pause is a time in which a service could run and did not, or ran something that stopped its work. What \
+                    can't be seen for a program says so; it is not zero."
+        .to_owned();
+    for (kind, note) in NOTES {
+        if services
+            .iter()
+            .any(|service| service.pause_kinds.contains_key(kind))
+        {
+            text.push(' ');
+            text.push_str(note);
+        }
+    }
+    let ended: u64 = services.iter().filter_map(|service| service.threads_ended).sum();
+    if ended > 0 {
+        let ended = figure::count(ended);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            " {ended} threads ended between two looks: what they waited last is not in it."
+        );
+    }
+    text
+}
+
+/// What has to be known of a kind to read its numbers.
+const NOTES: [(&str, &str); 4] = [
+    (
+        "hiccup",
+        "hiccup is a meter inside the service that sleeps 1 ms at a time; half of that is added to what it measured, because \
+         a pause begins anywhere within it, so each is right within half a millisecond.",
+    ),
+    (
+        "gc",
+        "gc is what the program printed of its collector (Go's gctrace, the JVM's log); nothing else that stops it is in it.",
+    ),
+    (
+        "stopped",
+        "stopped is a stop signal or a tracer, as the process's state shows it: right within the time between two looks, \
+         usually 100 ms, and a shorter stop is mostly missed.",
+    ),
+    (
+        "run_queue",
+        "run_queue is no single pause: what all threads together waited for a processor from one look to the next. It knows \
+         nothing of collectors, locks or stops.",
+    ),
+];
+
+/// What can't be seen of a service in any phase, in a sentence; nothing where all can be.
+fn brief(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)]) -> Option<Block> {
+    let hidden = hidden(parts);
+    let text = || format!("{name}: pauses not visible: {}.", reasons(&hidden, parts));
+    (!hidden.is_empty()).then(|| Block::Paragraph(text()))
+}
+
+/// The kinds that can't be seen in any phase.
+fn hidden<'a>(parts: &[(&'a PhaseRecord, &'a ServiceRecord)]) -> Vec<&'a String> {
     let first = parts
         .first()
         .map_or(&[][..], |(_, service)| &service.pauses_not_visible);
@@ -58,12 +122,32 @@ fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)], repeats: f64) -> 
             .iter()
             .all(|(_, service)| service.pauses_not_visible.contains(kind))
     };
-    let hidden: Vec<&String> = first.iter().filter(never).collect();
-    let names: Vec<&str> = hidden.iter().map(|kind| kind.as_str()).collect();
-    let about = if names.is_empty() {
+    first.iter().filter(never).collect()
+}
+
+/// `gc (it printed no line of ...), hiccup (...)`.
+fn reasons(hidden: &[&String], parts: &[(&PhaseRecord, &ServiceRecord)]) -> String {
+    let why = |kind: &str| {
+        let mut all = parts.iter().map(|(_, service)| &service.pauses_not_visible_why);
+        all.find_map(|whys| whys.get(kind))
+    };
+    let told: Vec<String> = hidden
+        .iter()
+        .map(|kind| match why(kind) {
+            Some(why) => format!("{kind} ({why})"),
+            None => (*kind).clone(),
+        })
+        .collect();
+    told.join(", ")
+}
+
+fn group(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)], repeats: f64) -> Group {
+    // What can't be seen in any phase is said once.
+    let hidden = hidden(parts);
+    let about = if hidden.is_empty() {
         String::new()
     } else {
-        format!("not visible for this process: {}", names.join(", "))
+        format!("not visible for this process: {}", reasons(&hidden, parts))
     };
     let rows = parts
         .iter()
@@ -89,6 +173,10 @@ fn rows(phase: &PhaseRecord, service: &ServiceRecord, hidden: &[&String], repeat
         figure::or_absent(service.cpu_us, |us| figure::duration(us as f64)).into(),
         figure::or_absent(cores, figure::three).into(),
         figure::or_absent(service.rss_max, |bytes| figure::bytes(bytes as f64)).into(),
+        figure::or_absent(service.threads_max, figure::count).into(),
+        figure::or_absent(service.descriptors_max, figure::count).into(),
+        figure::or_absent(service.voluntary_switches, figure::count).into(),
+        figure::or_absent(service.involuntary_switches, figure::count).into(),
     ];
     let restarts = match service.restarts {
         0 => Cell::default(),
@@ -101,6 +189,10 @@ fn rows(phase: &PhaseRecord, service: &ServiceRecord, hidden: &[&String], repeat
             let duration =
                 |us: Option<u64>| Cell::plain(figure::or_absent(us, |us| figure::duration(us as f64)));
             let total = figure::duration(pauses.total as f64);
+            let kind = match pauses.each {
+                Each::Pause => kind.clone(),
+                Each::Interval => format!("{kind}, per look"),
+            };
             vec![
                 kind.into(),
                 figure::count(pauses.count).into(),

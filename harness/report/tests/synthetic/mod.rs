@@ -197,14 +197,20 @@ fn service_record(phase: &Phase, rows: &[ServiceRow]) -> ServiceRecord {
     let total = inside().filter_map(|row| row.pause_total).sum();
     let pauses = BTreeMap::from([
         ("hiccup".to_owned(), Pauses::of(&lengths, total)),
-        ("run queue".to_owned(), Pauses::of(&lengths, total / 2)),
+        ("run_queue".to_owned(), Pauses::of_intervals(&lengths, total / 2)),
     ]);
     ServiceRecord {
         cpu_us: Some(inside().filter_map(|row| row.cpu_us).sum()),
         rss_max: inside().filter_map(|row| row.rss).max(),
         pauses: None,
         pause_kinds: pauses,
-        pauses_not_visible: vec!["collector".to_owned()],
+        pauses_not_visible: vec!["gc".to_owned()],
+        pauses_not_visible_why: BTreeMap::from([("gc".to_owned(), "it printed no line of it".to_owned())]),
+        threads_max: Some(9),
+        descriptors_max: Some(41),
+        voluntary_switches: Some(52_000),
+        involuntary_switches: Some(1_200),
+        threads_ended: Some(0),
         restarts: 0,
     }
 }
@@ -227,6 +233,12 @@ fn service_rows(phases: &[Phase], random: &mut Random) -> Vec<ServiceRow> {
             rss: Some(14 * 1024 * 1024 + at * 900),
             pause_max: Some(pause),
             pause_total: Some(pause * 3),
+            threads: Some(9),
+            descriptors: Some(41),
+            voluntary_switches: Some(1_300),
+            involuntary_switches: Some(30),
+            run_queue: Some(calm * 5),
+            ..ServiceRow::default()
         }
     });
     rows.collect()
