@@ -91,8 +91,10 @@ impl Default for Lengths {
 
 impl Lengths {
     fn add(&mut self, length_us: u64) {
+        // Not `saturating_record`, which clamps to what the histogram spans by now instead of making it grow.
         self.histogram
-            .saturating_record(length_us.min(histogram::HIGHEST_US));
+            .record(length_us.min(histogram::HIGHEST_US))
+            .expect("it grows up to the highest");
         self.total_us = self.total_us.saturating_add(length_us);
     }
 
@@ -440,6 +442,25 @@ mod tests {
         assert_eq!(record.pause_kinds.keys().collect::<Vec<_>>(), ["stopped"]);
         let row = &services.take(None)[0];
         assert_eq!((row.pause_max, row.run_queue), (None, None));
+    }
+
+    #[test]
+    fn long_pauses_keep_their_length_and_the_longest_that_can_be_told_is_an_hour() {
+        let mut services = services(Sight::Bundled, 1);
+        for length_us in [12_400, 3_000_000, 2 * histogram::HIGHEST_US] {
+            services.pause(0, Some(0), &hiccup::KIND, pause(1, length_us));
+        }
+        let record = &services.phase(0)["a"];
+        let of_kind = &record.pause_kinds["hiccup"];
+        let all = histogram::decode(&of_kind.hdr).expect("a histogram");
+        for (q, length_us) in [(0.3, 12_400), (0.6, 3_000_000), (1.0, histogram::HIGHEST_US)] {
+            let told = all.value_at_quantile(q);
+            assert!(
+                told.abs_diff(length_us) * 1_000 <= length_us,
+                "{told} of {length_us}"
+            );
+        }
+        assert_eq!(of_kind.max, record.pauses.as_ref().and_then(|pauses| pauses.max));
     }
 
     #[test]
