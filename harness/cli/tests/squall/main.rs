@@ -13,6 +13,7 @@ mod commands;
 mod formats;
 mod load;
 mod metrics;
+mod pauses;
 mod placeholders;
 mod progress;
 mod scenarios;

@@ -237,8 +237,9 @@ impl Work {
     fn read_all(&mut self) {
         let mut listeners = std::mem::take(&mut self.listeners);
         for listener in &mut listeners {
+            // One moment for all that has arrived by now.
+            let at_us = self.zero.elapsed().as_micros() as u64;
             let read = listener.read(|service, told| {
-                let at_us = self.zero.elapsed().as_micros() as u64;
                 self.tell(
                     service,
                     match told {
