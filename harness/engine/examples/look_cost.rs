@@ -49,7 +49,7 @@ fn median(watch: &mut Watch, process: Identity, depth: Depth) -> Duration {
     let look = || {
         let began = spent();
         let seen = watch.look(process, depth);
-        let took = spent() - began;
+        let took = spent().saturating_sub(began);
         assert!(seen.is_some(), "this process is there");
         took
     };

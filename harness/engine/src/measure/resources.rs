@@ -393,7 +393,11 @@ mod tests {
         let over = AtomicBool::new(false);
         let look = std::thread::scope(|scope| {
             for _ in 0..busy {
-                scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             let until = Instant::now() + Duration::from_millis(300);
             while Instant::now() < until {
