@@ -10,7 +10,7 @@ use squall_model::series::ServiceRow;
 
 use super::collector::ROW_US;
 use super::pause::{KINDS, Kind, Pause, collector, hiccup, run_queue, stopped};
-use super::resources::Look;
+use super::resources::{Look, Usage};
 
 /// How long after its end a row waits for pauses that are still to be told.
 const SETTLE_US: u64 = 600_000;
@@ -51,8 +51,8 @@ struct View {
     lacks: BTreeSet<&'static str>,
     /// Why its output can't be read.
     unreadable: Option<String>,
-    /// CPU time at the last look.
-    cpu_us: Option<u64>,
+    /// What the last look saw.
+    last: Option<Usage>,
 }
 
 /// One service in one phase.
@@ -130,7 +130,7 @@ impl Services {
             tells: BTreeSet::new(),
             lacks: BTreeSet::new(),
             unreadable: None,
-            cpu_us: None,
+            last: None,
         };
         Services {
             phases: vec![vec![Seen::default(); names.len()]; phases],
@@ -159,9 +159,9 @@ impl Services {
     /// Takes in a look at a service, taken at `at_us` in `phase` (or between phases).
     pub fn look(&mut self, service: usize, phase: Option<usize>, at_us: u64, look: &Look) {
         let (usage, spent) = (look.usage, look.spent.unwrap_or_default());
-        let before = self.views[service].cpu_us.replace(usage.cpu_us);
+        let before = self.views[service].last.replace(usage);
         // After a restart the account begins anew, below where it was.
-        let cpu_us = before.and_then(|before| usage.cpu_us.checked_sub(before));
+        let cpu_us = before.and_then(|before| usage.cpu_us.checked_sub(before.cpu_us));
         self.views[service].tells.insert(stopped::KIND.name);
         if spent.run_queue_us.is_some() {
             self.views[service].tells.insert(run_queue::KIND.name);
@@ -191,7 +191,7 @@ impl Services {
 
     /// What was seen of a service last.
     pub fn last(&self, service: usize) -> Option<Usage> {
-        self.last[service].map(|(_, usage)| usage)
+        self.views[service].last
     }
 
     /// Takes in a pause; `phase` is the one in which it ended.

@@ -27,11 +27,11 @@ use squall_model::seed::Seed;
 
 pub use compile::{Settings, compile};
 pub use invariants::schema as invariant_schema;
-pub use pacers::{PACERS, PacerEntry};
-pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use metrics::{
     LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat, show as show_value,
 };
+pub use pacers::{PACERS, PacerEntry};
+pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;
 
 use crate::fault::FaultSpec;

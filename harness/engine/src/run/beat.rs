@@ -10,8 +10,8 @@ use squall_model::series::SeriesRow;
 use super::fleet::Fleet;
 use super::supervisor::Supervisor;
 use crate::measure::collector::ROW_US;
-use crate::observer::{Live, LiveLoad, Measured, MeasuredFault, MeasuredLoad, MeasuredService, RECENT};
 use crate::measure::sampler::Sampler;
+use crate::observer::{Live, LiveLoad, Measured, MeasuredFault, MeasuredLoad, MeasuredService, RECENT};
 
 /// How often the observer is told how things stand.
 const LIVE: Duration = Duration::from_millis(200);

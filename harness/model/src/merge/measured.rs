@@ -159,17 +159,25 @@ fn service(parts: &[Part<'_>], at: usize, name: &str) -> Result<ServiceRecord, M
             pauses_not_visible.push(kind.clone());
         }
     }
+    let sum = |of: fn(&ServiceRecord) -> Option<u64>| all.iter().filter_map(of).reduce(|a, b| a + b);
+    let max = |of: fn(&ServiceRecord) -> Option<u64>| all.iter().filter_map(of).max();
     Ok(ServiceRecord {
-        cpu_us: all
-            .iter()
-            .filter_map(|service| service.cpu_us)
-            .reduce(|a, b| a + b),
-        rss_max: all.iter().filter_map(|service| service.rss_max).max(),
+        cpu_us: sum(|service| service.cpu_us),
+        rss_max: max(|service| service.rss_max),
+        threads_max: max(|service| service.threads_max),
+        descriptors_max: max(|service| service.descriptors_max),
+        voluntary_switches: sum(|service| service.voluntary_switches),
+        involuntary_switches: sum(|service| service.involuntary_switches),
+        threads_ended: sum(|service| service.threads_ended),
         pauses: pauses(parts, &what("pauses"), |record| {
             record.phases[at].services.get(name)?.pauses.as_ref()
         })?,
         pause_kinds,
         pauses_not_visible,
+        pauses_not_visible_why: all
+            .iter()
+            .flat_map(|service| service.pauses_not_visible_why.clone())
+            .collect(),
         restarts: all.iter().map(|service| service.restarts).sum(),
     })
 }

@@ -6,7 +6,7 @@ use super::measured::Sum;
 use super::{MergeError, Part};
 use crate::histogram::encode;
 use crate::hlog::{Interval, Kind};
-use crate::series::{LoadRow, RowLatency, SeriesRow, ServiceRow};
+use crate::series::{LoadRow, RowLatency, RowPauses, SeriesRow, ServiceRow};
 
 /// The series. In repeats, counts are those of all of them together.
 pub(super) fn series(parts: &[Part<'_>]) -> Vec<SeriesRow> {
@@ -70,7 +70,25 @@ fn service(one: ServiceRow, other: &ServiceRow) -> ServiceRow {
         rss: one.rss.max(other.rss),
         pause_max: one.pause_max.max(other.pause_max),
         pause_total: sum(one.pause_total, other.pause_total),
+        threads: one.threads.max(other.threads),
+        descriptors: one.descriptors.max(other.descriptors),
+        voluntary_switches: sum(one.voluntary_switches, other.voluntary_switches),
+        involuntary_switches: sum(one.involuntary_switches, other.involuntary_switches),
+        run_queue: sum(one.run_queue, other.run_queue),
+        pause_kinds: pause_kinds(one.pause_kinds, &other.pause_kinds),
     }
+}
+
+fn pause_kinds(
+    mut one: BTreeMap<String, RowPauses>,
+    other: &BTreeMap<String, RowPauses>,
+) -> BTreeMap<String, RowPauses> {
+    for (kind, pauses) in other {
+        let known = one.entry(kind.clone()).or_default();
+        known.max = known.max.max(pauses.max);
+        known.total += pauses.total;
+    }
+    one
 }
 
 /// The interval histograms, by load. One that stands alone is kept as it is.

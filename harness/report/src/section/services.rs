@@ -43,9 +43,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         Column::right("Restarts", 2),
     ];
     let repeats = recording.repeats();
-    let groups = services
-        .iter()
-        .map(|(name, parts)| group(name, parts, repeats));
+    let groups = services.iter().map(|(name, parts)| group(name, parts, repeats));
     let table = Table {
         caption: "Resources and pauses per service and phase".to_owned(),
         columns,
