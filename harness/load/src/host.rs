@@ -15,6 +15,8 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use squall_model::histogram::{HIGHEST_US, empty};
 
 use crate::clock::{Clock, NS_PER_MS, NS_PER_S, NS_PER_US, thread_cpu_us};
+use crate::recorder::{Recorder, Samples};
+use crate::report::SLICE_US;
 
 /// Time between two looks at the clock.
 const PERIOD_NS: u64 = NS_PER_MS;
@@ -30,6 +32,15 @@ pub struct Hiccup {
     pub at_us: u64,
     /// By how much it woke late.
     pub late_us: u64,
+}
+
+/// The oversleep of all sleeps that ended in a tenth of a second or so, short ones included.
+#[derive(Clone, Debug)]
+pub struct Oversleep {
+    /// Where it ends, in microseconds since the epoch.
+    pub end_us: u64,
+    /// By how much each sleep was late, in microseconds.
+    pub samples: Samples,
 }
 
 /// What the meter saw.
@@ -51,6 +62,13 @@ pub struct HiccupMeter {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<HostPauses>>,
     hiccups: Receiver<Hiccup>,
+    oversleeps: Receiver<Oversleep>,
+}
+
+/// Where the meter's thread tells what it sees.
+struct Tell {
+    hiccups: Sender<Hiccup>,
+    oversleeps: Sender<Oversleep>,
 }
 
 impl HiccupMeter {
@@ -59,7 +77,12 @@ impl HiccupMeter {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
         // A thousand a second at the most, as long as each sleep is late by its whole length.
-        let (tell, hiccups) = unbounded();
+        let (tell_hiccups, hiccups) = unbounded();
+        let (tell_oversleeps, oversleeps) = unbounded();
+        let tell = Tell {
+            hiccups: tell_hiccups,
+            oversleeps: tell_oversleeps,
+        };
         let thread = std::thread::Builder::new()
             .name("squall-hiccups".into())
             .spawn(move || measure(epoch, &tell, || seen.load(Ordering::Relaxed)))?;
@@ -67,12 +90,18 @@ impl HiccupMeter {
             stop,
             thread: Some(thread),
             hiccups,
+            oversleeps,
         })
     }
 
     /// Long oversleeps as they happen, also those that are only counted later.
     pub fn hiccups(&self) -> &Receiver<Hiccup> {
         &self.hiccups
+    }
+
+    /// The oversleep of every sleep, told ten times a second.
+    pub fn oversleeps(&self) -> &Receiver<Oversleep> {
+        &self.oversleeps
     }
 
     /// Stops it; `None` if its thread panicked.
@@ -91,7 +120,7 @@ impl Drop for HiccupMeter {
     }
 }
 
-fn measure(epoch: Instant, tell: &Sender<Hiccup>, mut stop: impl FnMut() -> bool) -> HostPauses {
+fn measure(epoch: Instant, tell: &Tell, mut stop: impl FnMut() -> bool) -> HostPauses {
     // The default slack of 50 us would be measured too. Where it can't be lowered the histogram shows it.
     let _ = set_current_timer_slack(std::num::NonZeroU64::new(1));
     let clock = Clock::new(epoch);
@@ -101,6 +130,8 @@ fn measure(epoch: Instant, tell: &Sender<Hiccup>, mut stop: impl FnMut() -> bool
         hiccups_unlisted: 0,
         cpu_us: 0,
     };
+    let mut slice = Recorder::new();
+    let mut slice_end_us = clock.now_ns() / NS_PER_US + SLICE_US;
     let mut wake_ns = monotonic_ns() + PERIOD_NS;
     while !stop() {
         let wake = Timespec {
@@ -112,9 +143,18 @@ fn measure(epoch: Instant, tell: &Sender<Hiccup>, mut stop: impl FnMut() -> bool
         }
         let now_ns = monotonic_ns();
         let late_us = now_ns.saturating_sub(wake_ns) / NS_PER_US;
-        if let Some(hiccup) = pauses.record(late_us, clock.now_ns() / NS_PER_US) {
-            // Nobody listens any more once the meter is being stopped.
-            let _ = tell.send(hiccup);
+        let now_us = clock.now_ns() / NS_PER_US;
+        // Nobody listens any more once the meter is being stopped.
+        if let Some(hiccup) = pauses.record(late_us, now_us) {
+            let _ = tell.hiccups.send(hiccup);
+        }
+        slice.record_us(late_us);
+        if now_us >= slice_end_us {
+            let _ = tell.oversleeps.send(Oversleep {
+                end_us: now_us,
+                samples: slice.take(),
+            });
+            slice_end_us = now_us + SLICE_US;
         }
         // From now on: a long hiccup is one, and not followed by all the sleeps that it swallowed.
         wake_ns = now_ns + PERIOD_NS;
@@ -179,11 +219,22 @@ mod tests {
     #[test]
     fn every_sleep_is_one_sample() {
         let mut looks = 0;
-        let pauses = measure(Instant::now(), &unbounded().0, || {
+        let (hiccups, _) = unbounded();
+        let (oversleeps, told) = unbounded();
+        let pauses = measure(Instant::now(), &Tell { hiccups, oversleeps }, || {
             looks += 1;
-            looks > 20
+            looks > 220
         });
-        assert_eq!(pauses.oversleep.len(), 20);
+        assert_eq!(pauses.oversleep.len(), 220);
+        // 220 sleeps of a millisecond and more fill two slices; the last sleeps stand in none that has ended.
+        let told: Vec<Oversleep> = told.try_iter().collect();
+        let samples: u64 = told.iter().map(|one| one.samples.count()).sum();
+        assert!(
+            told.len() >= 2 && (1..=220).contains(&samples),
+            "{} told, {samples}",
+            told.len()
+        );
+        assert!(told.is_sorted_by_key(|one| one.end_us));
         assert!(pauses.hiccups.is_sorted_by_key(|hiccup| hiccup.at_us));
     }
 
