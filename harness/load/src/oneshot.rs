@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use squall_model::histogram::empty;
+use squall_model::histogram::growing;
 use squall_model::seed::Seed;
 
 use crate::generator::{Generator, Usage, load_seed};
@@ -95,9 +95,9 @@ impl Default for Totals {
             saturated: 0,
             errors: BTreeMap::new(),
             examples: Vec::new(),
-            response: empty(),
-            service: empty(),
-            lag: empty(),
+            response: growing(),
+            service: growing(),
+            lag: growing(),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! a whole histogram has. Nothing here may round in another way than `HdrHistogram` would.
 
 use hdrhistogram::Histogram;
-use squall_model::histogram::{HIGHEST_US, SIGNIFICANT_DIGITS};
+use squall_model::histogram::{HIGHEST_US, SIGNIFICANT_DIGITS, record};
 
 /// The lowest value told apart; anything below counts as this.
 pub const LOWEST_US: u64 = 1;
@@ -129,11 +129,10 @@ impl Samples {
             .map(|&(value_us, count)| (u64::from(value_us), u64::from(count)))
     }
 
-    /// Adds the samples to `histogram`, normally made by [`squall_model::histogram::empty`]; values it cannot hold are recorded
-    /// as its highest.
+    /// Adds the samples to `histogram`, made by [`squall_model::histogram::empty`] or [`squall_model::histogram::growing`].
     pub fn add_to(&self, histogram: &mut Histogram<u64>) {
         for &(value_us, count) in &self.buckets {
-            histogram.saturating_record_n(u64::from(value_us), u64::from(count));
+            record(histogram, u64::from(value_us), u64::from(count));
         }
     }
 }
