@@ -13,7 +13,6 @@ use squall_model::record::{ExpectationRecord, InvariantRecord, Pauses, PhaseReco
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
-use crate::measure::validity;
 use crate::plan::{
     Condition, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope, ServiceMetric, Stat,
     show_value,
@@ -171,12 +170,8 @@ impl Evidence<'_> {
     /// Why the numbers of one load in one phase can't be trusted.
     fn doubts(&self, phase: usize, load: usize) -> Vec<String> {
         let name = &self.plan.loads[load].name;
-        let mode = self.phases[phase]
-            .load
-            .get(name)
-            .map(|record| record.mode)
-            .unwrap_or_default();
-        validity::doubts(name, mode, self.collector.phase(phase, load))
+        let record = self.phases[phase].load.get(name);
+        record.map(|record| record.invalid.clone()).unwrap_or_default()
     }
 
     fn value(&self, metric: &Metric, scope: &Scope) -> Value {
@@ -403,6 +398,8 @@ pub struct Incidents {
     pub failed: Option<String>,
     /// Faults that took effect and were not shown to be over, and why.
     pub lingering: Vec<String>,
+    /// What spoiled the run as a whole.
+    pub spoiled: Vec<String>,
     /// Programs that turned out not to be there.
     pub missing: Vec<String>,
     /// What could not be undone, and how to.
@@ -465,11 +462,13 @@ pub fn conclude(
             )
         }));
     }
+    found.extend(incidents.spoiled.iter().map(|text| (Exit::Invalid, text.clone())));
     for phase in evidence.phases.iter().filter(|phase| phase.measure) {
         found.extend(
             phase
                 .invalid
                 .iter()
+                .filter(|why| !incidents.spoiled.contains(why))
                 .map(|why| (Exit::Invalid, format!("phase {}: {why}", phase.name))),
         );
     }

@@ -223,6 +223,9 @@ pub struct LoadRecord {
     pub service: Distribution,
     /// The generator's own lateness against its schedule.
     pub schedule_lag: Distribution,
+    /// Why these numbers can't be trusted; empty where they can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid: Vec<String>,
 }
 
 /// How a load decides when to send.
@@ -483,4 +486,55 @@ pub struct GeneratorRecord {
     pub host_meter_cpu_us: u64,
     /// Whether the generator kept up.
     pub verdict: Option<Verdict>,
+    /// How long the machine was suspended during the run. Such a run is invalid.
+    #[serde(default)]
+    pub suspended_us: u64,
+    /// What was seen of the generator and its machine in each phase that ran, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<String, GeneratorPhase>,
+}
+
+/// The generator and its machine in one phase: what a doubt names as its cause.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorPhase {
+    /// How long it was watched.
+    pub watched_us: u64,
+    /// Each generator thread, in their order.
+    pub threads: Vec<GeneratorThread>,
+    /// The share of its processors' time that other programs had, those of the run not counted; absent where it can't be
+    /// read.
+    pub strangers: Option<f64>,
+    /// The share of its processors' time that the host of a virtual machine kept for itself.
+    pub steal: Option<f64>,
+    /// The share of the time in which some thread of the machine waited for a processor, as the kernel's pressure has it.
+    pub pressure: Option<f64>,
+    /// How long the control group's quota held this process up, microseconds.
+    pub throttled_us: Option<u64>,
+    /// By how much a thread that only sleeps woke late: P99 and longest, microseconds.
+    pub oversleep_us_p99: Option<u64>,
+    /// The longest of them.
+    pub oversleep_us_max: Option<u64>,
+    /// Per load: how much of its highest percentile is the generator's own lateness.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error: BTreeMap<String, LatencyError>,
+}
+
+/// A thread of the generator in one phase, microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratorThread {
+    /// On a processor.
+    pub cpu_us: u64,
+    /// Ready to run, and waiting for a processor.
+    pub wait_us: u64,
+}
+
+/// A percentile as it was measured, and as it would have been had nothing been late to send and to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyError {
+    /// Which, 0..1: the highest of P99, P90 and P50 that has ten samples beyond it.
+    pub quantile: f64,
+    /// As measured, microseconds.
+    pub measured_us: f64,
+    /// Without the lateness, by estimate.
+    pub without_us: f64,
 }

@@ -4,6 +4,7 @@
 //! fault windows count it when it ended. Nothing here judges.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use squall_load::Slice;
 use squall_load::oneshot::Totals;
@@ -11,8 +12,11 @@ use squall_model::histogram::Distribution;
 use squall_model::record::{LoadMode, LoadRecord};
 use squall_model::series::{LoadRow, RowLatency};
 
-/// The length of a row of the series.
+/// The length of a row of the series, unless the run is long.
 pub const ROW_US: u64 = 100_000;
+
+/// Rows of a load, at the most.
+pub const ROWS_MAX: u64 = 36_000;
 
 /// The length of an interval of the interval log.
 pub const INTERVAL_US: u64 = 1_000_000;
@@ -57,6 +61,7 @@ pub fn load_record(
         response: Distribution::of(&totals.response),
         service: Distribution::of(&totals.service),
         schedule_lag: Distribution::of(&totals.lag),
+        invalid: Vec::new(),
     }
 }
 
@@ -68,6 +73,16 @@ fn errors(totals: &Totals) -> BTreeMap<String, u64> {
         .collect()
 }
 
+/// The length of a row in a run of `run_us`: so many tenths of a second, 1, 2, 5, 10 and so on, that a load has no more than
+/// [`ROWS_MAX`] rows.
+pub fn row_us(run_us: u64) -> u64 {
+    let decades = (0..).map(|power| ROW_US.saturating_mul(10_u64.saturating_pow(power)));
+    decades
+        .flat_map(|unit| [1, 2, 5].map(|times| unit.saturating_mul(times)))
+        .find(|row_us| run_us.div_ceil(*row_us) <= ROWS_MAX)
+        .expect("the lengths grow to the longest run there is")
+}
+
 /// A part of the run over which a fault holds.
 #[derive(Clone, Debug)]
 struct Window {
@@ -75,6 +90,14 @@ struct Window {
     start_us: u64,
     end_us: Option<u64>,
     totals: Vec<Totals>,
+}
+
+impl Window {
+    /// Whether no slice of it can come any more.
+    fn is_settled(&self, now_us: u64) -> bool {
+        self.end_us
+            .is_some_and(|end_us| end_us + WINDOW_SETTLE_US <= now_us)
+    }
 }
 
 /// One second of a load, for its interval log.
@@ -106,6 +129,9 @@ pub struct Collector {
     /// Per phase, per load.
     phases: Vec<Vec<Totals>>,
     windows: Vec<Window>,
+    /// Per fault: what happened in those of its windows that are settled, so that one which comes every second for an hour
+    /// takes no more room than one that comes once.
+    settled: BTreeMap<usize, Vec<Totals>>,
     rows: Spans,
     seconds: Spans,
 }
@@ -113,12 +139,15 @@ pub struct Collector {
 /// How long after its end a row may still get slices from another thread.
 const SETTLE_US: u64 = 300_000;
 
+/// How long after its end a fault's window may still get slices. A thread that was held up for longer is a doubt of its own.
+const WINDOW_SETTLE_US: u64 = 3_000_000;
+
 /// Rows or seconds that may still grow.
 #[derive(Debug)]
 struct Spans {
     length_us: u64,
-    /// By begin and load.
-    open: BTreeMap<(u64, usize), Totals>,
+    /// By begin and load. Slices list only the values there were, a tenth of the room of what they add up to.
+    open: BTreeMap<(u64, usize), Vec<Arc<Slice>>>,
     /// All that begin before this have come out.
     from_us: u64,
 }
@@ -132,16 +161,17 @@ impl Spans {
         }
     }
 
-    fn add(&mut self, load: usize, slice: &Slice) {
+    fn add(&mut self, load: usize, slice: &Arc<Slice>) {
         // A slice ends at the latest when its interval does; an early one may end inside it.
         let start_us = slice.end_us.saturating_sub(1) / self.length_us * self.length_us;
         // What comes too late for its own is counted in the first that is still open, so that each comes out once.
         let start_us = start_us.max(self.from_us);
-        self.open.entry((start_us, load)).or_default().add(slice);
+        let slices = self.open.entry((start_us, load)).or_default();
+        slices.push(Arc::clone(slice));
     }
 
     /// Takes out those that are over by `now_us`, in order; all of them where it is `None`.
-    fn take(&mut self, now_us: Option<u64>) -> BTreeMap<(u64, usize), Totals> {
+    fn take(&mut self, now_us: Option<u64>) -> BTreeMap<(u64, usize), Vec<Arc<Slice>>> {
         let Some(now_us) = now_us else {
             return std::mem::take(&mut self.open);
         };
@@ -160,13 +190,22 @@ impl Collector {
             phases: vec![totals; phases],
             loads,
             windows: Vec::new(),
+            settled: BTreeMap::new(),
             rows: Spans::new(ROW_US),
             seconds: Spans::new(INTERVAL_US),
         }
     }
 
+    /// Writes rows of this length.
+    #[must_use]
+    pub fn with_rows_of(mut self, row_us: u64) -> Collector {
+        self.rows.length_us = row_us;
+        self
+    }
+
     /// Takes in one slice.
-    pub fn add(&mut self, slice: &Slice) {
+    pub fn add(&mut self, slice: Slice) {
+        let slice = &Arc::new(slice);
         let load = usize::from(slice.load);
         self.phases[slice.phase as usize][load].add(slice);
         for window in &mut self.windows {
@@ -181,6 +220,16 @@ impl Collector {
 
     /// A fault begins to hold.
     pub fn open_window(&mut self, fault: usize, at_us: u64) {
+        for window in self.windows.extract_if(.., |window| window.is_settled(at_us)) {
+            let into = self.settled.entry(window.fault).or_default();
+            if into.is_empty() {
+                *into = window.totals;
+            } else {
+                for (into, from) in into.iter_mut().zip(&window.totals) {
+                    into.merge(from);
+                }
+            }
+        }
         let totals = vec![Totals::default(); self.loads.len()];
         self.windows.push(Window {
             fault,
@@ -207,6 +256,9 @@ impl Collector {
         for window in self.windows.iter().filter(|window| window.fault == fault) {
             total.merge(&window.totals[load]);
         }
+        if let Some(settled) = self.settled.get(&fault) {
+            total.merge(&settled[load]);
+        }
         total
     }
 
@@ -219,14 +271,16 @@ impl Collector {
     pub fn recent(&self, load: usize, now_us: u64) -> (u64, Totals) {
         let mut total = Totals::default();
         let mut first = None;
-        for ((start_us, of), totals) in self
+        for ((start_us, of), slices) in self
             .seconds
             .open
             .range((now_us.saturating_sub(2 * INTERVAL_US), 0)..)
         {
             if *of == load {
                 first.get_or_insert(*start_us);
-                total.merge(totals);
+                for slice in slices {
+                    total.add(slice);
+                }
             }
         }
         (first.map_or(0, |first| now_us.saturating_sub(first)), total)
@@ -237,28 +291,39 @@ impl Collector {
         let rows = self.rows.take(now_us);
         let seconds = self.seconds.take(now_us);
         let loads = &self.loads;
+        let row_us = self.rows.length_us;
         Ready {
             rows: rows
-                .iter()
-                .map(|((start_us, load), totals)| row(&loads[*load], *start_us, totals))
+                .into_iter()
+                .map(|((start_us, load), slices)| {
+                    row(&loads[load], (start_us, start_us + row_us), &sum(&slices))
+                })
                 .collect(),
             intervals: seconds
                 .into_iter()
-                .map(|((start_us, load), totals)| IntervalOf {
+                .map(|((start_us, load), slices)| IntervalOf {
                     load,
                     start_us,
                     end_us: start_us + INTERVAL_US,
-                    totals,
+                    totals: sum(&slices),
                 })
                 .collect(),
         }
     }
 }
 
-fn row(load: &str, start_us: u64, totals: &Totals) -> LoadRow {
+fn sum(slices: &[Arc<Slice>]) -> Totals {
+    let mut totals = Totals::default();
+    for slice in slices {
+        totals.add(slice);
+    }
+    totals
+}
+
+fn row(load: &str, (start_us, end_us): (u64, u64), totals: &Totals) -> LoadRow {
     LoadRow {
         start_us,
-        end_us: start_us + ROW_US,
+        end_us,
         load: load.to_owned(),
         intended: totals.intended,
         sent: totals.sent,
@@ -312,10 +377,10 @@ mod tests {
     #[test]
     fn a_late_answer_counts_in_the_phase_it_was_meant_for_and_in_the_row_it_came_in() {
         let mut collector = collector(1, 2);
-        collector.add(&slice(0, 0, 900_000, 1_000_000, 5, 10));
+        collector.add(slice(0, 0, 900_000, 1_000_000, 5, 10));
         // Sent before the border, answered after it.
-        collector.add(&slice(0, 0, 1_000_000, 1_100_000, 2, 150_000));
-        collector.add(&slice(0, 1, 1_000_000, 1_100_000, 3, 10));
+        collector.add(slice(0, 0, 1_000_000, 1_100_000, 2, 150_000));
+        collector.add(slice(0, 1, 1_000_000, 1_100_000, 3, 10));
         assert_eq!(collector.phase(0, 0).completed, 7);
         assert_eq!(collector.phase(1, 0).completed, 3);
         let rows = collector.take(None).rows;
@@ -327,15 +392,15 @@ mod tests {
     fn a_slice_that_straddles_a_windows_border_counts_on_one_side_of_it() {
         let mut collector = collector(1, 1);
         collector.open_window(0, 150_000);
-        collector.add(&slice(0, 0, 0, 100_000, 1, 10));
-        collector.add(&slice(0, 0, 100_000, 200_000, 2, 10));
-        collector.add(&slice(0, 0, 200_000, 300_000, 4, 10));
+        collector.add(slice(0, 0, 0, 100_000, 1, 10));
+        collector.add(slice(0, 0, 100_000, 200_000, 2, 10));
+        collector.add(slice(0, 0, 200_000, 300_000, 4, 10));
         collector.close_window(0, 350_000);
         // The next fault begins where this one ends: what straddles is its alone.
         collector.open_window(1, 350_000);
-        collector.add(&slice(0, 0, 300_000, 400_000, 8, 10));
+        collector.add(slice(0, 0, 300_000, 400_000, 8, 10));
         collector.close_window(1, 400_000);
-        collector.add(&slice(0, 0, 400_000, 500_000, 16, 10));
+        collector.add(slice(0, 0, 400_000, 500_000, 16, 10));
         assert_eq!(collector.during_fault(0, 0).completed, 2 + 4);
         assert_eq!(collector.during_fault(1, 0).completed, 8);
         assert_eq!(collector.during_fault(2, 0).completed, 0);
@@ -346,9 +411,9 @@ mod tests {
         let mut collector = collector(1, 1);
         for start_us in [0, 1_000_000] {
             collector.open_window(0, start_us);
-            collector.add(&slice(0, 0, start_us, start_us + 100_000, 3, 10));
+            collector.add(slice(0, 0, start_us, start_us + 100_000, 3, 10));
             collector.close_window(0, start_us + 100_000);
-            collector.add(&slice(0, 0, start_us + 100_000, start_us + 200_000, 5, 10));
+            collector.add(slice(0, 0, start_us + 100_000, start_us + 200_000, 5, 10));
         }
         let during = collector.during_fault(0, 0);
         assert_eq!((during.completed, during.response.len()), (6, 6));
@@ -357,14 +422,14 @@ mod tests {
     #[test]
     fn a_row_waits_for_the_other_threads_and_then_comes_out_once() {
         let mut collector = collector(1, 1);
-        collector.add(&slice(0, 0, 0, 100_000, 1, 10));
+        collector.add(slice(0, 0, 0, 100_000, 1, 10));
         assert!(collector.take(Some(100_000 + SETTLE_US - 1)).rows.is_empty());
         // The other thread's part.
-        collector.add(&slice(0, 0, 0, 100_000, 2, 10));
+        collector.add(slice(0, 0, 0, 100_000, 2, 10));
         let rows = collector.take(Some(100_000 + SETTLE_US)).rows;
         assert_eq!(counts(&rows), [(0, "load-0", 3)]);
         // A thread that was held up for long: its numbers are kept, and no row comes out again.
-        collector.add(&slice(0, 0, 0, 100_000, 4, 10));
+        collector.add(slice(0, 0, 0, 100_000, 4, 10));
         let rows = collector.take(None).rows;
         assert_eq!(counts(&rows), [(100_000, "load-0", 4)]);
     }
@@ -410,6 +475,64 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_kept_of_a_long_run_does_not_grow_with_its_length() {
+        let (mut collector, loads) = (collector(2, 1), 2);
+        let mut most = (0, 0, 0, 0);
+        for tick in 0..20_000_u64 {
+            let start_us = tick * 100_000;
+            // A fault that holds for half of every second.
+            match tick % 10 {
+                0 => collector.open_window(0, start_us),
+                5 => collector.close_window(0, start_us),
+                _ => {}
+            }
+            for load in 0..loads {
+                collector.add(slice(load, 0, start_us, start_us + 100_000, 1, 10 + tick % 90));
+            }
+            collector.take(Some(start_us + 100_000));
+            let slices = |spans: &Spans| spans.open.values().map(Vec::len).sum();
+            let kept: (usize, usize, usize, usize) = (
+                slices(&collector.rows),
+                slices(&collector.seconds),
+                collector.windows.len(),
+                collector.settled.len(),
+            );
+            most = (
+                most.0.max(kept.0),
+                most.1.max(kept.1),
+                most.2.max(kept.2),
+                most.3.max(kept.3),
+            );
+        }
+        // The rows and seconds that are still open, the windows of a few seconds, and what the others add up to.
+        assert_eq!(most, (3 * 2, 12 * 2, 4, 1));
+        assert_eq!(collector.during_fault(0, 1).completed, 10_000);
+    }
+
+    #[test]
+    fn a_load_of_a_long_run_has_wider_rows_and_no_more_of_them() {
+        let hour_us = 3_600_000_000;
+        let table = [
+            (0, 100_000),
+            (hour_us, 100_000),
+            (hour_us + 1, 200_000),
+            (5 * hour_us, 500_000),
+            (24 * hour_us, 5_000_000),
+            (u64::MAX, 1_000_000_000_000_000),
+        ];
+        for (run_us, expected) in table {
+            assert_eq!(row_us(run_us), expected, "{run_us}");
+        }
+        let mut collector = collector(1, 1).with_rows_of(500_000);
+        for tick in 0..10 {
+            collector.add(slice(0, 0, tick * 100_000, (tick + 1) * 100_000, tick + 1, 10));
+        }
+        let rows = collector.take(None).rows;
+        assert_eq!(counts(&rows), [(0, "load-0", 15), (500_000, "load-0", 40)]);
+        assert_eq!(rows[1].end_us, 1_000_000);
+    }
+
     proptest! {
         #[test]
         fn everything_comes_out_once_in_order_and_adds_up(
@@ -424,7 +547,7 @@ mod tests {
             for (turn, (load, phase, at, count)) in slices.iter().enumerate() {
                 let end_us = (at + 1) * 100_000;
                 now_us = now_us.max(end_us + late_us * (turn as u64 % 2));
-                collector.add(&slice(*load, *phase, end_us - 100_000, end_us, *count, 10));
+                collector.add(slice(*load, *phase, end_us - 100_000, end_us, *count, 10));
                 if turn % every == 0 {
                     let ready = collector.take(Some(now_us));
                     rows.extend(ready.rows);

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod collector;
+pub mod host;
+pub mod lateness;
 pub mod machine;
 pub mod pause;
 pub mod resources;

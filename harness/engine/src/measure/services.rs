@@ -35,6 +35,7 @@ pub struct Services {
     names: Vec<String>,
     views: Vec<View>,
     rows: BTreeMap<(u64, usize), ServiceRow>,
+    row_us: u64,
     /// All rows that begin before this have come out.
     rows_from_us: u64,
     /// Per phase, per service.
@@ -136,6 +137,7 @@ impl Services {
             phases: vec![vec![Seen::default(); names.len()]; phases],
             views: sights.into_iter().map(view).collect(),
             rows: BTreeMap::new(),
+            row_us: ROW_US,
             rows_from_us: 0,
             names,
         }
@@ -154,6 +156,13 @@ impl Services {
     /// Takes in that a service's output can't be read.
     pub fn unreadable(&mut self, service: usize, why: String) {
         self.views[service].unreadable = Some(why);
+    }
+
+    /// Writes rows of this length.
+    #[must_use]
+    pub fn with_rows_of(mut self, row_us: u64) -> Services {
+        self.row_us = row_us;
+        self
     }
 
     /// Takes in a look at a service, taken at `at_us` in `phase` (or between phases).
@@ -212,7 +221,7 @@ impl Services {
     }
 
     fn row(&mut self, service: usize, at_us: u64) -> &mut ServiceRow {
-        let start_us = at_us.saturating_sub(1) / ROW_US * ROW_US;
+        let start_us = at_us.saturating_sub(1) / self.row_us * self.row_us;
         // What is told too late for its own row stands in the first that is still open, so that each comes out once.
         let start_us = start_us.max(self.rows_from_us);
         let visible = self
@@ -224,7 +233,7 @@ impl Services {
             .entry((start_us, service))
             .or_insert_with(|| ServiceRow {
                 start_us,
-                end_us: start_us + ROW_US,
+                end_us: start_us + self.row_us,
                 service: self.names.get(service).map_or(HOST, String::as_str).to_owned(),
                 pause_max: none,
                 pause_total: none,
@@ -248,7 +257,7 @@ impl Services {
         let Some(now_us) = now_us else {
             return std::mem::take(&mut self.rows).into_values().collect();
         };
-        let first_open = now_us.saturating_sub(SETTLE_US) / ROW_US * ROW_US;
+        let first_open = now_us.saturating_sub(SETTLE_US) / self.row_us * self.row_us;
         self.rows_from_us = self.rows_from_us.max(first_open);
         let still_open = self.rows.split_off(&(self.rows_from_us, 0));
         std::mem::replace(&mut self.rows, still_open)

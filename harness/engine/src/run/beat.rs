@@ -51,7 +51,8 @@ impl Supervisor<'_> {
     }
 
     /// Has the services looked at, for `at_us` or a moment later.
-    pub(super) fn sample(&self, fleet: &Fleet, sampler: &Sampler, at_us: u64) {
+    pub(super) fn sample(&mut self, fleet: &Fleet, sampler: &Sampler, at_us: u64) {
+        self.host.look(at_us, self.current);
         let members = fleet.members().iter().enumerate();
         let processes =
             members.filter_map(|(index, member)| Some((index, member.process.as_ref()?.process())));

@@ -174,6 +174,7 @@ impl Supervisor<'_> {
     pub(super) fn step(&mut self, at_us: u64, step: Step) {
         match step {
             Step::BeginPhase(index) => {
+                self.host.look_now(at_us, self.current);
                 self.current = Some(index);
                 self.emit_at(
                     at_us,
@@ -183,6 +184,7 @@ impl Supervisor<'_> {
                 );
             }
             Step::EndPhase(index) => {
+                self.host.look_now(at_us, self.current);
                 self.current = None;
                 let phase = self.plan.phases[index].name.clone();
                 self.emit_at(
@@ -232,6 +234,7 @@ impl Supervisor<'_> {
     /// The run ends before its time.
     pub(super) fn cut_phase(&mut self) {
         let now = self.now_us();
+        self.host.look_now(now, self.current);
         if let Some(index) = self.current.take() {
             self.bounds[index].1 = now;
             let phase = self.plan.phases[index].name.clone();

@@ -40,7 +40,7 @@ impl Supervisor<'_> {
 
     pub(super) fn take_report(&mut self, report: Report) {
         match report {
-            Report::Slice(slice) => self.collector.add(&slice),
+            Report::Slice(slice) => self.collector.add(slice),
             Report::Values(batch) => self.checking.check(batch),
             Report::PhaseEnded { phase, .. } => {
                 if let Some(settled) = self.settled.get_mut(phase as usize) {
@@ -159,6 +159,10 @@ impl Supervisor<'_> {
             self.host_lengths.saturating_record(length_us);
             self.host_total_us += length_us;
             self.services.host_pause(Pause { at_us, length_us });
+        }
+        for oversleep in host.oversleeps().try_iter() {
+            self.host
+                .oversleep(self.phase_at(oversleep.end_us), &oversleep.samples);
         }
     }
 }

@@ -10,7 +10,7 @@ use squall_model::event::{PlannedFault, PlannedPhase, RunHeader};
 use super::checking::Checked;
 use super::fleet::Fleet;
 use crate::invariant::{self, Source};
-use crate::measure::machine;
+use crate::measure::{collector, machine};
 use crate::plan::{Check, Plan};
 
 /// The header of a run's events.
@@ -64,6 +64,19 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
             .collect(),
         merged: None,
     }
+}
+
+/// The length of a row of the series, so that a run of this length has no more of them than is promised.
+pub fn row_us(plan: &Plan) -> u64 {
+    let phases: Duration = plan.phases.iter().map(|phase| phase.length).sum();
+    let longest = plan
+        .loads
+        .iter()
+        .map(|load| load.timeout)
+        .max()
+        .unwrap_or_default();
+    // Requests are awaited for two timeouts after the last phase.
+    collector::row_us((phases + 2 * longest).as_micros() as u64)
 }
 
 /// The loads, now that it is known where the services are. The error says which service has no address.

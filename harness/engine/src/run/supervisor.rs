@@ -24,6 +24,7 @@ use crate::guard::{self, GuardHandle};
 use crate::judge::Incidents;
 use crate::measure::admin::{self, Poller};
 use crate::measure::collector::Collector;
+use crate::measure::host::Host;
 use crate::measure::sampler::{Output, Sampler};
 use crate::measure::services::{Services, Sight};
 use crate::observer::Observer;
@@ -57,6 +58,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) results: Vec<Option<PhaseRecord>>,
     pub(super) told_events: usize,
     pub(super) violations: usize,
+    /// What the machine does to the generator.
+    pub(super) host: Host,
     pub(super) generator: GeneratorRecord,
     pub(super) generator_cpus: Option<Vec<usize>>,
     pub(super) host_lengths: Histogram,
@@ -93,6 +96,7 @@ pub(super) fn supervise(
     });
     let sights = sights.collect();
     let service_names = plan.services.iter().map(|service| service.name.clone()).collect();
+    let rows_of = setup::row_us(plan);
     let mut supervisor = Supervisor {
         plan,
         observer,
@@ -101,8 +105,8 @@ pub(super) fn supervise(
         writer,
         events: Vec::new(),
         stack,
-        collector: Collector::new(names, plan.phases.len()),
-        services: Services::new(service_names, sights, plan.phases.len()),
+        collector: Collector::new(names, plan.phases.len()).with_rows_of(rows_of),
+        services: Services::new(service_names, sights, plan.phases.len()).with_rows_of(rows_of),
         faults: Vec::new(),
         told: BTreeMap::new(),
         incidents: Incidents::default(),
@@ -114,6 +118,7 @@ pub(super) fn supervise(
         results: vec![None; plan.phases.len()],
         told_events: 0,
         violations: 0,
+        host: Host::start(0, plan.phases.len()),
         generator: GeneratorRecord::default(),
         generator_cpus: None,
         host_lengths: histogram::empty(),

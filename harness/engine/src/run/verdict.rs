@@ -6,7 +6,7 @@ use std::time::Duration;
 use squall_load::Arrivals;
 use squall_model::event::EventKind;
 use squall_model::histogram::{self, Distribution};
-use squall_model::record::{InvariantRecord, LoadMode, LoadRecord, PhaseRecord, Verdict};
+use squall_model::record::{GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, Verdict};
 use squall_model::replay;
 
 use super::Outcome;
@@ -37,6 +37,9 @@ impl Supervisor<'_> {
             self.write_result(index, phase.clone());
         }
         self.sum_up_generator(&phases);
+        self.incidents
+            .spoiled
+            .extend(validity::suspended(self.host.suspended_us()));
         self.emit(EventKind::Generator {
             result: Box::new(self.generator.clone()),
         });
@@ -141,11 +144,12 @@ impl Supervisor<'_> {
                 complete,
                 self.collector.phase(index, at),
             );
-            invalid.extend(validity::doubts(
-                &one.name,
-                record.mode,
-                self.collector.phase(index, at),
-            ));
+            record.invalid = self.doubts(index, at, record.mode);
+            for why in &record.invalid {
+                if !invalid.contains(why) {
+                    invalid.push(why.clone());
+                }
+            }
             load.insert(one.name.clone(), record);
         }
         PhaseRecord {
@@ -159,6 +163,45 @@ impl Supervisor<'_> {
             load,
             services: self.services.phase(index),
         }
+    }
+
+    /// Why the numbers of one load in one phase can't be trusted.
+    fn doubts(&self, phase: usize, load: usize, mode: LoadMode) -> Vec<String> {
+        let host = self.host.phase(phase).record();
+        let mut doubts = validity::texts(&self.judged_by(phase, load, mode, &host));
+        // A load that rests has no numbers to spoil.
+        let suspended = validity::suspended(self.host.suspended_us()).filter(|_| mode != LoadMode::Off);
+        doubts.extend(suspended);
+        doubts
+    }
+
+    fn judged_by<'b>(
+        &'b self,
+        phase: usize,
+        load: usize,
+        mode: LoadMode,
+        host: &'b GeneratorPhase,
+    ) -> validity::Inputs<'b> {
+        validity::Inputs {
+            load: &self.plan.loads[load].name,
+            mode,
+            totals: self.collector.phase(phase, load),
+            wake_late: None,
+            oversleep: self.host.phase(phase).oversleep(),
+            host,
+        }
+    }
+
+    /// What was seen of the generator in one phase, for the record.
+    fn generator_phase(&self, phase: usize, record: &PhaseRecord) -> GeneratorPhase {
+        let host = self.host.phase(phase).record();
+        let errors = self.plan.loads.iter().enumerate().filter_map(|(at, load)| {
+            let mode = record.load.get(&load.name)?.mode;
+            let error = validity::latency_error(&self.judged_by(phase, at, mode, &host))?;
+            Some((load.name.clone(), error))
+        });
+        let error = errors.collect();
+        GeneratorPhase { error, ..host }
     }
 
     fn load(&self, phase: usize, load: usize, length_us: u64) -> LoadRecord {
@@ -179,6 +222,11 @@ impl Supervisor<'_> {
             }
         }
         self.generator.schedule_lag = Distribution::of(&lag);
+        self.generator.suspended_us = self.host.suspended_us();
+        let ran = phases.iter().enumerate().filter(|(_, phase)| phase.end_us > 0);
+        self.generator.phases = ran
+            .map(|(index, phase)| (phase.name.clone(), self.generator_phase(index, phase)))
+            .collect();
         let invalid = phases.iter().any(|phase| !phase.invalid.is_empty());
         self.generator.verdict = Some(if invalid { Verdict::Invalid } else { Verdict::Pass });
     }

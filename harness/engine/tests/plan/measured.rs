@@ -9,7 +9,8 @@ use squall_engine::plan::Plan;
 use squall_load::Slice;
 use squall_load::recorder::Recorder;
 use squall_model::record::{
-    ExpectationRecord, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, ServiceRecord, Verdict,
+    ExpectationRecord, GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, ServiceRecord,
+    Verdict,
 };
 
 use crate::rig::{around, plan};
@@ -120,7 +121,7 @@ expect:
             recorder.take()
         };
         let sent = requests.count + requests.aborted;
-        self.collector.add(&Slice {
+        self.collector.add(Slice {
             load: load as u16,
             phase: phase as u32,
             start_us: end_us - 100_000,
@@ -153,11 +154,19 @@ expect:
     /// Fills in what spoils each phase, as the end of a run does.
     fn spoil(&mut self) {
         for (at, phase) in self.phases.iter_mut().enumerate() {
-            let doubts = self.plan.loads.iter().enumerate();
-            let doubts = doubts.flat_map(|(load, planned)| {
-                validity::doubts(&planned.name, LoadMode::Open, self.collector.phase(at, load))
-            });
-            phase.invalid = doubts.collect();
+            phase.invalid.clear();
+            for (load, planned) in self.plan.loads.iter().enumerate() {
+                let doubts = validity::texts(&validity::Inputs {
+                    load: &planned.name,
+                    mode: LoadMode::Open,
+                    totals: self.collector.phase(at, load),
+                    wake_late: None,
+                    oversleep: &squall_model::histogram::empty(),
+                    host: &GeneratorPhase::default(),
+                });
+                phase.invalid.extend(doubts.iter().cloned());
+                phase.load.entry(planned.name.clone()).or_default().invalid = doubts;
+            }
         }
     }
 

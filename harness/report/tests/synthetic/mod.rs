@@ -8,8 +8,8 @@ use squall_model::event::{Event, EventKind, PlannedFault, PlannedPhase, RunHeade
 use squall_model::histogram::{Distribution, Histogram, empty};
 use squall_model::hlog::{self, Kind};
 use squall_model::record::{
-    ExpectationRecord, GeneratorRecord, InvariantRecord, LoadMode, LoadRecord, Machine, Pauses,
-    ServiceRecord, Verdict,
+    ExpectationRecord, GeneratorPhase, GeneratorRecord, GeneratorThread, InvariantRecord, LatencyError,
+    LoadMode, LoadRecord, Machine, Pauses, ServiceRecord, Verdict,
 };
 use squall_model::replay;
 use squall_model::series::{LoadRow, RowLatency, SeriesRow, ServiceRow};
@@ -182,6 +182,7 @@ fn load_record(phase: &Phase, requests: &[Request]) -> LoadRecord {
         response: Distribution::of(&record(requests.iter(), |r| r.response_us)),
         service: Distribution::of(&record(requests.iter(), |r| r.service_us)),
         schedule_lag: Distribution::of(&record(requests.iter(), |r| 2 + r.service_us % 23)),
+        invalid: Vec::new(),
     }
 }
 
@@ -378,6 +379,26 @@ fn expectation(scope: &str, text: &str, value: f64, limit: f64, verdict: Verdict
     }
 }
 
+fn generator_phase() -> GeneratorPhase {
+    let thread = |cpu_us, wait_us| GeneratorThread { cpu_us, wait_us };
+    let error = LatencyError {
+        quantile: 0.99,
+        measured_us: 2_900.0,
+        without_us: 2_850.0,
+    };
+    GeneratorPhase {
+        watched_us: 20_000 * MS,
+        threads: vec![thread(5_000 * MS, 40 * MS), thread(4_000 * MS, 20 * MS)],
+        strangers: Some(0.03),
+        steal: Some(0.0),
+        pressure: None,
+        throttled_us: None,
+        oversleep_us_p99: Some(140),
+        oversleep_us_max: Some(2_100),
+        error: BTreeMap::from([("next_id".to_owned(), error)]),
+    }
+}
+
 fn end_events(at_us: u64, requests: &[Request]) -> Vec<Event> {
     let at = |kind| Event { at_us, kind };
     let n = requests.len() as u64;
@@ -390,6 +411,8 @@ fn end_events(at_us: u64, requests: &[Request]) -> Vec<Event> {
         host_pauses: Pauses::of(&host, 31 * MS),
         host_meter_cpu_us: 118 * MS,
         verdict: Some(Verdict::Pass),
+        suspended_us: 0,
+        phases: BTreeMap::from([("steady".to_owned(), generator_phase())]),
     };
     let invariants = vec![
         InvariantRecord {
