@@ -39,6 +39,10 @@ bench-ids:
 bench-load:
     bash harness/load/benches/versus_wrk.sh
 
+# Memory of an hour at 20,000 requests a second, compressed in time.
+bench-long-run:
+    cargo run --release -p squall-engine --example long_run
+
 # Time and memory to check 100 million values for uniqueness.
 bench-unique:
     cargo run --release -p squall-engine --example invariant_budget
