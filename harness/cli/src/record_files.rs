@@ -74,6 +74,18 @@ fn lines(values: &[impl serde::Serialize]) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// Writes `run.json` of a run that could not write its own, so that what reads run records finds one; its verdict is
+/// `invalid`, its reasons say that the run was cut off, and so does `complete` in the phases. A run's own stays as it is.
+pub fn write_missing_record(recording: &Recording, folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join("run.json");
+    if recording.is_remade {
+        let text =
+            serde_json::to_string_pretty(&recording.record).context("writing down the run's record")?;
+        write_whole(&path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Writes the report in all its forms into the run's folder.
 pub fn write_reports(recording: &Recording, folder: &Path) -> anyhow::Result<()> {
     write_whole(

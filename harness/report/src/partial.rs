@@ -43,7 +43,15 @@ pub(crate) fn fill(recording: &mut Recording) {
             phase.end_us.max(last_us)
         };
         let (start_us, name) = (phase.start_us, phase.name.clone());
-        let load = loads(recording, planned.get(&name), start_us, end_us);
+        // A row that lies only in part within the phases belongs to the one that it lies in, so that each is counted.
+        let earlier = recording.record.phases[..at]
+            .iter()
+            .any(|before| began(recording, &before.name));
+        let rows = Rows {
+            from_us: if earlier { start_us } else { 0 },
+            to_us: if later { end_us } else { u64::MAX },
+        };
+        let load = loads(recording, planned.get(&name), rows, (start_us, end_us));
         let services = services(recording, start_us, end_us);
         if load.is_empty() && services.is_empty() {
             continue;
@@ -70,21 +78,30 @@ fn last_us(recording: &Recording) -> u64 {
     rows.chain(events).max().unwrap_or(0)
 }
 
-/// Whether the middle of an interval lies in the phase.
-fn lies_in(start_us: u64, end_us: u64, phase: (u64, u64)) -> bool {
-    let middle = start_us + end_us.saturating_sub(start_us) / 2;
-    (phase.0..phase.1).contains(&middle)
+/// The stretch of time whose rows and intervals count for a phase.
+#[derive(Clone, Copy)]
+struct Rows {
+    from_us: u64,
+    to_us: u64,
+}
+
+impl Rows {
+    /// Whether the middle of a row or an interval lies in it.
+    fn hold(self, start_us: u64, end_us: u64) -> bool {
+        let middle = start_us + end_us.saturating_sub(start_us) / 2;
+        (self.from_us..self.to_us).contains(&middle)
+    }
 }
 
 fn loads(
     recording: &Recording,
     planned: Option<&PlannedPhase>,
-    start_us: u64,
-    end_us: u64,
+    rows: Rows,
+    phase: (u64, u64),
 ) -> BTreeMap<String, LoadRecord> {
     let names = recording.loads().into_iter().map(str::to_owned);
     let filled = names.filter_map(|name| {
-        let record = load(recording, &name, planned, start_us, end_us);
+        let record = load(recording, &name, planned, rows, phase);
         (record.intended > 0 || record.completed > 0 || record.response.count > 0).then_some((name, record))
     });
     filled.collect()
@@ -94,8 +111,8 @@ fn load(
     recording: &Recording,
     name: &str,
     planned: Option<&PlannedPhase>,
-    start_us: u64,
-    end_us: u64,
+    rows: Rows,
+    (start_us, end_us): (u64, u64),
 ) -> LoadRecord {
     let target_rate = planned
         .and_then(|phase| phase.target_rate.get(name).copied())
@@ -110,10 +127,14 @@ fn load(
         target_rate,
         ..LoadRecord::default()
     };
+    let (mut response_max, mut service_max, mut seen_until_us) = (None, None, start_us);
     for row in recording
         .load_rows(name)
-        .filter(|row| lies_in(row.start_us, row.end_us, (start_us, end_us)))
+        .filter(|row| rows.hold(row.start_us, row.end_us))
     {
+        response_max = response_max.max(row.response.max);
+        service_max = service_max.max(row.service.max);
+        seen_until_us = seen_until_us.max(row.end_us);
         record.intended += row.intended;
         record.sent += row.sent;
         record.completed += row.completed;
@@ -124,8 +145,11 @@ fn load(
         }
     }
     let intervals = recording.intervals.get(name).map_or(&[][..], Vec::as_slice);
-    record.response = Distribution::of(&merged(intervals, Kind::Response, (start_us, end_us)));
-    record.service = Distribution::of(&merged(intervals, Kind::Service, (start_us, end_us)));
+    record.response = Distribution::of(&merged(intervals, Kind::Response, rows));
+    record.service = Distribution::of(&merged(intervals, Kind::Service, rows));
+    // The log's last whole second ends before the series does.
+    record.response.max = record.response.max.max(response_max);
+    record.service.max = record.service.max.max(service_max);
     record.achieved = (record.intended > 0).then(|| record.completed as f64 / record.intended as f64);
     // The series may end before the interval log; what the log holds did happen, so the counts are no less.
     if record.completed < record.response.count {
@@ -134,7 +158,13 @@ fn load(
         record.intended = record.intended.max(record.sent);
         record.achieved = None;
     }
-    let seconds = end_us.saturating_sub(start_us) as f64 / 1e6;
+    // What happened after the last row was never written down, so no rate may be made of it.
+    let counted_until_us = if seen_until_us > start_us {
+        seen_until_us.min(end_us)
+    } else {
+        end_us
+    };
+    let seconds = counted_until_us.saturating_sub(start_us) as f64 / 1e6;
     record.throughput = if seconds > 0.0 {
         record.completed as f64 / seconds
     } else {
@@ -143,11 +173,11 @@ fn load(
     record
 }
 
-fn merged(intervals: &[Interval], kind: Kind, phase: (u64, u64)) -> Histogram {
+fn merged(intervals: &[Interval], kind: Kind, rows: Rows) -> Histogram {
     let mut all = empty();
     let inside = intervals
         .iter()
-        .filter(|i| i.kind == kind && lies_in(i.start_us, i.end_us, phase));
+        .filter(|i| i.kind == kind && rows.hold(i.start_us, i.end_us));
     for histogram in inside.filter_map(|interval| interval.histogram().ok()) {
         // The bounds are those of `empty` for every log that squall wrote; a foreign one that doesn't fit is left out.
         let _ = all.add(histogram);
@@ -156,10 +186,14 @@ fn merged(intervals: &[Interval], kind: Kind, phase: (u64, u64)) -> Histogram {
 }
 
 fn services(recording: &Recording, start_us: u64, end_us: u64) -> BTreeMap<String, ServiceRecord> {
+    let rows = Rows {
+        from_us: start_us,
+        to_us: end_us,
+    };
     let mut services: BTreeMap<String, ServiceRecord> = BTreeMap::new();
     for row in recording
         .service_rows()
-        .filter(|row| lies_in(row.start_us, row.end_us, (start_us, end_us)))
+        .filter(|row| rows.hold(row.start_us, row.end_us))
     {
         let service = services.entry(row.service.clone()).or_default();
         if let Some(cpu_us) = row.cpu_us {

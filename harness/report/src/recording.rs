@@ -28,6 +28,8 @@ pub struct Recording {
     /// it could write their result. Requests then belong to the phase in which they ended, not the one they were meant
     /// for.
     pub approximate: BTreeSet<String>,
+    /// Whether the record was made from the events, because the run left none of its own.
+    pub is_remade: bool,
     /// What could not be read, in words; empty for a folder in order.
     pub reading_notes: Vec<String>,
 }
@@ -63,10 +65,14 @@ pub fn recording(
     let events: Vec<Event> = lines("events.ndjson", events_ndjson, &mut reading_notes);
     let series: Vec<SeriesRow> = lines("series.ndjson", series_ndjson, &mut reading_notes);
     let intervals = intervals(hlogs, &mut reading_notes);
-    let written = match run_json {
+    let mut written = match run_json {
         Some(text) => written(text, &mut reading_notes)?,
         None => None,
     };
+    // A record that was made of what an interrupted run left is made again, so that it stays marked as such.
+    if cut_off(&events) {
+        written = None;
+    }
     let whole = written.is_some();
     let record = match written {
         Some(record) => record,
@@ -79,12 +85,20 @@ pub fn recording(
         series,
         intervals,
         approximate,
+        is_remade: !whole,
         reading_notes,
     };
     if !whole {
         partial::fill(&mut recording);
     }
     Ok(recording)
+}
+
+/// Whether these are the events of a run that began and has no end.
+fn cut_off(events: &[Event]) -> bool {
+    let any = |is_it: fn(&EventKind) -> bool| events.iter().any(|event| is_it(&event.kind));
+    any(|kind| matches!(kind, EventKind::RunStarted(_)))
+        && !any(|kind| matches!(kind, EventKind::RunEnded { .. }))
 }
 
 /// The record in `text`; nothing where it is cut off, which only a crash while writing can do.

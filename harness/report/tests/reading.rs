@@ -13,7 +13,7 @@ fn a_whole_folder_is_read_without_a_note() {
     let read = folder.recording();
     assert_eq!(read.reading_notes, [""; 0]);
     assert_eq!(read.interruption(), None);
-    assert!(read.approximate.is_empty());
+    assert!(read.approximate.is_empty() && !read.is_remade);
     assert_eq!(read.loads(), ["next_id"]);
     assert_eq!(
         read.record
@@ -100,6 +100,46 @@ fn an_unfinished_phase_is_filled_from_the_series_and_marked() {
         "a phase that never began stays empty"
     );
     assert!(html(&read).contains("approximate") && html(&read).contains("not reached"));
+}
+
+#[test]
+fn a_cut_phase_has_the_rate_and_the_longest_of_what_was_written_and_its_record_stays_marked() {
+    let folder = synthetic::folder(7);
+    let at = folder
+        .events_ndjson
+        .find("\"fault_injected\",\"fault\":\"back-20ms\"")
+        .unwrap();
+    let mut longest = 0;
+    // The rows of the services reach two seconds further than those of the loads.
+    let mut rows = Vec::new();
+    for line in folder.series_ndjson.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let is_load = row["row"] == "load";
+        let end_us = row["end_us"].as_u64().unwrap();
+        if end_us > if is_load { 36_000_000 } else { 38_000_000 } {
+            continue;
+        }
+        if is_load && row["load"] == "next_id" && end_us > 30_300_000 {
+            longest = longest.max(row["response"]["max"].as_u64().unwrap_or(0));
+        }
+        rows.extend([line, "\n"]);
+    }
+    let series = rows.concat();
+    let read =
+        |run_json| recording(&folder.events_ndjson[..at], &series, &BTreeMap::new(), run_json).unwrap();
+    let first = read(None);
+    let phase = &first.record.phases[3];
+    let load = &phase.load["next_id"];
+    assert!(first.is_remade && phase.end_us == 38_000_000);
+    assert!(
+        (1_950.0..2_050.0).contains(&load.throughput),
+        "{}",
+        load.throughput
+    );
+    assert_eq!(load.response.max, Some(longest));
+    // Written down and read again it is the same, and says still that it is approximate.
+    let run_json = serde_json::to_string(&first.record).unwrap();
+    assert_eq!(read(Some(&run_json)), first);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub fn run(arguments: &ReportArguments) -> anyhow::Result<Exit> {
     if let Some(file) = &arguments.csv {
         return write_csv(&squall_report::csv(&recording), file);
     }
+    record_files::write_missing_record(&recording, &folder)?;
     record_files::write_reports(&recording, &folder)?;
     output::out(&squall_report::terminal(
         &recording,

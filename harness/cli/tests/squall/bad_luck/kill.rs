@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 use squall_model::event::{Event, EventKind, RunHeader};
 use squall_model::exit::Exit;
+use squall_model::record::{RunRecord, Verdict};
 use squall_model::seed::Seed;
 use squall_model::series::SeriesRow;
 use time::OffsetDateTime;
@@ -89,6 +90,38 @@ fn rows_reach_up_to(killed: OffsetDateTime, folder: &Path) -> bool {
     !rows.is_empty()
 }
 
+/// The record that `squall report` made for a run that left none: it says what it is, also when it is made again.
+fn remade_record(stage: &Stage, folder: &Path) {
+    let text = || fs::read_to_string(folder.join("run.json")).expect("the record was written");
+    let first = text();
+    let record: RunRecord = serde_json::from_str(&first).expect("a record");
+    assert_eq!((record.verdict, record.exit_code), (Verdict::Invalid, 96));
+    assert!(
+        record.reasons.iter().any(|why| why.contains("cut off")),
+        "{:?}",
+        record.reasons
+    );
+    assert!(
+        record.phases.iter().any(|phase| !phase.complete),
+        "it ran to its end"
+    );
+    let rows: Vec<SeriesRow> = lines(folder, "series.ndjson");
+    let in_rows = rows.iter().map(|row| match row {
+        SeriesRow::Load(row) => row.completed,
+        SeriesRow::Service(_) => 0,
+    });
+    let loads = record.phases.iter().flat_map(|phase| phase.load.values());
+    let (in_rows, in_record): (u64, u64) = (in_rows.sum(), loads.map(|load| load.completed).sum());
+    // A phase that has ended counts what was meant for it, the rows what ended meanwhile.
+    let events: Vec<Event> = lines(folder, "events.ndjson");
+    let has_result = |event: &Event| matches!(event.kind, EventKind::PhaseResult { .. });
+    if !events.iter().any(has_result) {
+        assert_eq!(in_record, in_rows, "what was written down is in the record");
+    }
+    report(stage, folder);
+    assert_eq!(text(), first);
+}
+
 /// The guard of a run: squall's own child.
 fn guard_of(squall: u32) -> Pid {
     let of_run = processes::of_run(squall);
@@ -121,6 +154,7 @@ fn killed_at_any_moment_nothing_runs_on_and_the_report_is_made_from_what_is_ther
             let (said, page) = report(&stage, &folder);
             assert!(said.stdout.contains("cut off"), "{said}");
             assert!(page.contains("cut off"), "the report is not marked");
+            remade_record(&stage, &folder);
             with_report += 1;
         }
         // What the guard left open in the journal is closed, and then there is nothing more to do.
