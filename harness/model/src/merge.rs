@@ -245,6 +245,9 @@ fn generator(parts: &[Part<'_>], how: How) -> Result<GeneratorRecord, MergeError
         })?
         .unwrap_or_default(),
         host_meter_cpu_us: all().map(|one| one.host_meter_cpu_us).sum(),
+        // What each machine saw in each phase stays in the record of its run: shares of time can't be put together.
+        phases: BTreeMap::new(),
+        suspended_us: all().map(|one| one.suspended_us).sum(),
         verdict: all().map(|one| one.verdict).max().flatten(),
     })
 }

@@ -86,11 +86,13 @@ fn drive(
     let mut running = asked.shot.clone().start()?;
     let mut shown_us = 0;
     loop {
-        let more = running.step(PATIENCE, |slice| measured.see(slice))?;
+        let more = running.step(PATIENCE, |slice| measured.see(slice.clone()))?;
         if stop.requested().is_some() {
+            measured.look();
             return Ok(running.abort());
         }
         if !more {
+            measured.look();
             return Ok(running.finish());
         }
         let now_us = measured.beat()?;

@@ -12,7 +12,8 @@ use squall_load::Samples;
 use squall_model::histogram::{self, Histogram};
 use squall_model::record::{GeneratorPhase, GeneratorThread};
 
-use super::resources;
+use super::resources::{Depth, Watch};
+use crate::process::Identity;
 use accounts::{Processors, Throttling};
 pub use suspend::Suspension;
 
@@ -180,12 +181,18 @@ impl Host {
         Look {
             at_us,
             processors: accounts::processors(&self.processors),
-            own_us: resources::tree(std::process::id()).map(|usage| usage.cpu_us),
+            own_us: own_us(),
             pressure_us: accounts::pressure_us(),
             throttled_us: self.throttling.as_ref().and_then(Throttling::read_us),
             threads: accounts::threads(GENERATOR_THREAD),
         }
     }
+}
+
+/// CPU time of squall and of all that it has started, microseconds.
+fn own_us() -> Option<u64> {
+    let look = Watch::new().look(Identity::own().ok()?, Depth::Full)?;
+    Some(look.usage.cpu_us)
 }
 
 #[cfg(test)]
@@ -273,10 +280,10 @@ mod tests {
     #[test]
     fn this_process_is_seen_to_work() {
         let mut host = Host::start(0, 1);
-        let before = resources::tree(std::process::id()).unwrap().cpu_us;
+        let before = own_us().unwrap();
         // Until the account, which counts in hundredths of a second, has moved.
         let mut sum = 1_u64;
-        while resources::tree(std::process::id()).unwrap().cpu_us < before + 50_000 {
+        while own_us().unwrap() < before + 50_000 {
             sum = (0..100_000_u64).fold(sum, |sum, one| std::hint::black_box(sum.wrapping_mul(31) + one));
         }
         host.look_now(1, Some(0));

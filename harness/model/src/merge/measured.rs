@@ -109,6 +109,7 @@ fn load(parts: &[Part<'_>], how: How, at: usize, name: &str) -> Result<LoadRecor
         throughput: throughput(&all, how, at, completed),
         errors,
         error_examples,
+        invalid: distinct(all.iter().flat_map(|(_, load)| &load.invalid)),
         response: latency("response time", |load| &load.response)?,
         service: latency("service time", |load| &load.service)?,
         schedule_lag: latency("schedule lag", |load| &load.schedule_lag)?,
@@ -153,12 +154,7 @@ fn service(parts: &[Part<'_>], at: usize, name: &str) -> Result<ServiceRecord, M
         })?;
         pause_kinds.extend(merged.map(|merged| (kind.clone(), merged)));
     }
-    let mut pauses_not_visible: Vec<String> = Vec::new();
-    for kind in all.iter().flat_map(|service| &service.pauses_not_visible) {
-        if !pauses_not_visible.contains(kind) {
-            pauses_not_visible.push(kind.clone());
-        }
-    }
+    let pauses_not_visible = distinct(all.iter().flat_map(|service| &service.pauses_not_visible));
     let sum = |of: fn(&ServiceRecord) -> Option<u64>| all.iter().filter_map(of).reduce(|a, b| a + b);
     let max = |of: fn(&ServiceRecord) -> Option<u64>| all.iter().filter_map(of).max();
     Ok(ServiceRecord {
@@ -180,6 +176,17 @@ fn service(parts: &[Part<'_>], at: usize, name: &str) -> Result<ServiceRecord, M
             .collect(),
         restarts: all.iter().map(|service| service.restarts).sum(),
     })
+}
+
+/// Each text once, in the order in which they first come.
+fn distinct<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for text in texts {
+        if !kept.contains(text) {
+            kept.push(text.clone());
+        }
+    }
+    kept
 }
 
 /// What the proxies saw; a ratio that can't be put together from ratios stays only where all agree in it.

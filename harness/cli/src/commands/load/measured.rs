@@ -5,9 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use squall_engine::measure::collector::{Collector, load_record};
+use squall_engine::measure::host::Host;
 use squall_engine::measure::{machine, validity};
 use squall_engine::record::{Folder, Writer, revision};
+use squall_load::host::HiccupMeter;
 use squall_load::oneshot::{Outcome, Totals};
 use squall_load::{Address, ErrorKind, Slice};
 use squall_model::event::{Event, EventKind, PlannedPhase, RunHeader};
@@ -32,6 +35,8 @@ const FLUSH: Duration = Duration::from_millis(500);
 pub struct Measured {
     /// Recent seconds, and the rows of the series.
     pub collector: Collector,
+    host: Host,
+    meter: HiccupMeter,
     begun: Instant,
     flushed: Instant,
     events: Vec<Event>,
@@ -56,9 +61,12 @@ impl Measured {
             }
             None => None,
         };
+        let begun = Instant::now();
         let mut measured = Measured {
+            host: Host::start(0, 1),
+            meter: HiccupMeter::start(begun).context("starting the host meter")?,
             collector: Collector::new(vec![NAME.to_owned()], 1),
-            begun: Instant::now(),
+            begun,
             flushed: Instant::now(),
             events: Vec::new(),
             folder,
@@ -75,13 +83,14 @@ impl Measured {
     }
 
     /// Takes in what a generator thread reports.
-    pub fn see(&mut self, slice: &Slice) {
+    pub fn see(&mut self, slice: Slice) {
         self.collector.add(slice);
     }
 
     /// What is done at regular times; microseconds since the begin.
     pub fn beat(&mut self) -> anyhow::Result<u64> {
         let now_us = self.begun.elapsed().as_micros() as u64;
+        self.host.look(now_us, Some(0));
         self.write_rows(Some(now_us))?;
         if let Some((_, writer)) = &mut self.folder
             && self.flushed.elapsed() >= FLUSH
@@ -90,6 +99,15 @@ impl Measured {
             writer.flush()?;
         }
         Ok(now_us)
+    }
+
+    /// To be called before the generator's threads are gone, and their accounts with them.
+    pub fn look(&mut self) {
+        let now_us = self.begun.elapsed().as_micros() as u64;
+        self.host.look_now(now_us, Some(0));
+        for oversleep in self.meter.oversleeps().try_iter() {
+            self.host.oversleep(Some(0), &oversleep.samples);
+        }
     }
 
     /// The record and the exit code, once nothing more comes. `interrupted` is the signal that ended it early.
@@ -105,7 +123,20 @@ impl Measured {
             Some(_) => outcome.elapsed_us.min(asked.length_us()),
             None => asked.length_us(),
         };
-        let doubts = doubts(mode, totals, &asked.shot.target.addr, interrupted.is_some());
+        let mut seen = self.host.phase(0).record();
+        let inputs = validity::Inputs {
+            load: NAME,
+            mode,
+            totals,
+            wake_late: None,
+            oversleep: self.host.phase(0).oversleep(),
+            host: &seen,
+        };
+        let mut doubts = validity::texts(&inputs);
+        let error = validity::latency_error(&inputs).map(|error| (NAME.to_owned(), error));
+        seen.error = error.into_iter().collect();
+        doubts.extend(validity::suspended(self.host.suspended_us()));
+        doubts.extend(no_data(totals, &asked.shot.target.addr, interrupted.is_some()));
         if let Some((signal, _)) = interrupted {
             self.emit(
                 length_us,
@@ -124,7 +155,8 @@ impl Measured {
             .rate_per_s
             .is_none()
             .then_some(asked.shot.connections as u32);
-        let load = load_record(totals, mode, asked.shot.rate_per_s, users, length_us);
+        let mut load = load_record(totals, mode, asked.shot.rate_per_s, users, length_us);
+        load.invalid.clone_from(&doubts);
         let result = EventKind::PhaseResult {
             phase: NAME.to_owned(),
             load: [(NAME.to_owned(), load)].into(),
@@ -134,7 +166,11 @@ impl Measured {
         let end_us = outcome.elapsed_us.max(length_us);
         self.emit(end_us, result)?;
         let generator = EventKind::Generator {
-            result: Box::new(generator(asked, outcome, &doubts)),
+            result: Box::new(GeneratorRecord {
+                suspended_us: self.host.suspended_us(),
+                phases: [(NAME.to_owned(), seen)].into(),
+                ..generator(asked, outcome, &doubts)
+            }),
         };
         self.emit(end_us, generator)?;
         let (reasons, exit) = sum_up(doubts, interrupted);
@@ -244,22 +280,19 @@ fn generator(asked: &Asked, outcome: &Outcome, doubts: &[String]) -> GeneratorRe
     }
 }
 
-/// Why the numbers can't be trusted; nothing where they can.
-fn doubts(mode: LoadMode, totals: &Totals, address: &Address, interrupted: bool) -> Vec<String> {
-    let mut doubts = validity::doubts(NAME, mode, totals);
-    if totals.completed > 0 && totals.failed == totals.completed {
-        let count = human::count(totals.completed);
-        doubts.push(match totals.errors.keys().collect::<Vec<_>>().as_slice() {
-            [ErrorKind::ConnectRefused] => {
-                format!("no data: all {count} requests failed: nothing listens at {address}")
-            }
-            [kind] => format!("no data: all {count} requests failed with {kind}"),
-            _ => format!("no data: all {count} requests failed"),
-        });
-    } else if totals.completed == 0 && !interrupted {
-        doubts.push("no data: no request ended".to_owned());
+/// Why there is nothing to look at; nothing where there is.
+fn no_data(totals: &Totals, address: &Address, interrupted: bool) -> Option<String> {
+    if totals.completed == 0 {
+        return (!interrupted).then(|| "no data: no request ended".to_owned());
     }
-    doubts
+    let count = human::count(totals.completed);
+    (totals.failed == totals.completed).then(|| match totals.errors.keys().collect::<Vec<_>>().as_slice() {
+        [ErrorKind::ConnectRefused] => {
+            format!("no data: all {count} requests failed: nothing listens at {address}")
+        }
+        [kind] => format!("no data: all {count} requests failed with {kind}"),
+        _ => format!("no data: all {count} requests failed"),
+    })
 }
 
 /// All reasons, the gravest first, and the exit code they amount to.
