@@ -1,21 +1,118 @@
-//! Values out of JSON bodies, by JSON pointer (RFC 6901).
+//! Values out of answers: by JSON pointer (RFC 6901), by header field, by regular expression.
 //!
-//! The body is walked once per extraction and no tree of it is built; only the value pointed at is kept. The rest is checked
+//! A JSON body is walked once per pointer and no tree of it is built; only the value pointed at is kept. The rest is checked
 //! to be JSON. Nothing here judges a value.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use squall_model::observation::ObservedBatch;
 
+use crate::fields::Fields;
+use crate::pattern::Pattern;
+use crate::protocol::{Answer, KEPT_BODY_BYTES_MAX, Keep};
+
+/// Where one value of an answer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A text, number or boolean in a JSON body.
+    Json(Pointer),
+    /// The first header field of this name.
+    Header(String),
+    /// What the first group of a pattern takes of the body, or the whole match where it has no group.
+    Regex(Pattern),
+}
+
 /// What to read out of every response of a load.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extraction {
-    /// Where the value is.
-    pub pointer: Pointer,
-    /// The pointer names an array, and each of its elements is a value.
-    pub each: bool,
+pub enum Extraction {
+    /// One value.
+    One(Place),
+    /// Each element of the array at a pointer.
+    Each(Pointer),
+}
+
+impl Place {
+    /// What a session has to keep of an answer for it.
+    pub fn keep(&self) -> Keep {
+        let fields = matches!(self, Place::Header(_));
+        Keep {
+            fields,
+            body: !fields,
+        }
+    }
+
+    /// The value, a text without its quotes. The error says in words why there is none.
+    pub fn read<'a>(&self, answer: &Answer<'a>) -> Result<Cow<'a, [u8]>, String> {
+        if self.keep().body && !answer.whole {
+            return Err(format!(
+                "{self}: the body is longer than {KEPT_BODY_BYTES_MAX} bytes"
+            ));
+        }
+        self.find(answer.fields, answer.body)
+            .map_err(|problem| format!("{self}: {problem}"))
+    }
+
+    fn find<'a>(&self, fields: &'a Fields, body: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
+        match self {
+            Place::Json(pointer) => {
+                let raw = json_at(pointer, body)?;
+                check_scalar(raw)?;
+                Ok(match unquoted(raw) {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+                })
+            }
+            Place::Header(name) => fields
+                .get(name)
+                .map(Cow::Borrowed)
+                .ok_or_else(|| "not among the header fields".into()),
+            Place::Regex(pattern) => pattern
+                .capture(body)
+                .map(Cow::Borrowed)
+                .ok_or_else(|| "nothing in the body matches".into()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Json(pointer) => pointer.fmt(f),
+            Place::Header(name) => write!(f, "header {name}"),
+            Place::Regex(pattern) => write!(f, "/{pattern}/"),
+        }
+    }
+}
+
+impl Extraction {
+    /// What a session has to keep of an answer for it.
+    pub fn keep(&self) -> Keep {
+        match self {
+            Extraction::One(place) => place.keep(),
+            Extraction::Each(_) => Keep {
+                fields: false,
+                body: true,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Extraction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Extraction::One(place) => place.fmt(f),
+            Extraction::Each(pointer) => pointer.fmt(f),
+        }
+    }
+}
+
+/// Takes one value from an answer for each of `places`, in their order; the error says which is missing and why.
+pub fn take(places: &[Place], answer: &Answer<'_>) -> Result<Vec<Vec<u8>>, String> {
+    let one = |place: &Place| place.read(answer).map(Cow::into_owned);
+    places.iter().map(one).collect()
 }
 
 /// A JSON pointer, parsed.
@@ -62,14 +159,27 @@ impl std::str::FromStr for Pointer {
     }
 }
 
+impl Pointer {
+    /// The pointer that leads through these members of objects.
+    pub fn of_members<'a>(names: impl IntoIterator<Item = &'a str>) -> Pointer {
+        let segment = |name: &str| Segment::named(name.to_owned());
+        Pointer {
+            segments: names.into_iter().map(segment).collect(),
+        }
+    }
+}
+
 impl Segment {
-    fn parse(text: &str) -> Option<Segment> {
-        let escaped_well = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
-        let name = text.replace("~1", "/").replace("~0", "~");
+    fn named(name: String) -> Segment {
         let is_index =
             name == "0" || (!name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit()));
         let index = if is_index { name.parse().ok() } else { None };
-        escaped_well.then_some(Segment { name, index })
+        Segment { name, index }
+    }
+
+    fn parse(text: &str) -> Option<Segment> {
+        let escaped_well = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
+        escaped_well.then(|| Segment::named(text.replace("~1", "/").replace("~0", "~")))
     }
 }
 
@@ -81,70 +191,134 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// Adds the values that `extractions` find in `body` to the open response of `batch`; on an error the batch is as it was.
+/// Adds the values that `extractions` find to the open response of `batch`; on an error the batch is as it was.
 /// The error says what was missing, for people.
 pub(crate) fn extract(
     extractions: &[Extraction],
+    fields: &Fields,
     body: &[u8],
     batch: &mut ObservedBatch,
 ) -> Result<(), String> {
     for extraction in extractions {
-        let result = extract_one(extraction, body, batch);
-        if let Err(problem) = result {
+        if let Err(problem) = extract_one(extraction, fields, body, batch) {
             batch.discard_open();
-            return Err(format!("{}: {problem}", extraction.pointer));
+            return Err(format!("{extraction}: {problem}"));
         }
     }
     Ok(())
 }
 
-fn extract_one(extraction: &Extraction, body: &[u8], batch: &mut ObservedBatch) -> Result<(), String> {
+fn extract_one(
+    extraction: &Extraction,
+    fields: &Fields,
+    body: &[u8],
+    batch: &mut ObservedBatch,
+) -> Result<(), String> {
+    match extraction {
+        Extraction::One(Place::Json(pointer)) => walk(pointer, false, body, &mut |raw| push(raw, batch)),
+        Extraction::Each(pointer) => walk(pointer, true, body, &mut |raw| push(raw, batch)),
+        Extraction::One(place) => {
+            batch.push_token(&String::from_utf8_lossy(&place.find(fields, body)?));
+            Ok(())
+        }
+    }
+}
+
+/// Adds a value to the open response of `batch`.
+fn push(raw: &str, batch: &mut ObservedBatch) -> Result<(), String> {
+    check_scalar(raw)?;
+    match raw.as_bytes() {
+        [b't' | b'f', ..] => batch.push_text(raw),
+        _ => batch.push_token(&unquoted(raw)),
+    }
+    Ok(())
+}
+
+fn check_scalar(raw: &str) -> Result<(), String> {
+    match raw.as_bytes() {
+        [b'"' | b't' | b'f' | b'-' | b'0'..=b'9', ..] => Ok(()),
+        _ => Err("null, an object or an array where a value was due".into()),
+    }
+}
+
+/// The JSON at `pointer`, as it is written.
+pub(crate) fn json_at<'a>(pointer: &Pointer, body: &'a [u8]) -> Result<&'a str, String> {
+    let mut found = "";
+    walk(pointer, false, body, &mut |raw| {
+        found = raw;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The text of a JSON string, and anything else as it is written.
+pub(crate) fn unquoted(raw: &str) -> Cow<'_, str> {
+    match raw.as_bytes() {
+        [b'"', inner @ .., b'"'] if memchr::memchr(b'\\', inner).is_none() => {
+            Cow::Borrowed(&raw[1..raw.len() - 1])
+        }
+        // It was read as JSON before.
+        [b'"', ..] => serde_json::from_str(raw).map_or(Cow::Borrowed(raw), Cow::Owned),
+        _ => Cow::Borrowed(raw),
+    }
+}
+
+/// Hands the JSON at `pointer`, or each element of the array there, to `sink`.
+fn walk<'de>(
+    pointer: &Pointer,
+    each: bool,
+    body: &'de [u8],
+    sink: &mut dyn FnMut(&'de str) -> Result<(), String>,
+) -> Result<(), String> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let mut found = 0;
     let walk = Walk {
-        path: &extraction.pointer.segments,
-        each: extraction.each,
-        batch,
+        path: &pointer.segments,
+        each,
+        sink,
         found: &mut found,
     };
     walk.deserialize(&mut json)
         .and_then(|()| json.end())
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => error.to_string(),
+            _ => format!("no JSON: {error}"),
+        })?;
     if found == 0 {
-        Err("not in the body".into())
+        Err("nothing there".into())
     } else {
         Ok(())
     }
 }
 
 /// Follows the rest of a pointer into a value.
-struct Walk<'a> {
+struct Walk<'a, 'de> {
     path: &'a [Segment],
     each: bool,
-    batch: &'a mut ObservedBatch,
+    sink: &'a mut dyn FnMut(&'de str) -> Result<(), String>,
     /// How often the pointed-at place was met; a repeated key is met once, at its first.
     found: &'a mut u32,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
         match self.path {
             [] if self.each => {
                 *self.found += 1;
-                value.deserialize_seq(Elements(self.batch))
+                value.deserialize_seq(Elements(self.sink))
             }
             [] => {
                 *self.found += 1;
-                Leaf(self.batch).deserialize(value)
+                Leaf(self.sink).deserialize(value)
             }
             _ => value.deserialize_any(self),
         }
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for Walk<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +329,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let Walk {
             path,
             each,
-            batch,
+            sink,
             found,
         } = self;
         while let Some(is_it) = map.next_key_seed(IsKey(&path[0].name))? {
@@ -163,7 +337,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 map.next_value_seed(Walk {
                     path: &path[1..],
                     each,
-                    batch,
+                    sink,
                     found,
                 })?;
             } else {
@@ -177,7 +351,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let Walk {
             path,
             each,
-            batch,
+            sink,
             found,
         } = self;
         let index = path[0]
@@ -191,7 +365,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         seq.next_element_seed(Walk {
             path: &path[1..],
             each,
-            batch,
+            sink,
             found,
         })?;
         while seq.next_element::<IgnoredAny>()?.is_some() {}
@@ -223,9 +397,9 @@ impl Visitor<'_> for IsKey<'_> {
 }
 
 /// Each element of an array is a value.
-struct Elements<'a>(&'a mut ObservedBatch);
+struct Elements<'a, 'de>(&'a mut dyn FnMut(&'de str) -> Result<(), String>);
 
-impl<'de> Visitor<'de> for Elements<'_> {
+impl<'de> Visitor<'de> for Elements<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -238,32 +412,15 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
-/// A number, string or boolean, taken as it is written.
-struct Leaf<'a>(&'a mut ObservedBatch);
+/// A value, taken as it is written.
+struct Leaf<'a, 'de>(&'a mut dyn FnMut(&'de str) -> Result<(), String>);
 
-impl<'de> DeserializeSeed<'de> for Leaf<'_> {
+impl<'de> DeserializeSeed<'de> for Leaf<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
         let raw: &'de RawValue = serde::Deserialize::deserialize(value)?;
-        let raw = raw.get();
-        match raw.as_bytes() {
-            [b'"', inner @ .., b'"'] if memchr::memchr(b'\\', inner).is_none() => {
-                self.0.push_token(&raw[1..raw.len() - 1]);
-            }
-            [b'"', ..] => {
-                let text: String = serde_json::from_str(raw).map_err(D::Error::custom)?;
-                self.0.push_token(&text);
-            }
-            [b't' | b'f', ..] => self.0.push_text(raw),
-            [b'-' | b'0'..=b'9', ..] => self.0.push_token(raw),
-            _ => {
-                return Err(D::Error::custom(
-                    "null, an object or an array where a value was due",
-                ));
-            }
-        }
-        Ok(())
+        (self.0)(raw.get()).map_err(D::Error::custom)
     }
 }
 
@@ -271,13 +428,52 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_> {
 mod tests {
     use super::*;
 
+    fn extraction(pointer: &str, each: bool) -> Extraction {
+        let pointer = pointer.parse().unwrap();
+        if each {
+            Extraction::Each(pointer)
+        } else {
+            Extraction::One(Place::Json(pointer))
+        }
+    }
+
+    #[test]
+    fn one_value_is_taken_from_each_place() {
+        let mut fields = Fields::default();
+        fields.push(b"X-Token", b"t 1");
+        let body = br#"{"id": 7, "by": "a\"b", "csrf": "name=\"c\""}"#;
+        let answer = Answer::whole(200, &fields, body);
+        let places = [
+            Place::Header("x-token".into()),
+            Place::Json("/by".parse().unwrap()),
+            Place::Regex(r#""id": (\d+)"#.parse().unwrap()),
+        ];
+        let taken = take(&places, &answer).unwrap();
+        assert_eq!(taken, [&b"t 1"[..], b"a\"b", b"7"]);
+        let missing = |place| take(&[place], &answer).unwrap_err();
+        assert_eq!(
+            missing(Place::Header("etag".into())),
+            "header etag: not among the header fields"
+        );
+        assert_eq!(missing(Place::Json("/x".parse().unwrap())), "/x: nothing there");
+        assert_eq!(
+            missing(Place::Regex("q(.)".parse().unwrap())),
+            "/q(.)/: nothing in the body matches"
+        );
+        let mut batch = ObservedBatch::new(0);
+        let extractions = places.map(Extraction::One);
+        extract(&extractions, &fields, body, &mut batch).unwrap();
+        batch.close_response(1, 2);
+        let response = batch.responses().next().unwrap();
+        assert_eq!(response.integers, [7]);
+        assert_eq!(response.texts.collect::<Vec<_>>(), ["t 1", "a\"b"]);
+    }
+
     fn found(pointer: &str, each: bool, body: &str) -> Result<(Vec<u64>, Vec<String>), String> {
         let mut batch = ObservedBatch::new(0);
         extract(
-            &[Extraction {
-                pointer: pointer.parse().unwrap(),
-                each,
-            }],
+            &[extraction(pointer, each)],
+            Fields::NONE,
             body.as_bytes(),
             &mut batch,
         )?;
@@ -352,12 +548,9 @@ mod tests {
         ];
         for (pointer, each, body) in table {
             let mut batch = ObservedBatch::new(0);
-            let extraction = Extraction {
-                pointer: pointer.parse().unwrap(),
-                each,
-            };
+            let extraction = extraction(pointer, each);
             assert!(
-                extract(&[extraction], body.as_bytes(), &mut batch).is_err(),
+                extract(&[extraction], Fields::NONE, body.as_bytes(), &mut batch).is_err(),
                 "{pointer} in {body}"
             );
             assert_eq!(batch.values(), 0, "{pointer} in {body}");

@@ -11,6 +11,7 @@ use crate::affinity;
 use crate::clock::{Clock, us_to_ns};
 use crate::descriptors;
 use crate::dispatcher::{Command, Dispatcher, Shared, ThreadUsage};
+use crate::extract::Extraction;
 use crate::lane::Lane;
 use crate::phase::Part;
 use crate::poller::{Poller, Waker};
@@ -245,10 +246,8 @@ fn compile(load: &LoadSpec) -> Result<Arc<dyn Dialect>, LoadError> {
             load: load.name.clone(),
         });
     }
-    let keep = Keep {
-        fields: false,
-        body: !load.extract.is_empty(),
-    };
+    let of_values = load.extract.iter().map(Extraction::keep);
+    let keep = of_values.fold(load.protocol.checks().keep(), Keep::and);
     load.protocol
         .dialect(&load.target, keep)
         .map_err(|problem| LoadError::Request {

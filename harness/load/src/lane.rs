@@ -49,7 +49,12 @@ impl Lane {
             single: dialect.streams() == 1,
             dialect,
             part,
-            ledger: Ledger::new(load, duration_ns(spec.timeout), spec.extract.clone()),
+            ledger: Ledger::new(
+                load,
+                duration_ns(spec.timeout),
+                spec.extract.clone(),
+                spec.protocol.checks(),
+            ),
             spec,
             connections: Slots::default(),
             free: Vec::new(),
@@ -215,6 +220,13 @@ impl Lane {
         connection
             .session
             .start(tag, phase.request_number(&request), &mut shared.out);
+        if shared.out.is_empty()
+            && let Some(problem) = connection.session.refused()
+        {
+            connection.carries -= 1;
+            phase.tally().counts.sent += 1;
+            return self.fail(tag, started_ns, ErrorKind::Render, || problem);
+        }
         let written = connection.write(&shared.out);
         if connection.session.room() == 0 {
             self.unlist(slot);

@@ -11,8 +11,10 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use squall_model::observation::ObservedBatch;
 
+use crate::check::{Checks, beginning};
 use crate::clock::{NS_PER_MS, NS_PER_S, NS_PER_US};
 use crate::extract::{Extraction, extract};
+use crate::fields::Fields;
 use crate::in_flight::{InFlight, Request};
 use crate::phase::{Phase, Source};
 use crate::protocol::Answer;
@@ -22,7 +24,8 @@ use crate::report::ErrorKind;
 /// as not sent by the generator. Long enough
 /// that a machine's hiccup costs no request: the lag shows it in any case.
 const LATE_NS: u64 = NS_PER_S;
-/// A user whose connection failed waits this long, so that closed loop does not become a flood of connection attempts.
+/// A user whose connection failed, or whose request could not be written, waits this long, so that closed loop does not become a
+/// flood of attempts.
 const CONNECT_PAUSE_NS: u64 = 10 * NS_PER_MS;
 /// Arrivals taken or given up in one go, so that a thread that fell behind still reads answers.
 const BATCH: usize = 16_384;
@@ -31,6 +34,7 @@ const BATCH: usize = 16_384;
 pub(crate) struct Ledger {
     pub(crate) timeout_ns: u64,
     pub(crate) extractions: Vec<Extraction>,
+    checks: Checks,
     pub(crate) phases: Vec<Phase>,
     /// Phases before this one are over.
     pub(crate) first_live: usize,
@@ -53,10 +57,11 @@ pub(crate) struct Ended {
 }
 
 impl Ledger {
-    pub(crate) fn new(load: u16, timeout_ns: u64, extractions: Vec<Extraction>) -> Ledger {
+    pub(crate) fn new(load: u16, timeout_ns: u64, extractions: Vec<Extraction>, checks: Checks) -> Ledger {
         Ledger {
             timeout_ns,
             extractions,
+            checks,
             phases: Vec::new(),
             first_live: 0,
             queue: VecDeque::new(),
@@ -232,7 +237,10 @@ impl Ledger {
             tally.fail(kind, example);
             if matches!(
                 kind,
-                ErrorKind::ConnectRefused | ErrorKind::ConnectFailed | ErrorKind::ConnectTimeout
+                ErrorKind::ConnectRefused
+                    | ErrorKind::ConnectFailed
+                    | ErrorKind::ConnectTimeout
+                    | ErrorKind::Render
             ) {
                 pause_ns = CONNECT_PAUSE_NS;
             }
@@ -248,16 +256,17 @@ impl Ledger {
         }
     }
 
-    /// A whole answer came: judges its status, reads values from it.
+    /// A whole answer came: judges it, reads values from it.
     pub(crate) fn answered(&mut self, ended: Ended, answer: &Answer<'_>) {
         if answer.holds {
             return self.hold(ended);
         }
-        if answer.status >= 400 {
-            self.finish(
-                ended,
-                Some((ErrorKind::Status(answer.status), || example_of(answer))),
-            );
+        if answer.status >= 400 && self.checks.status.is_empty() {
+            // A target that is overloaded may answer so all the time: words only for the few that are kept.
+            let example = || format!("{}: {}", answer.status, beginning(answer));
+            self.finish(ended, Some((ErrorKind::Status(answer.status), example)));
+        } else if let Err(failure) = self.checks.judge(answer) {
+            self.finish(ended, Some((failure.kind, || failure.text)));
         } else if let Err(problem) = self.read_values(&ended, answer) {
             self.finish(ended, Some((ErrorKind::Extract, || problem)));
         } else {
@@ -293,23 +302,26 @@ impl Ledger {
             phase.tally().counts.messages += 1;
         }
         // A message without the values looked for is one of another kind.
-        if !self.extractions.is_empty() && extract(&self.extractions, message, &mut self.values).is_ok() {
+        if !self.extractions.is_empty()
+            && extract(&self.extractions, Fields::NONE, message, &mut self.values).is_ok()
+        {
             let at_us = now_ns / NS_PER_US;
             self.values.close_response(at_us, at_us);
         }
     }
 
     fn read_values(&mut self, ended: &Ended, answer: &Answer<'_>) -> Result<(), String> {
-        if self.extractions.is_empty() {
+        // What is an error elsewhere has no values, also where it was asked for.
+        if self.extractions.is_empty() || answer.status >= 400 {
             return Ok(());
         }
-        if !answer.whole {
+        if !answer.whole && self.extractions.iter().any(|one| one.keep().body) {
             return Err(format!(
                 "the body is longer than {} bytes",
                 crate::protocol::KEPT_BODY_BYTES_MAX
             ));
         }
-        extract(&self.extractions, answer.body, &mut self.values)?;
+        extract(&self.extractions, answer.fields, answer.body, &mut self.values)?;
         self.values
             .close_response(ended.started_ns / NS_PER_US, ended.now_ns / NS_PER_US);
         Ok(())
@@ -386,13 +398,6 @@ impl Ledger {
             .peek()
             .map_or(wake_ns, |Reverse((at_ns, _))| wake_ns.min(*at_ns))
     }
-}
-
-/// A failed answer in words: its status and the beginning of its body.
-fn example_of(answer: &Answer<'_>) -> String {
-    let body =
-        String::from_utf8_lossy(&answer.body[..answer.body.len().min(crate::report::EXAMPLE_BODY_BYTES)]);
-    format!("{}: {}", answer.status, body.trim())
 }
 
 #[cfg(test)]

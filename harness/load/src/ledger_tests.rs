@@ -18,7 +18,7 @@ fn ledger(arrivals: Arrivals, end_us: u64) -> Ledger {
         end_us: Some(end_us),
         arrivals: vec![arrivals],
     };
-    let mut ledger = Ledger::new(0, TIMEOUT_NS, Vec::new());
+    let mut ledger = Ledger::new(0, TIMEOUT_NS, Vec::new(), Checks::default());
     ledger
         .phases
         .push(Phase::new(&spec, 0, 64, Part { at: 0, ways: 1 }, Seed::new(1)));

@@ -3,15 +3,18 @@
 //! A [`Generator`] runs threads of its own, apart from any async runtime. Each thread is one event loop
 //! (`dispatcher`) carrying its part of every load (`lane`: connections; `ledger`: what was asked for, what waits, how it ended).
 //! A `pacer` says when requests are meant to be sent; a `protocol` turns them into bytes and bytes into answers; a
-//! `recorder` keeps samples cheaply; `extract` reads values out of bodies. What happened leaves as [`Report`]s.
+//! `recorder` keeps samples cheaply; `data` gives requests their values, which `text` writes; `extract` reads values out of
+//! answers, and `check` holds answers to what they must be. What happened leaves as [`Report`]s.
 //!
 //! Two times are always recorded: the **response time** from the intended send to the end of the answer, which sees queueing,
 //! and the **service time** from the actual send. This crate never prints, never reads wall time, and never judges a result.
 
 pub mod affinity;
+pub mod check;
 mod clock;
 mod connection;
 mod contention;
+pub mod data;
 mod descriptors;
 mod dispatcher;
 pub mod extract;
@@ -23,6 +26,7 @@ mod lane;
 mod ledger;
 pub mod oneshot;
 pub mod pacer;
+pub mod pattern;
 mod phase;
 mod poller;
 pub mod protocol;
@@ -33,12 +37,17 @@ mod socket;
 pub mod spec;
 mod stamp;
 mod tally;
+pub mod text;
 pub mod url;
 
-pub use extract::{Extraction, Pointer};
+pub use check::Checks;
+pub use extract::{Extraction, Place, Pointer};
+pub use fields::Fields;
 pub use generator::{Generator, Usage, load_seed};
 pub use pacer::PacerKind;
 pub use protocol::{Protocol, framed, http1, sse, websocket};
+pub use pattern::Pattern;
 pub use recorder::Samples;
 pub use report::{ErrorKind, Report, Slice};
 pub use spec::{Address, Arrivals, LoadError, LoadSpec, Options, PhaseSpec, Target};
+pub use text::Text;

@@ -58,7 +58,7 @@ const QUEUE_MIN: usize = 10_000;
 const QUEUE_SECONDS: f64 = 10.0;
 
 /// Requests that a phase has numbers for: a trillion.
-const PHASE_SHIFT: u32 = 40;
+pub(crate) const PHASE_SHIFT: u32 = 40;
 
 impl Phase {
     /// The part of `spec` that load number `load` has on this thread; `connections` is the load's limit over all threads.

@@ -13,6 +13,7 @@ pub mod websocket;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::check::Checks;
 pub use crate::fields::Fields;
 use crate::report::ErrorKind;
 pub use crate::socket::Carrier;
@@ -33,10 +34,26 @@ pub struct Keep {
     pub body: bool,
 }
 
+impl Keep {
+    /// What either asks for.
+    #[must_use]
+    pub fn and(self, other: Keep) -> Keep {
+        Keep {
+            fields: self.fields || other.fields,
+            body: self.body || other.body,
+        }
+    }
+}
+
 /// What a load asks, before it is known where.
 pub trait Protocol: Debug + Send + Sync {
     /// Fits it to a target; an error says in words what can't be written.
     fn dialect(&self, target: &Target, keep: Keep) -> Result<Arc<dyn Dialect>, String>;
+
+    /// What its answers must be.
+    fn checks(&self) -> Checks {
+        Checks::default()
+    }
 }
 
 /// What a load asks of its target.
@@ -116,6 +133,12 @@ pub trait Session: Send {
 
     /// Appends the bytes of request `number` of its load to `out`. Only called while there is [`room`](Session::room).
     fn start(&mut self, tag: Tag, number: u64, out: &mut Vec<u8>);
+
+    /// Why the request that was started last cannot be written, in words, where [`start`](Session::start) appended nothing for
+    /// that reason. The connection goes on without it.
+    fn refused(&mut self) -> Option<String> {
+        None
+    }
 
     /// Takes bytes that arrived; returns how many were used and what they meant, if anything yet. All are used where it is
     /// nothing; else the caller calls again with the rest, also with none left. What the protocol answers by itself goes to `out`.

@@ -121,6 +121,18 @@ pub enum ErrorKind {
     Malformed,
     /// An answer that lacks a value that was to be read from it.
     Extract,
+    /// A request that was not sent, because a value in it would have broken the message.
+    Render,
+    /// An answer whose status is not the one that was asked for.
+    CheckStatus,
+    /// An answer whose header is not as asked for.
+    CheckHeader,
+    /// An answer whose body has another size.
+    CheckSize,
+    /// An answer in whose body something else stands at a JSON pointer.
+    CheckJson,
+    /// An answer whose body is another.
+    CheckBody,
 }
 
 impl fmt::Display for ErrorKind {
@@ -135,6 +147,12 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Status(code) => return write!(f, "status_{code}"),
             ErrorKind::Malformed => "malformed",
             ErrorKind::Extract => "extract",
+            ErrorKind::Render => "render",
+            ErrorKind::CheckStatus => "check_status",
+            ErrorKind::CheckHeader => "check_header",
+            ErrorKind::CheckSize => "check_size",
+            ErrorKind::CheckJson => "check_json",
+            ErrorKind::CheckBody => "check_body",
         })
     }
 }

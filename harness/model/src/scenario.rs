@@ -6,6 +6,7 @@
 //! [`Fault::params`], [`Service::with`]), into the same [`Diagnostics`]. Nothing here reads a file or the environment.
 
 mod address;
+pub mod data;
 mod environment;
 mod fault;
 mod generator;

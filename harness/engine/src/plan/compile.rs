@@ -46,7 +46,7 @@ pub fn compile(
         quick: settings.quick,
     };
     let services = services::compile(scenario, catalogue, &settings.base, diagnostics);
-    let mut loads = loads::compile(scenario, seed, diagnostics);
+    let mut loads = loads::compile(scenario, seed, &settings.base, diagnostics);
     let pacing = loads::pacing(scenario, &settings.base, diagnostics);
     let phases: Vec<PlannedPhase> = scenario
         .phases

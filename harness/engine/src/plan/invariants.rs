@@ -3,12 +3,14 @@
 //! `unique` and `monotonic` look at values in responses; which ones is said by
 //!
 //! ```text
-//! values = LOAD ( "response" | "each" ) POINTER
+//! values = LOAD ( "response" POINTER | "each" POINTER | "header" NAME | "regex" PATTERN )
 //! ```
 //!
-//! where `response` takes the one value at the JSON pointer and `each` every element of the array there.
+//! where `response` takes the one value at the JSON pointer and `each` every element of the array there, `header` the header field
+//! and `regex` what the pattern's first group takes of the body.
 
-use squall_load::Extraction;
+use squall_load::pattern::PatternError;
+use squall_load::{Extraction, Place, Pointer};
 use squall_model::decode::{Decode, NonEmpty, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::expression::Expression;
@@ -25,7 +27,8 @@ use crate::invariant::{INVARIANTS, InvariantKind, Source};
 record! {
     /// Which values are checked.
     pub struct Values {
-        /// Where they stand: `LOAD response POINTER` or `LOAD each POINTER`, one or several.
+        /// Where they stand: `LOAD response POINTER`, `LOAD each POINTER`, `LOAD header NAME` or `LOAD regex PATTERN`, one or
+        /// several.
         pub values: OneOrMore,
     }
 }
@@ -126,21 +129,24 @@ fn values(
     Some(Check::Values { kind, loads: fed })
 }
 
-/// Reads `LOAD response POINTER`.
+/// Reads `LOAD response POINTER` and its like.
 fn source(
     text: &Spanned<String>,
     loads: &[PlannedLoad],
     diagnostics: &mut Diagnostics,
 ) -> Option<(usize, Extraction)> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let [load, how @ ("response" | "each"), pointer] = words.as_slice() else {
+    let mut words = text.trim().splitn(3, |one: char| one.is_ascii_whitespace());
+    let (Some(load), Some(how @ ("response" | "each" | "header" | "regex")), Some(place)) =
+        (words.next(), words.next(), words.next().map(str::trim))
+    else {
         let error = Diagnostic::error(
             text.span,
             format!("`{}` does not say where values stand", text.value),
         );
-        diagnostics.push(
-            error.help("write `LOAD response POINTER` or `LOAD each POINTER`, such as `single response /id`"),
-        );
+        diagnostics.push(error.help(
+            "write `LOAD response POINTER`, `LOAD each POINTER`, `LOAD header NAME` or `LOAD regex PATTERN`, such as \
+             `single response /id`",
+        ));
         return None;
     };
     let Some(index) = loads.iter().position(|one| one.name == *load) else {
@@ -148,19 +154,20 @@ fn source(
         diagnostics.push(error.help_if(suggest(load, loads.iter().map(|one| one.name.as_str()))));
         return None;
     };
-    match pointer.parse() {
-        Ok(pointer) => Some((
-            index,
-            Extraction {
-                pointer,
-                each: *how == "each",
-            },
-        )),
-        Err(e) => {
-            diagnostics.push(Diagnostic::error(text.span, e.to_string()));
-            None
-        }
-    }
+    let pointer = || place.parse::<Pointer>().map_err(|e| e.to_string());
+    let extraction = match how {
+        "response" => pointer().map(|pointer| Extraction::One(Place::Json(pointer))),
+        "each" => pointer().map(Extraction::Each),
+        "header" => Ok(Extraction::One(Place::Header(place.to_owned()))),
+        _ => place
+            .parse()
+            .map(|pattern| Extraction::One(Place::Regex(pattern)))
+            .map_err(|e: PatternError| e.to_string()),
+    };
+    extraction
+        .map_err(|e| diagnostics.push(Diagnostic::error(text.span, e)))
+        .ok()
+        .map(|extraction| (index, extraction))
 }
 
 /// Has `load` read one more thing out of its responses.
@@ -235,8 +242,10 @@ fn promise_check(
 }
 
 fn extraction(values: &ResponseValues) -> Option<Extraction> {
-    Some(Extraction {
-        pointer: values.pointer.parse().ok()?,
-        each: values.each,
+    let pointer = values.pointer.parse().ok()?;
+    Some(if values.each {
+        Extraction::Each(pointer)
+    } else {
+        Extraction::One(Place::Json(pointer))
     })
 }

@@ -15,6 +15,7 @@ use squall_model::units::human;
 
 use super::PlannedLoad;
 use super::pacers::{PACERS, Stretch, Written};
+use super::data::Data;
 use super::protocol::PROTOCOLS;
 use super::services::has_address;
 
@@ -25,7 +26,12 @@ const CONNECTIONS: usize = 64;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The loads, without what is read out of their responses.
-pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnostics) -> Vec<PlannedLoad> {
+pub(super) fn compile(
+    scenario: &Scenario,
+    seed: Seed,
+    base: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PlannedLoad> {
     let mut planned = Vec::new();
     for (name, load) in &scenario.load {
         let kind = &load.protocol.kind;
@@ -39,9 +45,12 @@ pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnos
         if let Some(connections) = &load.connections {
             check_connections(connections.get(), connections.span, diagnostics);
         }
-        let Some(asked) = (protocol.decode)(&load.protocol.params, diagnostics) else {
+        let seed = load_seed(seed, name.as_str());
+        let mut data = Data::read(&load.data, base, seed, diagnostics);
+        let Some(asked) = (protocol.decode)(&load.protocol.params, &mut data, diagnostics) else {
             continue;
         };
+        data.finish(diagnostics);
         planned.push(PlannedLoad {
             name: name.as_str().to_owned(),
             to: load.to.as_str().to_owned(),
@@ -51,7 +60,7 @@ pub(super) fn compile(scenario: &Scenario, seed: Seed, diagnostics: &mut Diagnos
                 .map_or(CONNECTIONS, |connections| connections.get() as usize),
             timeout: load.timeout.map_or(TIMEOUT, |timeout| timeout.value),
             extract: Vec::new(),
-            seed: load_seed(seed, name.as_str()),
+            seed,
         });
     }
     planned

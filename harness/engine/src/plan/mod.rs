@@ -3,7 +3,9 @@
 //! A plan is data: what will run, when, and what is judged. Nothing downstream checks a name, a unit or a time again.
 //! Planning reads no socket and starts nothing.
 
+mod checks;
 mod compile;
+mod data;
 mod expectations;
 mod faults;
 mod invariants;
@@ -26,6 +28,7 @@ use squall_model::placeholder::Template;
 use squall_model::seed::Seed;
 
 pub use compile::{Settings, compile};
+pub use data::Data;
 pub use invariants::schema as invariant_schema;
 pub use metrics::{
     LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat, show as show_value,

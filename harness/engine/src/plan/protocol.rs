@@ -7,14 +7,14 @@ mod live;
 use std::sync::Arc;
 
 use squall_model::decode::{Decode as _, Schema};
-use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::diagnostic::Diagnostics;
 use squall_model::node::Node;
-use squall_model::placeholder::Template;
-use squall_model::span::Spanned;
 
 pub use framed::{Tcp, Udp};
 pub use http::Http;
 pub use live::{Sse, Ws};
+
+use super::data::Data;
 
 /// One protocol.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,8 @@ pub struct Protocol {
     pub name: &'static str,
     /// One line.
     pub about: &'static str,
-    /// Reads what is asked in it.
-    pub decode: fn(&Node, &mut Diagnostics) -> Option<Asked>,
+    /// Reads what is asked in it; placeholders are looked up in the load's data.
+    pub decode: fn(&Node, &mut Data, &mut Diagnostics) -> Option<Asked>,
     /// The schema of that.
     pub schema: fn() -> Schema,
 }
@@ -74,17 +74,4 @@ pub struct Asked {
     pub path: Option<String>,
     /// A request opens a connection and whoever asked stays on it, so only users can ask.
     pub holds: bool,
-}
-
-/// The text as it is sent, `{{` being one brace. A placeholder in it is reported.
-fn literal(text: &Spanned<String>, diagnostics: &mut Diagnostics) -> String {
-    let template = Template::parse(&text.value, text.span);
-    for placeholder in template.placeholders() {
-        let message = format!(
-            "`{{{}}}` in a request is not supported by this version",
-            placeholder.value
-        );
-        diagnostics.push(Diagnostic::error(text.span, message).help("write `{{` for a brace"));
-    }
-    template.as_literal().unwrap_or_default().to_owned()
 }

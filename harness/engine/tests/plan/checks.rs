@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 use squall_engine::plan::{Check, Scope};
+use squall_load::{Extraction, Place};
 
 use crate::rig::{around, check, plan};
 
@@ -24,16 +25,37 @@ fn where_values_stand_is_held_to_loads_and_pointers() {
   b: { unique: { values: make reponse /id } }
   c: { unique: { values: [make response id] } }
   d: { unique: { values: [] } }
+  e: { unique: { values: make regex id=( } }
 ",
         ),
         &expect![[r#"
             s.yaml:7:26: error: there is no load called `mak`
               help: did you mean `make`?
             s.yaml:8:26: error: `make reponse /id` does not say where values stand
-              help: write `LOAD response POINTER` or `LOAD each POINTER`, such as `single response /id`
+              help: write `LOAD response POINTER`, `LOAD each POINTER`, `LOAD header NAME` or `LOAD regex PATTERN`, such as `single response /id`
             s.yaml:9:27: error: reading the JSON pointer "id": it must be empty or begin with /
-            s.yaml:10:26: error: the list is empty; at least one item is needed"#]],
+            s.yaml:10:26: error: the list is empty; at least one item is needed
+            s.yaml:11:26: error: reading the regular expression "id=(": unclosed group"#]],
     );
+}
+
+#[test]
+fn values_may_stand_in_a_header_or_where_a_pattern_says() {
+    let plan = plan(&around(
+        "load:
+  one: { to: ids, http: { get: /x }, rate: 1k/s }
+  two: { to: ids, http: { get: /x }, rate: 1k/s }
+invariants:
+  a: { unique: { values: one header X-Id } }
+  b: { unique: { values: 'two regex id = \"([0-9]+)\"' } }
+",
+    ));
+    let shown: Vec<String> = plan
+        .loads
+        .iter()
+        .map(|load| load.extract[0].to_string())
+        .collect();
+    assert_eq!(shown, ["header X-Id", r#"/id = "([0-9]+)"/"#]);
 }
 
 #[test]
@@ -74,7 +96,14 @@ load:
         listed,
         ["ids.unique unique [0, 1]", "ids.monotonic monotonic [0, 1]"]
     );
-    assert!(plan.loads[1].extract[0].each && !plan.loads[0].extract[0].each);
+    assert_eq!(
+        plan.loads[0].extract[0],
+        Extraction::One(Place::Json("/id".parse().unwrap()))
+    );
+    assert_eq!(
+        plan.loads[1].extract[0],
+        Extraction::Each("/ids".parse().unwrap())
+    );
     assert!(plan.loads[2].extract.is_empty());
 }
 

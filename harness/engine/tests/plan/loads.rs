@@ -1,13 +1,9 @@
 //! Loads: protocols, arrivals, and what each phase makes of them.
 
-use std::net::SocketAddr;
-
 use expect_test::expect;
-use squall_engine::plan::Plan;
-use squall_load::protocol::Keep;
-use squall_load::{Arrivals, Target};
+use squall_load::Arrivals;
 
-use crate::rig::{around, check, plan};
+use crate::rig::{around, asked_of, check, plan};
 
 fn with(load: &str) -> String {
     around(&format!("load: {{ make: {{ to: ids, {load} }} }}\n"))
@@ -30,43 +26,15 @@ fn protocols_and_arrivals_that_are_unknown_are_named_with_the_nearest() {
 }
 
 #[test]
-fn requests_take_no_placeholders_yet_and_a_doubled_brace_is_one() {
-    check(
-        &with(
-            "http: { post: \"/feed/{user}\", headers: { X-User: \"{user}\" }, body: '{\"id\":{id}}' }, rate: 1k/s",
-        ),
-        &expect![[r#"
-            s.yaml:5:40: error: `{user}` in a request is not supported by this version
-              help: write `{{` for a brace
-            s.yaml:5:75: error: `{user}` in a request is not supported by this version
-              help: write `{{` for a brace
-            s.yaml:5:93: error: `{id}` in a request is not supported by this version
-              help: write `{{` for a brace"#]],
-    );
+fn a_doubled_brace_is_one() {
     let plan = plan(&with(
         "http: { post: \"/feed\", headers: { X-User: \"{{user}\" }, body: '{\"id\":{{id},\"n\":{\"m\":1}}' }, rate: 1k/s",
     ));
-    let bytes = asked_of(&plan, 0);
+    let bytes = asked_of(&plan, 0, 0);
     assert_eq!(
         bytes,
         "POST /feed HTTP/1.1\r\nHost: ids.test\r\nX-User: {user}\r\nContent-Length: 23\r\n\r\n{\"id\":{id},\"n\":{\"m\":1}}"
     );
-}
-
-/// What the load sends, as it goes over the wire.
-fn asked_of(plan: &Plan, load: usize) -> String {
-    let target = Target {
-        addr: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
-        host: "ids.test".into(),
-    };
-    let protocol = &plan.loads[load].asked.protocol;
-    let mut session = protocol
-        .dialect(&target, Keep::default())
-        .expect("it was checked")
-        .session();
-    let mut out = Vec::new();
-    session.start(0, 0, &mut out);
-    String::from_utf8(out).expect("text")
 }
 
 #[test]

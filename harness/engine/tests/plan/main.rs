@@ -5,6 +5,7 @@
 mod arrivals;
 mod checks;
 mod conclusions;
+mod data;
 mod faults;
 mod judged;
 mod loads;

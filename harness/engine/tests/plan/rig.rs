@@ -1,11 +1,16 @@
 //! A small catalogue, and scenarios around the part that a test is about.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
 use expect_test::Expect;
 use serde_json::json;
 use squall_engine::catalogue::{
     Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, ResponseValues,
 };
 use squall_engine::plan::{Plan, Settings, compile};
+use squall_load::Target;
+use squall_load::protocol::Keep;
 use squall_model::scenario::parse;
 
 /// Two services: `store`, which promises something and takes settings, and `gateway`, which calls others.
@@ -60,13 +65,18 @@ pub fn catalogue() -> Catalogue {
 
 /// What came of a text: the plan where there is one, and everything that was found.
 pub fn read(text: &str, quick: bool) -> (Option<Plan>, String) {
+    read_in(Path::new("/scenarios"), text, quick)
+}
+
+/// The same for a scenario in the folder `base`.
+pub fn read_in(base: &Path, text: &str, quick: bool) -> (Option<Plan>, String) {
     let (scenario, mut diagnostics, sources) = parse("s.yaml", text, &|_| None);
     let settings = Settings {
         secrets: Vec::new(),
         seed: None,
         drawn: 7,
         quick,
-        base: "/scenarios".into(),
+        base: base.to_owned(),
         source: text.to_owned(),
     };
     let plan = scenario
@@ -115,4 +125,20 @@ pub fn around(sections: &str) -> String {
         }
     }
     text + sections
+}
+
+/// What the load sends as its request `number`, on a connection of its own, as it goes over the wire.
+pub fn asked_of(plan: &Plan, load: usize, number: u64) -> String {
+    let target = Target {
+        addr: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        host: "ids.test".into(),
+    };
+    let protocol = &plan.loads[load].asked.protocol;
+    let mut session = protocol
+        .dialect(&target, Keep::default())
+        .expect("it was checked")
+        .session();
+    let mut out = Vec::new();
+    session.start(0, number, &mut out);
+    String::from_utf8(out).expect("text")
 }

@@ -9,35 +9,80 @@ pub(super) use response::{Framing, HeadReader};
 
 use std::sync::Arc;
 
+use crate::check::Checks;
+use crate::data::Values;
 use crate::protocol::{Answer, Dialect, Event, Keep, Malformed, Protocol, Session, Tag};
 use crate::spec::Target;
+use crate::text::{Text, Unwritable};
+use request::Compiled;
 use response::Decoder;
 
 impl Protocol for RequestTemplate {
     fn dialect(&self, target: &Target, keep: Keep) -> Result<Arc<dyn Dialect>, String> {
-        let bytes = self.compile(&target.host).map_err(|error| error.to_string())?;
+        let request = match self.compile(&target.host).map_err(|error| error.to_string())? {
+            Compiled::Constant(bytes) => Request::Constant(bytes),
+            Compiled::Differing(head, body) => Request::Differing {
+                texts: Arc::new((head, body)),
+                values: self.feeds.open(),
+                body: Vec::new(),
+            },
+        };
         Ok(Arc::new(Http1 {
-            bytes: bytes.into(),
+            request,
             head_only: self.method == "HEAD",
             keep,
         }))
+    }
+
+    fn checks(&self) -> Checks {
+        self.checks.clone()
     }
 }
 
 /// The compiled request of a load, shared by its connections.
 #[derive(Clone, Debug)]
 struct Http1 {
-    bytes: Arc<[u8]>,
+    request: Request,
     head_only: bool,
     keep: Keep,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+enum Request {
+    /// Always the same.
+    Constant(Arc<[u8]>),
+    /// Head and body with values; see [`request::render`].
+    Differing {
+        texts: Arc<(Text, Option<Text>)>,
+        values: Values,
+        body: Vec<u8>,
+    },
+}
+
+impl Request {
+    #[inline]
+    fn write(&mut self, number: u64, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        match self {
+            Request::Constant(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            Request::Differing { texts, values, body } => {
+                values.draw(number);
+                request::render(&texts.0, texts.1.as_ref(), values, body, out)
+            }
+        }
+    }
 }
 
 impl Dialect for Http1 {
     fn session(&self) -> Box<dyn Session> {
         Box::new(Http1Session {
-            request: self.clone(),
+            request: self.request.clone(),
             tag: None,
             spent: false,
+            refused: None,
             decoder: Decoder::new(self.head_only, self.keep),
         })
     }
@@ -49,10 +94,12 @@ impl Dialect for Http1 {
 
 /// HTTP/1.1 on one connection.
 struct Http1Session {
-    request: Http1,
+    request: Request,
     tag: Option<Tag>,
     /// The peer has said that it closes after this answer.
     spent: bool,
+    /// Why the latest request could not be written.
+    refused: Option<Unwritable>,
     decoder: Decoder,
 }
 
@@ -61,11 +108,19 @@ impl Session for Http1Session {
         usize::from(self.tag.is_none() && !self.spent)
     }
 
-    fn start(&mut self, tag: Tag, _number: u64, out: &mut Vec<u8>) {
+    fn start(&mut self, tag: Tag, number: u64, out: &mut Vec<u8>) {
         debug_assert!(self.tag.is_none(), "one request at a time");
-        self.tag = Some(tag);
-        self.decoder.reset();
-        out.extend_from_slice(&self.request.bytes);
+        match self.request.write(number, out) {
+            Ok(()) => {
+                self.tag = Some(tag);
+                self.decoder.reset();
+            }
+            Err(problem) => self.refused = Some(problem),
+        }
+    }
+
+    fn refused(&mut self) -> Option<String> {
+        self.refused.take().map(|problem| problem.to_string())
     }
 
     fn receive<'a>(

@@ -1,5 +1,6 @@
 //! The generator against real sockets: counts, times, failures, phases.
 
+mod data;
 mod failures;
 mod framed;
 mod live;

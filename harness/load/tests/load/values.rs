@@ -1,15 +1,17 @@
 //! Values read out of responses.
 
-use squall_load::Extraction;
+use squall_load::{Extraction, Place};
 use squall_model::observation::ObservedBatch;
 
 use crate::rig::{load, open, run};
-use crate::server::{Server, ok};
+use crate::server::{Server, Step, ok};
 
 fn extraction(pointer: &str, each: bool) -> Extraction {
-    Extraction {
-        pointer: pointer.parse().unwrap(),
-        each,
+    let pointer = pointer.parse().unwrap();
+    if each {
+        Extraction::Each(pointer)
+    } else {
+        Extraction::One(Place::Json(pointer))
     }
 }
 
@@ -84,4 +86,23 @@ fn values_of_a_large_body_in_many_reads_are_all_found() {
         told.values.iter().map(ObservedBatch::values).sum::<usize>(),
         60_000
     );
+}
+
+#[test]
+fn values_are_read_from_header_fields_and_by_pattern() {
+    let answer = "HTTP/1.1 200 OK\r\nX-Id: 41\r\nContent-Length: 12\r\n\r\n<b id=\"42\"/>";
+    // Whole in one read, and in pieces.
+    for step in [Step::Send(answer.into()), Step::Trickle(answer.into())] {
+        let server = Server::start(move |_| vec![step.clone()]);
+        let mut spec = load("a", server.addr);
+        spec.extract = vec![
+            Extraction::One(Place::Header("x-id".into())),
+            Extraction::One(Place::Regex(r#"id="(\d+)""#.parse().unwrap())),
+        ];
+        let told = run(spec, open(100.0), 20);
+        assert_eq!((told.of(0, 0).completed, told.of(0, 0).failed), (2, 0));
+        for response in told.values.iter().flat_map(ObservedBatch::responses) {
+            assert_eq!(response.integers, [41, 42]);
+        }
+    }
 }

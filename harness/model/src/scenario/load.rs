@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::decode::{Decode, Kinded, Schema, expected};
+use super::data::Feed;
+use crate::decode::{Decode, Kinded, Map, Schema, expected};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::name::Name;
 use crate::node::Node;
@@ -31,6 +32,8 @@ record! {
         pub connections: Option<Spanned<NonZeroU32>>,
         /// How long a request may take; 30 s if left out.
         pub timeout: Option<Spanned<Duration>>,
+        /// Values that differ from request to request, by the name of their placeholder.
+        pub data: Map<Name, Feed> = Map::new(),
         ..
         /// The protocol and what is asked in it.
         pub protocol("http: { get: /path }")
@@ -39,7 +42,6 @@ record! {
     at_most_one ["rate", "users"];
     at_most_one ["users", "arrivals"];
     needs ["think", "users"];
-    later ["data"];
 }
 
 /// The process by which send times are spread.

@@ -39,6 +39,14 @@ load:
     arrivals: poisson
     connections: 64
     timeout: 1s
+    data:
+      user: { zipf: { n: 100000, s: 1.1 } }
+      order: { sequence: { from: 1 } }
+      size: { uniform: [1, 10] }
+      kind: { choice: { a: 3, b: 1 } }
+      other: { choice: [a, 1] }
+      item: { csv: items.csv, pick: random }
+      event: { jsonl: events.jsonl }
   browse: { to: checkout, users: 50, think: 1.5s, http: { get: / } }
 
 phases:

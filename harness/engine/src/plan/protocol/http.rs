@@ -2,38 +2,47 @@
 
 use std::sync::Arc;
 
+use squall_load::Text;
 use squall_load::http1::RequestTemplate;
 use squall_model::decode::{Decode as _, Key, Map};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::NameError;
 use squall_model::node::Node;
+use squall_model::placeholder::Template;
 use squall_model::record;
 use squall_model::span::Spanned;
 
-use super::{Asked, literal};
+use super::Asked;
+use crate::plan::checks::Check;
+use crate::plan::data::Data;
 
 record! {
     /// One HTTP request.
     pub struct Http {
         /// GET this path.
-        pub get: Option<Spanned<String>>,
+        pub get: Option<Spanned<Template>>,
         /// HEAD this path.
-        pub head: Option<Spanned<String>>,
+        pub head: Option<Spanned<Template>>,
         /// POST to this path.
-        pub post: Option<Spanned<String>>,
+        pub post: Option<Spanned<Template>>,
         /// PUT to this path.
-        pub put: Option<Spanned<String>>,
+        pub put: Option<Spanned<Template>>,
         /// PATCH this path.
-        pub patch: Option<Spanned<String>>,
+        pub patch: Option<Spanned<Template>>,
         /// DELETE this path.
-        pub delete: Option<Spanned<String>>,
+        pub delete: Option<Spanned<Template>>,
         /// Headers, by name.
-        pub headers: Map<HeaderName, Spanned<String>> = Map::new(),
+        pub headers: Map<HeaderName, Template> = Map::new(),
         /// The body, as it is.
-        pub body: Option<Spanned<String>>,
+        pub body: Option<Template>,
+        /// The body, as JSON.
+        pub json: Option<Node>,
+        /// What an answer must be.
+        pub check: Option<Spanned<Check>>,
     }
     exactly_one ["get", "head", "post", "put", "patch", "delete"];
-    later ["json", "check", "version"];
+    at_most_one ["body", "json"];
+    later ["version"];
 }
 
 /// The name of a header; whether it can be one is checked with the whole request.
@@ -59,7 +68,7 @@ impl Key for HeaderName {
 }
 
 impl Http {
-    fn method(&self) -> Option<(&'static str, &Spanned<String>)> {
+    fn method(&self) -> Option<(&'static str, &Spanned<Template>)> {
         let methods = [
             ("GET", &self.get),
             ("HEAD", &self.head),
@@ -75,16 +84,27 @@ impl Http {
 }
 
 /// Reads what a load asks over HTTP/1.1.
-pub(super) fn decode(node: &Node, diagnostics: &mut Diagnostics) -> Option<Asked> {
+pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<Asked> {
     let http = Http::decode(node, diagnostics)?;
     let (method, path) = http.method()?;
     let found = diagnostics.error_count();
-    let path_text = literal(path, diagnostics);
+    let path_text = data.text(&path.value, diagnostics);
     let mut headers = Vec::new();
     for (name, value) in &http.headers {
-        headers.push((name.value.0.clone(), literal(value, diagnostics)));
+        headers.push((name.value.0.clone(), data.text(value, diagnostics)));
     }
-    let body = http.body.as_ref().map(|body| literal(body, diagnostics));
+    let mut body = http.body.as_ref().map(|body| data.text(body, diagnostics));
+    if let Some(json) = &http.json {
+        body = Some(data.json(json, diagnostics));
+        let is_typed = |(name, _): &(String, Text)| name.eq_ignore_ascii_case("content-type");
+        if !headers.iter().any(is_typed) {
+            headers.push(("Content-Type".to_owned(), "application/json".into()));
+        }
+    }
+    let checks = http
+        .check
+        .as_ref()
+        .map(|check| check.value.compile(check.span, diagnostics));
     if diagnostics.error_count() > found {
         return None;
     }
@@ -92,15 +112,18 @@ pub(super) fn decode(node: &Node, diagnostics: &mut Diagnostics) -> Option<Asked
         method: method.to_owned(),
         path: path_text,
         headers,
-        body: body.unwrap_or_default().into_bytes(),
+        body: body.unwrap_or_default(),
+        feeds: data.feeds(),
+        checks: checks.unwrap_or_default(),
     };
     if let Err(e) = request.check() {
         diagnostics.push(Diagnostic::error(path.span, e.to_string()));
         return None;
     }
+    let path = request.path.to_string();
     Some(Asked {
-        shown: format!("{method} {}", request.path),
-        path: Some(request.path.clone()),
+        shown: format!("{method} {path}"),
+        path: Some(path),
         holds: false,
         protocol: Arc::new(request),
     })

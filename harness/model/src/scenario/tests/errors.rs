@@ -269,7 +269,7 @@ fn loads() {
             s.yaml:11:58: error: a timeout must be above zero
             s.yaml:11:75: error: at least 1 is needed
             s.yaml:12:50: error: `think` needs `users`
-            s.yaml:12:61: error: `data` is not supported by this version (comes with a later one)
+            s.yaml:12:83: error: the key `s` is missing
             s.yaml:13:50: error: `users` and `arrivals` exclude each other
               s.yaml:13:40: the other one
             s.yaml:14:16: error: `steady` is a phase, not a service
