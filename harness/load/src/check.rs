@@ -296,11 +296,11 @@ mod tests {
                 )
             })
             .collect();
-        expect![[r#"
+        expect![[r"
             200 good | good
             302 good | check_status: wanted status 200-299 or 404, got 302: no
             404 status_404: 404: no | good
-            503 status_503: 503: no | check_status: wanted status 200-299 or 404, got 503: no"#]]
+            503 status_503: 503: no | check_status: wanted status 200-299 or 404, got 503: no"]]
         .assert_eq(&all.join("\n"));
     }
 

@@ -69,7 +69,7 @@ impl Data {
             let seed = data::feed_seed(load, name.as_str());
             let source = source(feed, base, seed).unwrap_or_else(|error| {
                 if let Some(error) = error {
-                    diagnostics.push(error);
+                    diagnostics.push(*error);
                 }
                 Source::Broken
             });
@@ -109,7 +109,7 @@ impl Data {
     fn push_json(&mut self, text: &mut Text, node: &Node, diagnostics: &mut Diagnostics) {
         match &node.kind {
             Kind::Scalar(_) if node.as_str().is_none() => {
-                text.push_literal(node.to_json().to_string().as_bytes())
+                text.push_literal(node.to_json().to_string().as_bytes());
             }
             Kind::Scalar(_) => {
                 text.push_literal(b"\"");
@@ -223,13 +223,11 @@ impl Declared {
                     Some(format!("name a column, such as {{{name}.{column}}}")),
                 )
             }
-            (Source::Csv(csv, path), Some(part)) => match csv.field(part) {
-                Some(field) => Ok(Some(field)),
-                None => {
-                    let columns = csv.columns().iter().map(String::as_str);
-                    wrong(format!("{path} has no column `{part}`"), suggest(part, columns))
-                }
-            },
+            (Source::Csv(csv, path), Some(part)) => csv.field(part).map(Some).ok_or_else(|| {
+                let columns = csv.columns().iter().map(String::as_str);
+                let error = Diagnostic::error(span, format!("{path} has no column `{part}`"));
+                Box::new(error.help_if(suggest(part, columns)))
+            }),
             (Source::JsonLines(lines, path), part) => match lines.field(part) {
                 Ok(field) => Ok(Some(field)),
                 Err(error) => {
@@ -251,8 +249,9 @@ impl Declared {
 }
 
 /// Makes a feed of what is written. No error where there is none to tell: something was wrong before.
-fn source(feed: &Feed, base: &Path, seed: Seed) -> Result<Source, Option<Diagnostic>> {
-    let parameters = |span| move |error: FeedError| Some(Diagnostic::error(span, error.to_string()));
+fn source(feed: &Feed, base: &Path, seed: Seed) -> Result<Source, Option<Box<Diagnostic>>> {
+    let parameters =
+        |span| move |error: FeedError| Some(Box::new(Diagnostic::error(span, error.to_string())));
     if let Some(sequence) = &feed.sequence {
         return Ok(Source::Plain(Arc::new(Sequence::new(sequence.from))));
     }
@@ -279,28 +278,28 @@ fn source(feed: &Feed, base: &Path, seed: Seed) -> Result<Source, Option<Diagnos
     }
     if let Some(path) = &feed.csv {
         let csv = read_file(base, path)
-            .and_then(|text| Csv::parse(&text).map_err(|error| unread(path, &error.to_string())));
+            .and_then(|text| Csv::parse(&text).map_err(|error| Box::new(unread(path, &error.to_string()))));
         return Ok(Source::Csv(csv.map_err(Some)?, path.value.clone()));
     }
     let Some(path) = &feed.jsonl else {
         return Err(None);
     };
     let lines = read_file(base, path)
-        .and_then(|text| JsonLines::parse(text).map_err(|error| unread(path, &error.to_string())));
+        .and_then(|text| JsonLines::parse(text).map_err(|error| Box::new(unread(path, &error.to_string()))));
     Ok(Source::JsonLines(lines.map_err(Some)?, path.clone()))
 }
 
 /// Reads a file whole, within bounds.
-fn read_file(base: &Path, path: &Spanned<String>) -> Result<Vec<u8>, Diagnostic> {
+fn read_file(base: &Path, path: &Spanned<String>) -> Result<Vec<u8>, Box<Diagnostic>> {
     let full = base.join(&path.value);
     let system = |error: std::io::Error| {
         let relative = format!("paths are relative to the scenario's folder, {}", base.display());
         let help = (error.kind() == std::io::ErrorKind::NotFound).then_some(relative);
-        unread(path, &error.to_string()).help_if(help)
+        Box::new(unread(path, &error.to_string()).help_if(help))
     };
     let about = full.metadata().map_err(system)?;
     if !about.is_file() {
-        return Err(unread(path, "it is no regular file"));
+        return Err(Box::new(unread(path, "it is no regular file")));
     }
     let mut text = Vec::new();
     File::open(&full)
@@ -308,10 +307,8 @@ fn read_file(base: &Path, path: &Spanned<String>) -> Result<Vec<u8>, Diagnostic>
         .map_err(system)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let most = human::bytes(FILE_BYTES_MAX);
-        return Err(unread(
-            path,
-            &format!("it has more than the {most} that a feed may have"),
-        ));
+        let problem = format!("it has more than the {most} that a feed may have");
+        return Err(Box::new(unread(path, &problem)));
     }
     Ok(text)
 }

@@ -283,10 +283,16 @@ fn checks_are_read_and_what_is_none_is_told() {
             s.yaml:17:9: error: unknown key `statsu`
               help: did you mean `status`?"#]],
     );
-    check(&with("http: { get: /, check: {} }"), &expect![[r#"
+    check(
+        &with("http: { get: /, check: {} }"),
+        &expect![[r#"
         s.yaml:5:61: error: this checks nothing
-          help: add one of `status`, `header`, `json`, `size`, `body`"#]]);
-    check(&with("http: { get: /, json: [], body: x }"), &expect![[r#"
+          help: add one of `status`, `header`, `json`, `size`, `body`"#]],
+    );
+    check(
+        &with("http: { get: /, json: [], body: x }"),
+        &expect![[r#"
         s.yaml:5:64: error: `json` and `body` exclude each other
-          s.yaml:5:54: the other one"#]]);
+          s.yaml:5:54: the other one"#]],
+    );
 }
