@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use squall_engine::measure::collector::{Collector, ROW_US, ROWS_MAX, row_us};
-use squall_engine::measure::resources::Usage;
-use squall_engine::measure::services::Services;
+use squall_engine::measure::resources::{Look, Usage};
+use squall_engine::measure::services::{Services, Sight};
 use squall_engine::record::Writer;
 use squall_load::Slice;
 use squall_load::recorder::{Recorder, Samples};
@@ -70,8 +70,8 @@ fn feed(seconds: u64, folder: &Path) -> Result<u64, squall_engine::record::Recor
     let names: Vec<String> = (0..SERVICES)
         .map(|service| format!("service-{service}"))
         .collect();
-    let tells = vec![false; names.len()];
-    let mut services = Services::new(names, tells, PHASES as usize).with_rows_of(rows_of);
+    let sights = vec![Sight::Program; names.len()];
+    let mut services = Services::new(names, sights, PHASES as usize).with_rows_of(rows_of);
     let mut writer = Writer::open(folder, &loads, 0, "")?;
     let (mut recorder, mut random) = (Recorder::new(), 7);
     let ticks = seconds * 1_000_000 / ROW_US;
@@ -89,11 +89,16 @@ fn feed(seconds: u64, folder: &Path) -> Result<u64, squall_engine::record::Recor
             collector.add(slice(load, phase, end_us, &mut recorder, &mut random));
         }
         for service in 0..SERVICES as usize {
-            let usage = Usage {
-                cpu_us: tick * 40_000,
-                rss: 1 << 26,
+            let look = Look {
+                usage: Usage {
+                    cpu_us: tick * 40_000,
+                    rss: 1 << 26,
+                    threads: 20,
+                    descriptors: Some(200),
+                },
+                ..Look::default()
             };
-            services.usage(service, Some(phase as usize), end_us, usage);
+            services.look(service, Some(phase as usize), end_us, &look);
         }
         rows += write(&mut writer, &mut collector, &mut services, &loads, Some(end_us))?;
         if tick % 5 == 0 {

@@ -14,8 +14,8 @@ use squall_model::span::{Span, Spanned};
 use squall_model::units::human;
 
 use super::PlannedLoad;
-use super::pacers::{PACERS, Stretch, Written};
 use super::data::Data;
+use super::pacers::{PACERS, Stretch, Written};
 use super::protocol::PROTOCOLS;
 use super::services::has_address;
 

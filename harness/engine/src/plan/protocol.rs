@@ -11,7 +11,7 @@ use squall_model::diagnostic::Diagnostics;
 use squall_model::node::Node;
 
 pub use framed::{Tcp, Udp};
-pub use http::Http;
+pub use http::{HeaderName, Http};
 pub use live::{Sse, Ws};
 
 use super::data::Data;

@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use crate::data::{Feeds, Values};
 use crate::fields::Fields;
 use crate::protocol::{
     Answer, Carrier, Dialect, Event, KEPT_BODY_BYTES_MAX, Keep, Malformed, Protocol, Session, Tag,
 };
 use crate::spec::Target;
+use crate::text::Text;
 
 /// The most bytes that a UDP datagram carries over IPv4.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
@@ -34,32 +36,50 @@ pub enum Frame {
 }
 
 /// A message that is sent again and again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Message {
     /// What is sent, without its frame.
-    pub send: Vec<u8>,
+    pub send: Text,
+    /// Where the values in it come from.
+    pub feeds: Feeds,
     /// Where an answer ends.
     pub frame: Frame,
 }
 
 impl Message {
-    /// Whether it can be sent in its frame; the text says why not.
+    /// Whether it can be sent in its frame, whatever the values in it; the text says why not.
     pub fn check(&self) -> Result<(), String> {
-        let length = self.send.len();
-        match self.frame {
-            Frame::Line if self.send.contains(&b'\n') => {
-                Err("a message that ends with its line can't hold a line feed".into())
-            }
+        self.frame.check()?;
+        self.send
+            .literals()
+            .try_for_each(|literal| self.frame.fits(literal))
+    }
+}
+
+impl Frame {
+    fn check(self) -> Result<(), String> {
+        match self {
             Frame::Length { bytes, .. } if ![1, 2, 4, 8].contains(&bytes) => {
                 Err(format!("a length has 1, 2, 4 or 8 bytes, not {bytes}"))
             }
-            Frame::Length { bytes, .. } if bytes < 8 && length as u64 >= 1 << (8 * bytes) => Err(format!(
-                "a message of {length} bytes is too long for a length of {bytes} bytes"
-            )),
             Frame::Fixed(0) => Err("an answer of no bytes never comes".into()),
             Frame::Fixed(size) if size > KEPT_BODY_BYTES_MAX => {
                 Err(format!("answers may have at most {KEPT_BODY_BYTES_MAX} bytes"))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a message can be sent in the frame; the text says why not.
+    fn fits(self, message: &[u8]) -> Result<(), String> {
+        let length = message.len();
+        match self {
+            Frame::Line if message.contains(&b'\n') => {
+                Err("a message that ends with its line can't hold a line feed".into())
+            }
+            Frame::Length { bytes, .. } if bytes < 8 && length as u64 >= 1 << (8 * bytes) => Err(format!(
+                "a message of {length} bytes is too long for a length of {bytes} bytes"
+            )),
             Frame::Datagram if length > DATAGRAM_BYTES_MAX => Err(format!(
                 "a datagram carries at most {DATAGRAM_BYTES_MAX} bytes, not {length}"
             )),
@@ -67,10 +87,10 @@ impl Message {
         }
     }
 
-    fn framed(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.send.len() + 8);
-        if let Frame::Length { bytes, little_endian } = self.frame {
-            let length = self.send.len() as u64;
+    /// Appends a message in its frame.
+    fn put(self, message: &[u8], out: &mut Vec<u8>) {
+        if let Frame::Length { bytes, little_endian } = self {
+            let length = message.len() as u64;
             let bytes = usize::from(bytes);
             if little_endian {
                 out.extend_from_slice(&length.to_le_bytes()[..bytes]);
@@ -78,36 +98,81 @@ impl Message {
                 out.extend_from_slice(&length.to_be_bytes()[8 - bytes..]);
             }
         }
-        out.extend_from_slice(&self.send);
-        if self.frame == Frame::Line {
+        out.extend_from_slice(message);
+        if self == Frame::Line {
             out.push(b'\n');
         }
-        out
     }
 }
 
 impl Protocol for Message {
     fn dialect(&self, _target: &Target, _keep: Keep) -> Result<Arc<dyn Dialect>, String> {
         self.check()?;
-        Ok(Arc::new(Framed {
-            bytes: self.framed().into(),
-            frame: self.frame,
-        }))
+        let frame = self.frame;
+        let request = if let Some(message) = self.send.as_literal() {
+            let mut bytes = Vec::new();
+            frame.put(message, &mut bytes);
+            Request::Constant(bytes.into())
+        } else {
+            Request::Differing {
+                text: Arc::new(self.send.clone()),
+                values: self.feeds.open(),
+                message: Vec::new(),
+            }
+        };
+        Ok(Arc::new(Framed { request, frame }))
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+enum Request {
+    /// Always the same, in its frame.
+    Constant(Arc<[u8]>),
+    /// A text with values; `message` is for its own use.
+    Differing {
+        text: Arc<Text>,
+        values: Values,
+        message: Vec<u8>,
+    },
+}
+
+impl Request {
+    /// Appends request `number`; on an error, which is in words, nothing.
+    fn write(&mut self, frame: Frame, number: u64, out: &mut Vec<u8>) -> Result<(), String> {
+        match self {
+            Request::Constant(bytes) => out.extend_from_slice(bytes),
+            Request::Differing {
+                text,
+                values,
+                message,
+            } => {
+                message.clear();
+                values.draw(number);
+                text.write(values, message)
+                    .map_err(|problem| problem.to_string())?;
+                frame.fits(message)?;
+                frame.put(message, out);
+            }
+        }
+        Ok(())
     }
 }
 
 /// A message in its frame, shared by the connections of a load.
 #[derive(Clone, Debug)]
 struct Framed {
-    bytes: Arc<[u8]>,
+    request: Request,
     frame: Frame,
 }
 
 impl Dialect for Framed {
     fn session(&self) -> Box<dyn Session> {
         Box::new(FramedSession {
-            request: self.clone(),
+            request: self.request.clone(),
+            frame: self.frame,
             tag: None,
+            refused: None,
             kept: Vec::new(),
         })
     }
@@ -122,8 +187,11 @@ impl Dialect for Framed {
 
 /// One connection, or one UDP socket.
 struct FramedSession {
-    request: Framed,
+    request: Request,
+    frame: Frame,
     tag: Option<Tag>,
+    /// Why the latest request could not be written.
+    refused: Option<String>,
     /// The beginning of an unfinished answer, frame included.
     kept: Vec<u8>,
 }
@@ -133,10 +201,16 @@ impl Session for FramedSession {
         usize::from(self.tag.is_none())
     }
 
-    fn start(&mut self, tag: Tag, _number: u64, out: &mut Vec<u8>) {
-        self.tag = Some(tag);
+    fn start(&mut self, tag: Tag, number: u64, out: &mut Vec<u8>) {
         self.kept.clear();
-        out.extend_from_slice(&self.request.bytes);
+        match self.request.write(self.frame, number, out) {
+            Ok(()) => self.tag = Some(tag),
+            Err(problem) => self.refused = Some(problem),
+        }
+    }
+
+    fn refused(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     fn receive<'a>(
@@ -145,14 +219,14 @@ impl Session for FramedSession {
         _out: &mut Vec<u8>,
     ) -> Result<(usize, Option<Event<'a>>), Malformed> {
         let Some(tag) = self.tag else {
-            return match (bytes, self.request.frame) {
+            return match (bytes, self.frame) {
                 ([], _) => Ok((0, None)),
                 // Of its own accord, or twice: on the network both happen.
                 (_, Frame::Datagram) => Ok((bytes.len(), Some(Event::Message(bytes)))),
                 _ => Err(Malformed("bytes without a request".into())),
             };
         };
-        let frame = self.request.frame;
+        let frame = self.frame;
         // Whole in one read: no copy.
         if self.kept.is_empty()
             && let Some(end) = end_of(frame, bytes)?
@@ -244,7 +318,8 @@ mod tests {
 
     fn session(frame: Frame) -> Box<dyn Session> {
         let message = Message {
-            send: b"ask".to_vec(),
+            send: "ask".into(),
+            feeds: Feeds::default(),
             frame,
         };
         let target = Target {
@@ -323,8 +398,12 @@ mod tests {
     #[test]
     fn what_cannot_be_framed_is_refused() {
         let problem = |send: &[u8], frame| {
-            let send = send.to_vec();
-            Message { send, frame }.check().unwrap_err()
+            let message = Message {
+                send: send.into(),
+                feeds: Feeds::default(),
+                frame,
+            };
+            message.check().unwrap_err()
         };
         let one_byte = Frame::Length {
             bytes: 1,

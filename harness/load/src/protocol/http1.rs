@@ -19,16 +19,8 @@ use response::Decoder;
 
 impl Protocol for RequestTemplate {
     fn dialect(&self, target: &Target, keep: Keep) -> Result<Arc<dyn Dialect>, String> {
-        let request = match self.compile(&target.host).map_err(|error| error.to_string())? {
-            Compiled::Constant(bytes) => Request::Constant(bytes),
-            Compiled::Differing(head, body) => Request::Differing {
-                texts: Arc::new((head, body)),
-                values: self.feeds.open(),
-                body: Vec::new(),
-            },
-        };
         Ok(Arc::new(Http1 {
-            request,
+            request: Request::of(self, &target.host)?,
             head_only: self.method == "HEAD",
             keep,
         }))
@@ -49,7 +41,7 @@ struct Http1 {
 
 /// What is sent.
 #[derive(Clone, Debug)]
-enum Request {
+pub(super) enum Request {
     /// Always the same.
     Constant(Arc<[u8]>),
     /// Head and body with values; see [`request::render`].
@@ -61,8 +53,21 @@ enum Request {
 }
 
 impl Request {
+    /// The request of a load, fitted to a host.
+    pub(super) fn of(template: &RequestTemplate, host: &str) -> Result<Request, String> {
+        Ok(match template.compile(host).map_err(|error| error.to_string())? {
+            Compiled::Constant(bytes) => Request::Constant(bytes),
+            Compiled::Differing(head, body) => Request::Differing {
+                texts: Arc::new((head, body)),
+                values: template.feeds.open(),
+                body: Vec::new(),
+            },
+        })
+    }
+
+    /// Appends request `number`; on an error nothing.
     #[inline]
-    fn write(&mut self, number: u64, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+    pub(super) fn write(&mut self, number: u64, out: &mut Vec<u8>) -> Result<(), Unwritable> {
         match self {
             Request::Constant(bytes) => {
                 out.extend_from_slice(bytes);

@@ -7,7 +7,7 @@ mod parser;
 
 use std::sync::Arc;
 
-use super::http1::{Framing, HeadReader, RequestTemplate};
+use super::http1::{Framing, HeadReader, Request, RequestTemplate};
 use crate::protocol::{Answer, Dialect, Event, Keep, Malformed, Protocol, Session, Tag};
 use crate::spec::Target;
 use parser::Parser;
@@ -27,9 +27,8 @@ impl Protocol for EventStream {
     fn dialect(&self, target: &Target, _keep: Keep) -> Result<Arc<dyn Dialect>, String> {
         let mut request = self.request.clone();
         request.headers.push(("Accept".into(), MEDIA_TYPE.into()));
-        let bytes = request.compile(&target.host).map_err(|error| error.to_string())?;
         Ok(Arc::new(Opening {
-            bytes: bytes.into(),
+            request: Request::of(&request, &target.host)?,
             events: self.events,
         }))
     }
@@ -38,7 +37,7 @@ impl Protocol for EventStream {
 /// The compiled request of a load, shared by its connections.
 #[derive(Clone, Debug)]
 struct Opening {
-    bytes: Arc<[u8]>,
+    request: Request,
     events: Option<u32>,
 }
 
@@ -47,6 +46,7 @@ impl Dialect for Opening {
         Box::new(StreamSession {
             opening: self.clone(),
             state: State::Fresh,
+            refused: None,
             parser: Parser::default(),
         })
     }
@@ -72,6 +72,8 @@ enum State {
 struct StreamSession {
     opening: Opening,
     state: State,
+    /// Why the request could not be written.
+    refused: Option<String>,
     parser: Parser,
 }
 
@@ -132,9 +134,15 @@ impl Session for StreamSession {
         usize::from(matches!(self.state, State::Fresh))
     }
 
-    fn start(&mut self, tag: Tag, _number: u64, out: &mut Vec<u8>) {
-        self.state = State::Asked(tag, Box::default());
-        out.extend_from_slice(&self.opening.bytes);
+    fn start(&mut self, tag: Tag, number: u64, out: &mut Vec<u8>) {
+        match self.opening.request.write(number, out) {
+            Ok(()) => self.state = State::Asked(tag, Box::default()),
+            Err(problem) => self.refused = Some(problem.to_string()),
+        }
+    }
+
+    fn refused(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     fn receive<'a>(

@@ -6,14 +6,17 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-use super::http1::{HeadReader, RequestTemplate};
+use super::http1::{HeadReader, Request, RequestTemplate};
+use crate::data::Values;
 use crate::fields::Fields;
 use crate::protocol::{Answer, Dialect, Event, KEPT_BODY_BYTES_MAX, Keep, Malformed, Protocol, Session, Tag};
 use crate::spec::Target;
+use crate::text::Text;
 
 /// The key of every handshake: 16 bytes. It need not be secret, only present (RFC 6455, 1.3): the answer shows that the peer has read it.
 const KEY: &str = "c3F1YWxsLWxvYWQta2V5IQ==";
@@ -30,20 +33,28 @@ pub struct WebSocket {
     pub send: Option<Send>,
 }
 
-/// A message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A message. Its values come from the request's feeds.
+#[derive(Clone, Debug)]
 pub enum Send {
     /// In a text frame.
-    Text(String),
+    Text(Text),
     /// In a binary frame.
-    Binary(Vec<u8>),
+    Binary(Text),
 }
 
 impl Send {
-    fn message(&self) -> Message {
+    /// The message of request `number`; an error says in words what can't be sent.
+    fn message(&self, values: &mut Values, number: u64) -> Result<Message, String> {
+        let (Send::Text(text) | Send::Binary(text)) = self;
+        values.draw(number);
+        let mut bytes = Vec::new();
+        text.write(values, &mut bytes)
+            .map_err(|problem| problem.to_string())?;
         match self {
-            Send::Text(text) => Message::text(text.clone()),
-            Send::Binary(bytes) => Message::binary(bytes.clone()),
+            Send::Text(_) => String::from_utf8(bytes)
+                .map(Message::text)
+                .map_err(|_| "a text message must be UTF-8".to_owned()),
+            Send::Binary(_) => Ok(Message::binary(bytes)),
         }
     }
 }
@@ -59,10 +70,11 @@ impl Protocol for WebSocket {
         ] {
             request.headers.push((name.into(), value.into()));
         }
-        let bytes = request.compile(&target.host).map_err(|error| error.to_string())?;
         Ok(Arc::new(Conversation {
-            handshake: bytes.into(),
-            send: self.send.as_ref().map(Send::message),
+            handshake: Request::of(&request, &target.host)?,
+            handshakes: Arc::default(),
+            send: self.send.clone(),
+            values: self.request.feeds.open(),
         }))
     }
 }
@@ -70,8 +82,11 @@ impl Protocol for WebSocket {
 /// What the connections of a load share.
 #[derive(Clone, Debug)]
 struct Conversation {
-    handshake: Arc<[u8]>,
-    send: Option<Message>,
+    handshake: Request,
+    /// Connections opened before a request asked for one; their handshakes draw values by this number.
+    handshakes: Arc<AtomicU64>,
+    send: Option<Send>,
+    values: Values,
 }
 
 impl Dialect for Conversation {
@@ -80,6 +95,7 @@ impl Dialect for Conversation {
             conversation: self.clone(),
             state: State::Closed,
             tag: None,
+            refused: None,
             arrived: Vec::new(),
             message: Message::Binary(Vec::new().into()),
         })
@@ -103,6 +119,8 @@ struct SocketSession {
     conversation: Conversation,
     state: State,
     tag: Option<Tag>,
+    /// Why the latest request could not be written.
+    refused: Option<String>,
     /// Bytes of frames that were not read yet.
     arrived: Vec<u8>,
     /// The message that came last.
@@ -206,7 +224,9 @@ impl Session for SocketSession {
             return true;
         }
         self.state = State::Opening(Box::default());
-        out.extend_from_slice(&self.conversation.handshake);
+        let number = self.conversation.handshakes.fetch_add(1, Ordering::Relaxed);
+        // One that can't be written is not sent: the connection then runs into its timeout.
+        let _ = self.conversation.handshake.write(number, out);
         false
     }
 
@@ -219,21 +239,43 @@ impl Session for SocketSession {
         usize::from(ready && self.tag.is_none())
     }
 
-    fn start(&mut self, tag: Tag, _number: u64, out: &mut Vec<u8>) {
-        self.tag = Some(tag);
-        if let (State::Open(context), Some(message)) = (&mut self.state, &self.conversation.send) {
-            let mut stream = InMemory { input: &[], out };
-            let sent = context
-                .write(&mut stream, message.clone())
-                .and_then(|()| context.flush(&mut stream));
-            // Into memory nothing fails but a peer that has closed; then the connection is about to end with that.
-            if sent.is_err() {
-                self.state = State::Over;
+    fn start(&mut self, tag: Tag, number: u64, out: &mut Vec<u8>) {
+        let Conversation {
+            handshake,
+            send,
+            values,
+            ..
+        } = &mut self.conversation;
+        let (State::Open(context), Some(send)) = (&mut self.state, &send) else {
+            match handshake.write(number, out) {
+                Ok(()) => {
+                    self.state = State::Opening(Box::default());
+                    self.tag = Some(tag);
+                }
+                Err(problem) => self.refused = Some(problem.to_string()),
             }
-        } else {
-            self.state = State::Opening(Box::default());
-            out.extend_from_slice(&self.conversation.handshake);
+            return;
+        };
+        let message = match send.message(values, number) {
+            Ok(message) => message,
+            Err(problem) => {
+                self.refused = Some(problem);
+                return;
+            }
+        };
+        let mut stream = InMemory { input: &[], out };
+        let sent = context
+            .write(&mut stream, message)
+            .and_then(|()| context.flush(&mut stream));
+        // Into memory nothing fails but a peer that has closed; then the connection is about to end with that.
+        if sent.is_err() {
+            self.state = State::Over;
         }
+        self.tag = Some(tag);
+    }
+
+    fn refused(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     fn receive<'a>(
@@ -428,7 +470,7 @@ mod tests {
 
     #[test]
     fn after_a_close_nothing_more_is_asked() {
-        let mut session = session(Some(Send::Binary(vec![1])));
+        let mut session = session(Some(Send::Binary(vec![1].into())));
         let mut out = Vec::new();
         session.open(&mut out);
         let mut bytes = accepted();

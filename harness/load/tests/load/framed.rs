@@ -13,6 +13,7 @@ use crate::rig::{load, open, run};
 fn asking(addr: SocketAddr, send: &str, frame: Frame) -> LoadSpec {
     let message = Message {
         send: send.into(),
+        feeds: squall_load::data::Feeds::default(),
         frame,
     };
     LoadSpec {

@@ -122,7 +122,7 @@ fn request(arguments: &LoadArguments, path: String) -> anyhow::Result<RequestTem
         let (name, value) = text
             .split_once(':')
             .with_context(|| format!("the header `{text}` has no colon: write -H 'NAME: VALUE'"))?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
+        Ok((name.trim().to_owned(), value.trim().into()))
     };
     let body = match &arguments.body {
         Some(given) => body(given, &mut std::io::stdin().lock())?,
@@ -136,9 +136,10 @@ fn request(arguments: &LoadArguments, path: String) -> anyhow::Result<RequestTem
     let headers = arguments.headers.iter().map(header);
     let request = RequestTemplate {
         method,
-        path,
+        path: path.into(),
         headers: headers.collect::<anyhow::Result<_>>()?,
-        body,
+        body: body.into(),
+        ..RequestTemplate::default()
     };
     request.check()?;
     Ok(request)
@@ -278,8 +279,8 @@ mod tests {
         for (url, address, path) in table {
             let shot = asked(&[url]).unwrap_or_else(|e| panic!("{url}: {e}")).shot;
             assert_eq!(
-                (shot.target.addr.to_string().as_str(), shot.request.path.as_str()),
-                (address, path),
+                (shot.target.addr.to_string(), shot.request.path.to_string()),
+                (address.to_owned(), path.to_owned()),
                 "{url}"
             );
         }

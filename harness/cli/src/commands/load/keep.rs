@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use squall_engine::plan::{self, Plan, Settings};
-use squall_load::Arrivals;
 use squall_load::http1::RequestTemplate;
+use squall_load::{Arrivals, Text};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::name::Name;
 use squall_model::placeholder::Template;
@@ -62,7 +62,7 @@ fn wanted(asked: &Asked) -> RequestTemplate {
     if !has_host && target.host != target.addr.to_string() {
         request
             .headers
-            .insert(0, ("Host".to_owned(), target.host.clone()));
+            .insert(0, ("Host".to_owned(), target.host.as_str().into()));
     }
     request
 }
@@ -78,8 +78,9 @@ fn without_secrets(request: &RequestTemplate) -> (RequestTemplate, Vec<Secret>) 
             let reference = format!("${{{variable}}}");
             secrets.push(Secret {
                 variable,
-                value: std::mem::replace(value, reference),
+                value: plain(value),
             });
+            *value = reference.into();
         }
     }
     (request, secrets)
@@ -144,19 +145,25 @@ fn http(request: &RequestTemplate) -> anyhow::Result<String> {
         METHODS.contains(&method.as_str()),
         "--save: a scenario has no key for the method {method}"
     );
-    let body = String::from_utf8(request.body.clone())
-        .ok()
+    let body = request.body.as_literal().map(<[u8]>::to_vec);
+    let body = body
+        .and_then(|body| String::from_utf8(body).ok())
         .context("--save: the body is not UTF-8, and a scenario is text")?;
-    let mut lines = format!("      {}: {}\n", method.to_lowercase(), literal(&request.path));
+    let mut lines = format!(
+        "      {}: {}\n",
+        method.to_lowercase(),
+        literal(&plain(&request.path))
+    );
     if !request.headers.is_empty() {
         lines.push_str("      headers:\n");
     }
     for (name, value) in &request.headers {
         // A secret is a reference already.
+        let value = plain(value);
         let value = if is_secret(name) {
-            yaml(value)
+            yaml(&value)
         } else {
-            literal(value)
+            literal(&value)
         };
         let _ = writeln!(lines, "        {}: {value}", yaml(name));
     }
@@ -199,6 +206,11 @@ fn address(asked: &Asked) -> String {
     } else {
         format!("{}:{}", asked.host, asked.port)
     }
+}
+
+/// A text of the command line, which has no placeholders.
+fn plain(text: &Text) -> String {
+    String::from_utf8_lossy(text.as_literal().unwrap_or_default()).into_owned()
 }
 
 /// A text that is sent as it stands: no placeholder, nothing from the environment.

@@ -7,16 +7,18 @@ use squall_load::framed::{Frame, Message};
 use squall_model::decode::Decode as _;
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::node::Node;
+use squall_model::placeholder::Template;
 use squall_model::span::Spanned;
 use squall_model::{choice, record};
 
-use super::{Asked, literal};
+use super::Asked;
+use crate::plan::data::Data;
 
 record! {
     /// A message over TCP, and where the answer ends.
     pub struct Tcp {
         /// What is sent, without its frame.
-        pub send: Spanned<String>,
+        pub send: Spanned<Template>,
         /// Where messages end, in both directions; at a line feed if left out.
         pub frame: Option<Spanned<FrameKind>>,
         /// How many bytes an answer has, with `frame: fixed`.
@@ -49,12 +51,12 @@ record! {
     /// A message in a UDP datagram; the answer is the next datagram back.
     pub struct Udp {
         /// What is sent.
-        pub send: Spanned<String>,
+        pub send: Spanned<Template>,
     }
 }
 
 /// Reads what a load asks over TCP.
-pub(super) fn decode_tcp(node: &Node, diagnostics: &mut Diagnostics) -> Option<Asked> {
+pub(super) fn decode_tcp(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<Asked> {
     let tcp = Tcp::decode(node, diagnostics)?;
     let kind = tcp.frame.map_or(FrameKind::Line, |frame| frame.value);
     let length = |bytes, little_endian| Frame::Length { bytes, little_endian };
@@ -77,20 +79,26 @@ pub(super) fn decode_tcp(node: &Node, diagnostics: &mut Diagnostics) -> Option<A
         (FrameKind::Length16Le, None) => length(2, true),
         (FrameKind::Length32Le, None) => length(4, true),
     };
-    asked("TCP", &tcp.send, frame, diagnostics)
+    asked("TCP", &tcp.send, frame, data, diagnostics)
 }
 
 /// Reads what a load asks over UDP.
-pub(super) fn decode_udp(node: &Node, diagnostics: &mut Diagnostics) -> Option<Asked> {
+pub(super) fn decode_udp(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<Asked> {
     let udp = Udp::decode(node, diagnostics)?;
-    asked("UDP", &udp.send, Frame::Datagram, diagnostics)
+    asked("UDP", &udp.send, Frame::Datagram, data, diagnostics)
 }
 
-fn asked(over: &str, send: &Spanned<String>, frame: Frame, diagnostics: &mut Diagnostics) -> Option<Asked> {
+fn asked(
+    over: &str,
+    send: &Spanned<Template>,
+    frame: Frame,
+    data: &mut Data,
+    diagnostics: &mut Diagnostics,
+) -> Option<Asked> {
     let found = diagnostics.error_count();
-    let text = literal(send, diagnostics);
     let message = Message {
-        send: text.into_bytes(),
+        send: data.text(&send.value, diagnostics),
+        feeds: data.feeds(),
         frame,
     };
     if let Err(problem) = message.check() {
@@ -100,7 +108,7 @@ fn asked(over: &str, send: &Spanned<String>, frame: Frame, diagnostics: &mut Dia
         return None;
     }
     Some(Asked {
-        shown: format!("{over}, {} bytes", message.send.len()),
+        shown: format!("a message over {over}"),
         path: None,
         holds: false,
         protocol: Arc::new(message),
