@@ -85,6 +85,7 @@ fn schema(kind: SettingKind) -> Value {
     match kind {
         SettingKind::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         SettingKind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        SettingKind::Ratio => json!({"type": ["number", "string"]}),
         SettingKind::Boolean => json!({"type": "boolean"}),
         SettingKind::Duration | SettingKind::Text => json!({"type": "string"}),
         SettingKind::Choice(words) => json!({"enum": words}),

@@ -7,6 +7,8 @@
 //! | `GET /events?after=SEQ` | the events numbered above SEQ, a JSON object a line: `seq`, `at_us`, `kind`, `text` |
 //! | `GET /pauses?after=SEQ` | likewise the hiccups of 1 ms or more: `seq`, `at_us`, `length_us`, `late_us` |
 //!
+//! `/pauses` also holds the pauses that a service knows of itself, where it tells of any.
+//!
 //! The last two keep a bounded number of entries. The header `x-squall-next` is what to pass as `after` next time, and
 //! `x-squall-dropped` how many entries after SEQ are no longer kept. Numbers start again at 1 when the process does.
 //! `at_us` is `CLOCK_MONOTONIC` in microseconds, comparable across the processes of a machine. A pause began at `at_us` and

@@ -43,7 +43,7 @@ pub struct Host {
     admin: SocketAddr,
     runtime: Runtime,
     stop: watch::Sender<bool>,
-    doors: [Door; 2],
+    doors: Vec<Door>,
     _hiccups: HiccupMeter,
 }
 
@@ -75,34 +75,82 @@ pub fn run(launch: &Launch, app: Router, telemetry: Telemetry) -> Result<(), Ser
     Ok(())
 }
 
+/// Runs the admin endpoint of a service that serves its requests on `listen` by itself, in threads of its own. `extra`
+/// is what that endpoint answers besides. Returns once the process is told to stop, or once `over` is done because the
+/// service's own part has ended; stopping that part is the caller's.
+pub fn run_beside(
+    launch: &Launch,
+    listen: SocketAddr,
+    extra: Router,
+    telemetry: Telemetry,
+    over: impl Future<Output = ()>,
+) -> Result<(), ServiceError> {
+    let host = Host::beside(launch, listen, extra, telemetry)?;
+    let mut signals = host.signals()?;
+    log::ready(host.listen, host.admin).map_err(ServiceError::Ready)?;
+    log::info(format_args!(
+        "serving on {}, admin on {}",
+        host.listen, host.admin
+    ));
+    let name = host.runtime.block_on(async {
+        tokio::select! {
+            name = signals.next() => name,
+            () = over => "the serving part has ended",
+        }
+    });
+    log::info(format_args!("{name}: stopping"));
+    host.stop_or(async {
+        signals.next().await;
+    });
+    Ok(())
+}
+
 impl Host {
     /// Opens both listeners and serves on them, in threads of its own.
     pub fn start(launch: &Launch, app: Router, telemetry: Telemetry) -> Result<Self, ServiceError> {
-        let start = |part| move |source| ServiceError::Start { part, source };
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(launch.settings.workers())
-            .thread_name("worker")
-            .enable_all()
-            .build()
-            .map_err(start("runtime"))?;
+        let runtime = runtime(launch.settings.workers())?;
         let (listener, listen) = bind(&runtime, launch.listen, "requests")?;
-        let (admin_listener, admin) = bind(&runtime, launch.admin, "admin requests")?;
-        let hiccups = HiccupMeter::start(Arc::clone(&telemetry.hiccups)).map_err(start("hiccup meter"))?;
+        let mut host = Self::with_admin(launch, runtime, listen, Router::new(), telemetry)?;
+        let door = Door::new(connections_max());
+        host.doors.push(door.clone());
+        host.runtime
+            .spawn(accept(listener, app, door, host.stop.subscribe()));
+        Ok(host)
+    }
+
+    /// Opens the admin endpoint alone, which answers `extra` too, for a service that already serves on `listen` itself.
+    pub fn beside(
+        launch: &Launch,
+        listen: SocketAddr,
+        extra: Router,
+        telemetry: Telemetry,
+    ) -> Result<Self, ServiceError> {
+        Self::with_admin(launch, runtime(1)?, listen, extra, telemetry)
+    }
+
+    fn with_admin(
+        launch: &Launch,
+        runtime: Runtime,
+        listen: SocketAddr,
+        extra: Router,
+        telemetry: Telemetry,
+    ) -> Result<Self, ServiceError> {
+        let (listener, admin) = bind(&runtime, launch.admin, "admin requests")?;
+        let hiccups =
+            HiccupMeter::start(Arc::clone(&telemetry.hiccups)).map_err(|source| ServiceError::Start {
+                part: "hiccup meter",
+                source,
+            })?;
         let (stop, stopped) = watch::channel(false);
-        let doors = [Door::new(connections_max()), Door::new(ADMIN_CONNECTIONS_MAX)];
-        runtime.spawn(accept(listener, app, doors[0].clone(), stopped.clone()));
-        runtime.spawn(accept(
-            admin_listener,
-            admin::router(Arc::new(telemetry)),
-            doors[1].clone(),
-            stopped,
-        ));
+        let door = Door::new(ADMIN_CONNECTIONS_MAX);
+        let app = admin::router(Arc::new(telemetry)).merge(extra);
+        runtime.spawn(accept(listener, app, door.clone(), stopped));
         Ok(Self {
             listen,
             admin,
             runtime,
             stop,
-            doors,
+            doors: vec![door],
             _hiccups: hiccups,
         })
     }
@@ -196,6 +244,18 @@ impl Door {
     }
 }
 
+fn runtime(workers: usize) -> Result<Runtime, ServiceError> {
+    let built = Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("worker")
+        .enable_all()
+        .build();
+    built.map_err(|source| ServiceError::Start {
+        part: "runtime",
+        source,
+    })
+}
+
 fn bind(
     runtime: &Runtime,
     address: SocketAddr,
@@ -212,7 +272,7 @@ fn bind(
 }
 
 /// The connections that the process's descriptors allow, once its soft limit is raised as far as it may.
-fn connections_max() -> usize {
+pub fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     // Where raising is refused, what there is must do.
     let _ = setrlimit(

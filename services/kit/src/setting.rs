@@ -44,6 +44,8 @@ pub enum SettingKind {
         /// The largest.
         max: f64,
     },
+    /// A share of a whole, such as `0.2%` or `0.002`.
+    Ratio,
     /// `true` or `false`.
     Boolean,
     /// A length of time, such as `300ms` or `1h30m`.
@@ -146,6 +148,7 @@ impl Setting {
                 .ok()
                 .filter(|n| (min..=max).contains(n))
                 .map(Value::Number),
+            SettingKind::Ratio => parse_ratio(text).map(Value::Number),
             SettingKind::Boolean => text.parse().ok().map(Value::Boolean),
             SettingKind::Duration => parse_duration(text).map(Value::Duration),
             SettingKind::Text => Some(Value::Text(text.to_owned())),
@@ -168,6 +171,7 @@ impl fmt::Display for SettingKind {
         match self {
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
+            Self::Ratio => f.write_str("a share such as 0.2% or 0.002"),
             Self::Boolean => f.write_str("true or false"),
             Self::Duration => f.write_str("a duration such as 300ms or 1h30m"),
             Self::Text => f.write_str("any text"),
@@ -225,7 +229,7 @@ impl Settings {
         }
     }
 
-    /// The value of a number setting.
+    /// The value of a number or ratio setting; a ratio is from 0 to 1.
     pub fn number(&self, name: &str) -> f64 {
         match self.0.get(name) {
             Some(Value::Number(value)) => *value,
@@ -288,8 +292,17 @@ fn nearest(name: &str, candidates: impl Iterator<Item = &'static str>) -> Option
         .map(|(_, candidate)| candidate)
 }
 
+/// Reads `0.2%` or `0.002`, from 0 to 1.
+fn parse_ratio(text: &str) -> Option<f64> {
+    let ratio = match text.strip_suffix('%') {
+        Some(percent) => percent.parse::<f64>().ok()? / 100.0,
+        None => text.parse().ok()?,
+    };
+    (0.0..=1.0).contains(&ratio).then_some(ratio)
+}
+
 /// Reads `300ms`, `1.5s` or `1h30m`: numbers with units, largest first or not, added up.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
@@ -314,7 +327,9 @@ fn parse_duration(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Setting, SettingError, SettingKind, Settings, WORKERS, parse_duration};
+    use super::{
+        Duration, Setting, SettingError, SettingKind, Settings, WORKERS, parse_duration, parse_ratio,
+    };
 
     static DECLARED: [Setting; 6] = [
         setting("node", SettingKind::Integer { min: 0, max: 1023 }, "0"),
@@ -405,6 +420,24 @@ mod tests {
         ];
         for (text, us) in cases {
             assert_eq!(parse_duration(text), us.map(Duration::from_micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_a_share_of_a_whole() {
+        let cases = [
+            ("0.25%", Some(0.0025)),
+            ("100%", Some(1.0)),
+            ("0.5", Some(0.5)),
+            ("0", Some(0.0)),
+            ("101%", None),
+            ("-1%", None),
+            ("NaN", None),
+            ("%", None),
+            ("5 %", None),
+        ];
+        for (text, ratio) in cases {
+            assert_eq!(parse_ratio(text), ratio, "{text}");
         }
     }
 

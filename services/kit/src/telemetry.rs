@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::clock;
-use crate::hiccup::Hiccups;
+use crate::hiccup::{Hiccups, Pause};
 use crate::ring::Ring;
 
 /// How many events are kept.
@@ -23,6 +23,11 @@ const EVENTS_MAX: usize = 4096;
 /// The numbered events of a service.
 #[derive(Debug, Clone)]
 pub struct Events(Arc<Ring<Event>>);
+
+/// Where a service tells of pauses that it knows of itself, such as one of the thread that serves, which the meter in
+/// another thread can't see.
+#[derive(Debug, Clone)]
+pub struct Pauses(Arc<Hiccups>);
 
 /// Something that happened within a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +63,13 @@ impl Events {
     }
 }
 
+impl Pauses {
+    /// Records that the service stood still for `length_us` from `at_us` of `CLOCK_MONOTONIC` on.
+    pub fn record(&self, at_us: u64, length_us: u64) {
+        self.0.listed.push(Pause { at_us, length_us });
+    }
+}
+
 impl Telemetry {
     /// The metrics every service has, and no events.
     pub fn new() -> Self {
@@ -74,6 +86,11 @@ impl Telemetry {
     /// Where the service records its events.
     pub fn events(&self) -> Events {
         self.events.clone()
+    }
+
+    /// Where the service records pauses of its own.
+    pub fn pauses(&self) -> Pauses {
+        Pauses(Arc::clone(&self.hiccups))
     }
 
     /// Every metric as it stands, as OpenMetrics 1.0 text.
