@@ -141,6 +141,35 @@ fn an_expectation_without_enough_data_makes_the_run_invalid() {
 }
 
 #[test]
+fn a_stall_that_an_impatient_generator_would_miss_fails_the_run() {
+    let stage = Stage::alone();
+    let ended = stage.run("canary-coordinated-omission", &[]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    let response = &record.phases[1].load["get"].response;
+    assert!(response.p90 >= Some(150_000), "{response:?}");
+    assert_eq!(invariant(&record, "stalled").2, Verdict::Pass);
+    // On a busy machine the generator's lag may spoil the phase.
+    if ended.is_calm() {
+        ended.assert_exit(Exit::ExpectationNotMet);
+    }
+}
+
+#[test]
+fn known_delays_are_measured_as_they_are() {
+    let stage = Stage::alone();
+    let ended = stage.run("delay-law-steady", &["--quick"]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    let response = &record.phases[1].load["get"].response;
+    // No reply is early; half of them are due within 5 ms.
+    assert!(response.p50 >= Some(4_500), "{response:?}");
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
+}
+
+#[test]
 fn ids_stay_unique_at_the_most_that_one_node_gives() {
     let stage = Stage::alone();
     // The paced part asks for more than a debug build gives; the part without a pace takes what there is.
