@@ -32,6 +32,8 @@ use crate::timetable::{Halt, nanoseconds};
 const EVENTS: usize = 512;
 /// After so many of them it looks again for what is due.
 const LOOK_EVENTS: usize = 8;
+/// Before it stands still, how often it looks for what has arrived.
+const ROUNDS_MAX: usize = 64;
 /// Connections accepted before it looks again for what is due.
 const ACCEPTS: usize = 32;
 /// The bytes read at once, and how often from one connection before the others have their turn.
@@ -129,7 +131,8 @@ pub(super) struct EventLoop {
     connections: Table,
     /// Connections with more to read than one turn takes.
     again: Vec<Place>,
-    due: BinaryHeap<Reverse<(u64, Place)>>,
+    /// When each waiting request is due, its number, and where it is: of those due together the first to come goes first.
+    due: BinaryHeap<Reverse<(u64, u64, Place)>>,
     waiting: usize,
     shadows: Option<Shadows>,
     /// The first request's arrival.
@@ -186,22 +189,15 @@ impl EventLoop {
         let _ = set_current_timer_slack(NonZeroU64::new(1));
         let mut events = Vec::with_capacity(EVENTS);
         loop {
+            self.halt_if_due(&mut events)?;
             let now_ns = self.keep_up();
             self.book.take(&mut self.samples);
             if self.is_over(now_ns) {
                 return Ok(());
             }
-            self.wait(&mut events, now_ns)?;
-            self.accept();
-            for place in std::mem::take(&mut self.again) {
-                self.read(place, true);
-            }
-            for (at, event) in events.iter().enumerate() {
-                if at % LOOK_EVENTS == LOOK_EVENTS - 1 {
-                    self.keep_up();
-                }
-                self.handle(event);
-            }
+            let wait_ns = self.rest_ns(now_ns);
+            self.wait(&mut events, wait_ns)?;
+            self.take_in(&events);
         }
     }
 
@@ -216,15 +212,18 @@ impl EventLoop {
         self.waiting == 0 || now_ns >= by_ns
     }
 
-    fn wait(&self, events: &mut Vec<epoll::Event>, now_ns: u64) -> io::Result<()> {
+    /// How long there is nothing to do if nothing arrives, in nanoseconds.
+    fn rest_ns(&self, now_ns: u64) -> Option<u64> {
+        if !self.again.is_empty() || self.door == Door::Waiting {
+            return Some(0);
+        }
         let spin_ns = nanoseconds(self.config.spin);
-        let wait_ns = if !self.again.is_empty() || self.door == Door::Waiting {
-            Some(0)
-        } else {
-            let next_ns = self.next_ns();
-            next_ns.map(|next_ns| next_ns.saturating_sub(now_ns).saturating_sub(spin_ns))
-        };
-        let timeout = wait_ns.map(timespec);
+        let next_ns = self.next_ns();
+        next_ns.map(|next_ns| next_ns.saturating_sub(now_ns).saturating_sub(spin_ns))
+    }
+
+    fn wait(&self, events: &mut Vec<epoll::Event>, at_most_ns: Option<u64>) -> io::Result<()> {
+        let timeout = at_most_ns.map(timespec);
         events.clear();
         match epoll::wait(
             &self.epoll,
@@ -236,9 +235,23 @@ impl EventLoop {
         }
     }
 
+    /// Accepts and reads.
+    fn take_in(&mut self, events: &[epoll::Event]) {
+        self.accept();
+        for place in std::mem::take(&mut self.again) {
+            self.read(place, true);
+        }
+        for (at, event) in events.iter().enumerate() {
+            if at % LOOK_EVENTS == LOOK_EVENTS - 1 {
+                self.keep_up();
+            }
+            self.handle(event);
+        }
+    }
+
     /// When there is something to do next, if nothing arrives.
     fn next_ns(&self) -> Option<u64> {
-        let due_ns = self.due.peek().map(|Reverse((due_ns, _))| *due_ns);
+        let due_ns = self.due.peek().map(|Reverse((due_ns, ..))| *due_ns);
         let zero_ns = self.zero_ns.unwrap_or_default();
         let halt_ns = self.halt.map(|halt| zero_ns.saturating_add(halt.start_ns));
         let shadow_ns = self.zero_ns.and(self.shadows.as_ref()).and_then(Shadows::next_ns);
@@ -253,27 +266,40 @@ impl EventLoop {
             .min()
     }
 
-    /// Stands still where it is time to and answers what is due; returns what time it is then.
-    fn keep_up(&mut self) -> u64 {
-        loop {
-            let now_ns = now_ns();
-            let Some(zero_ns) = self.zero_ns else {
-                return now_ns;
-            };
-            if let Some(shadows) = &mut self.shadows {
-                shadows.plan(&self.config.behaviour, now_ns.saturating_sub(zero_ns));
+    /// Stands still where it is time to.
+    ///
+    /// What has arrived before is taken up and answered before: else it would wait out a halt that it did not arrive in.
+    fn halt_if_due(&mut self, events: &mut Vec<epoll::Event>) -> io::Result<()> {
+        while let (Some(zero_ns), Some(halt)) = (self.zero_ns, self.halt) {
+            let start_ns = zero_ns.saturating_add(halt.start_ns);
+            if start_ns > now_ns() {
+                break;
             }
-            let Some(halt) = self
-                .halt
-                .filter(|halt| zero_ns.saturating_add(halt.start_ns) <= now_ns)
-            else {
-                return self.answer(now_ns, zero_ns);
-            };
-            // What was due before goes out before.
-            self.answer(zero_ns + halt.start_ns, zero_ns);
+            for _ in 0..ROUNDS_MAX {
+                self.wait(events, Some(0))?;
+                if events.is_empty() && self.again.is_empty() && self.door != Door::Waiting {
+                    break;
+                }
+                self.take_in(events);
+            }
+            self.answer(start_ns, zero_ns);
             self.stand_still(halt, zero_ns);
             self.halt = self.config.behaviour.timetable.next_halt(halt.end_ns);
         }
+        Ok(())
+    }
+
+    /// Answers what is due, unless it is time to stand still; returns what time it is then.
+    fn keep_up(&mut self) -> u64 {
+        let now_ns = now_ns();
+        let Some(zero_ns) = self.zero_ns else {
+            return now_ns;
+        };
+        if let Some(shadows) = &mut self.shadows {
+            shadows.plan(&self.config.behaviour, now_ns.saturating_sub(zero_ns));
+        }
+        let halt_ns = self.halt.map(|halt| zero_ns.saturating_add(halt.start_ns));
+        self.answer(halt_ns.map_or(now_ns, |halt_ns| halt_ns.min(now_ns)), zero_ns)
     }
 
     fn stand_still(&mut self, halt: Halt, zero_ns: u64) {
@@ -292,14 +318,14 @@ impl EventLoop {
     /// Answers everything due by `until_ns`, its own requests included, in the order in which it is due.
     fn answer(&mut self, until_ns: u64, zero_ns: u64) -> u64 {
         loop {
-            let due_ns = self.due.peek().map_or(u64::MAX, |Reverse((due_ns, _))| *due_ns);
+            let due_ns = self.due.peek().map_or(u64::MAX, |Reverse((due_ns, ..))| *due_ns);
             let shadow_ns = self.shadows.as_ref().and_then(Shadows::due_ns);
             let shadow_ns = shadow_ns.map_or(u64::MAX, |at_ns| zero_ns.saturating_add(at_ns));
             if due_ns.min(shadow_ns) > until_ns {
                 return now_ns();
             }
             if due_ns <= shadow_ns {
-                if let Some(Reverse((_, place))) = self.due.pop() {
+                if let Some(Reverse((.., place))) = self.due.pop() {
                     self.reply(place);
                     self.advance(place);
                 }
@@ -480,7 +506,7 @@ impl EventLoop {
         if due_ns <= now_ns() {
             self.reply(place);
         } else {
-            self.due.push(Reverse((due_ns, place)));
+            self.due.push(Reverse((due_ns, self.number, place)));
             self.forget_the_gone();
         }
     }
@@ -489,7 +515,7 @@ impl EventLoop {
     fn forget_the_gone(&mut self) {
         if self.due.len() > 2 * self.connections.len() + STALE_MAX {
             let connections = &mut self.connections;
-            self.due.retain(|Reverse((due_ns, place))| {
+            self.due.retain(|Reverse((due_ns, _, place))| {
                 let waiting = connections.get(*place).and_then(|connection| connection.waiting);
                 waiting.is_some_and(|waiting| waiting.due_ns == *due_ns)
             });
