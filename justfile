@@ -46,3 +46,7 @@ bench-long-run:
 # Time and memory to check 100 million values for uniqueness.
 bench-unique:
     cargo run --release -p squall-engine --example invariant_budget
+
+# Squall's numbers beside those of a server whose delays are known: `just bench-truth laws`, `just bench-truth noise --runs 10`.
+bench-truth *ARGS:
+    cargo bench -p squall --bench truth -- {{ARGS}}
