@@ -66,7 +66,13 @@ impl Events {
 impl Pauses {
     /// Records that the service stood still for `length_us` from `at_us` of `CLOCK_MONOTONIC` on.
     pub fn record(&self, at_us: u64, length_us: u64) {
-        self.0.listed.push(Pause { at_us, length_us });
+        // Known, not measured by a sleep: there is no period to correct for.
+        let late_us = length_us;
+        self.0.listed.push(Pause {
+            at_us,
+            length_us,
+            late_us,
+        });
     }
 }
 
