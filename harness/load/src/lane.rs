@@ -250,10 +250,9 @@ impl Lane {
 
     fn connect(&mut self, shared: &mut Shared) {
         let started_ns = shared.tick();
-        let stamped = !self.is_closed_loop(started_ns);
         let (slot, generation) = self.connections.vacant();
         let carrier = self.dialect.carrier();
-        let opened = Socket::open(&self.spec.target.addr, carrier, slot, stamped).and_then(|socket| {
+        let opened = Socket::open(&self.spec.target.addr, carrier, slot).and_then(|socket| {
             shared
                 .poller
                 .add(&socket, pack_token(self.load, slot, generation))?;
@@ -365,7 +364,7 @@ impl Lane {
                 Ok((0, _)) => return self.closed(slot, shared),
                 Ok((count, stamp)) => {
                     let now_ns = shared.tick();
-                    let came_ns = stamp.map_or(now_ns, |wall_ns| shared.on_timeline(wall_ns));
+                    let came_ns = stamp.map(|wall_ns| shared.on_timeline(wall_ns));
                     let emptied = connection.socket.is_emptied_by(count, shared.scratch.len());
                     let (bytes, out) = (&shared.scratch[..count], &mut shared.out);
                     if !self.take_bytes(slot, bytes, came_ns, now_ns, out) || (emptied && !to_the_end) {
@@ -379,12 +378,13 @@ impl Lane {
         }
     }
 
-    /// Hands bytes that came at `came_ns` to the protocol; returns whether the connection is still open.
+    /// Hands bytes to the protocol; returns whether the connection is still open. `came_ns`: when they arrived, where the kernel
+    /// has told it.
     fn take_bytes(
         &mut self,
         slot: u32,
         mut bytes: &[u8],
-        came_ns: u64,
+        came_ns: Option<u64>,
         now_ns: u64,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -404,14 +404,17 @@ impl Lane {
                             connection.used = true;
                             connection.held |= answer.holds;
                             let wait = self.ledger.in_flight.remove(answer.tag);
-                            if let Some(ended) = wait.ended(came_ns.clamp(wait.started_ns, now_ns)) {
+                            let at_ns = came_ns.map_or(now_ns, |at_ns| at_ns.clamp(wait.started_ns, now_ns));
+                            if let Some(ended) = wait.ended(at_ns) {
+                                self.ledger.count_unstamped(&ended, came_ns);
                                 self.ledger.answered(ended, &answer);
                             }
                         }
                         Event::Failed { tag, kind, text } => {
                             connection.carries -= 1;
                             let wait = self.ledger.in_flight.remove(tag);
-                            if let Some(ended) = wait.ended(came_ns.clamp(wait.started_ns, now_ns)) {
+                            let at_ns = came_ns.map_or(now_ns, |at_ns| at_ns.clamp(wait.started_ns, now_ns));
+                            if let Some(ended) = wait.ended(at_ns) {
                                 self.ledger.finish(ended, Some((kind, || text.to_owned())));
                             }
                         }

@@ -256,6 +256,14 @@ impl Ledger {
         }
     }
 
+    /// Counts an answer of which only this thread knows when it came.
+    #[inline]
+    pub(crate) fn count_unstamped(&mut self, ended: &Ended, came_ns: Option<u64>) {
+        if came_ns.is_none() {
+            self.phases[ended.request.phase as usize].tally().counts.unstamped += 1;
+        }
+    }
+
     /// A whole answer came: judges it, reads values from it.
     pub(crate) fn answered(&mut self, ended: Ended, answer: &Answer<'_>) {
         if answer.holds {

@@ -60,6 +60,8 @@ pub struct Totals {
     pub connections_opened: u64,
     /// Bytes received.
     pub bytes_in: u64,
+    /// Answers whose arrival the kernel did not tell.
+    pub unstamped: u64,
     /// Messages that the target sent of its own accord.
     pub messages: u64,
     /// Connections on which a user stayed and that ended without being asked to.
@@ -90,6 +92,7 @@ impl Default for Totals {
             aborted: 0,
             connections_opened: 0,
             bytes_in: 0,
+            unstamped: 0,
             messages: 0,
             streams_lost: 0,
             saturated: 0,
@@ -114,6 +117,7 @@ impl Totals {
         self.aborted += slice.aborted;
         self.connections_opened += slice.connections_opened;
         self.bytes_in += slice.bytes_in;
+        self.unstamped += slice.unstamped;
         self.messages += slice.messages;
         self.streams_lost += slice.streams_lost;
         self.saturated += slice.response.saturated;
@@ -137,6 +141,7 @@ impl Totals {
         self.aborted += other.aborted;
         self.connections_opened += other.connections_opened;
         self.bytes_in += other.bytes_in;
+        self.unstamped += other.unstamped;
         self.messages += other.messages;
         self.streams_lost += other.streams_lost;
         self.saturated += other.saturated;

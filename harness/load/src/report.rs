@@ -72,6 +72,8 @@ pub struct Slice {
     pub connections_opened: u64,
     /// Bytes received, heads included.
     pub bytes_in: u64,
+    /// Answers whose arrival the kernel did not tell: they count as having come when the thread read them.
+    pub unstamped: u64,
     /// Messages that the target sent of its own accord, such as server-sent events.
     pub messages: u64,
     /// Connections on which a user stayed and that ended without being asked to.

@@ -34,14 +34,8 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket and begins to connect it; `number` tells the open connections of a load apart. `stamped`: the time at
-    /// which bytes arrived is wanted.
-    pub(crate) fn open(
-        address: &Address,
-        carrier: Carrier,
-        number: u32,
-        stamped: bool,
-    ) -> io::Result<Socket> {
+    /// Opens a socket and begins to connect it; `number` tells the open connections of a load apart.
+    pub(crate) fn open(address: &Address, carrier: Carrier, number: u32) -> io::Result<Socket> {
         let (family, protocol) = match address {
             Address::Inet(addr) if addr.is_ipv4() => (AddressFamily::INET, ipproto::TCP),
             Address::Inet(_) => (AddressFamily::INET6, ipproto::TCP),
@@ -55,7 +49,7 @@ impl Socket {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(family, kind, flags, protocol)?;
         // Unix sockets have no stamps, though they take the option.
-        let stamped = stamped && matches!(address, Address::Inet(_)) && stamp::enable(&fd);
+        let stamped = matches!(address, Address::Inet(_)) && stamp::enable(&fd);
         let connected = match address {
             Address::Inet(addr) => {
                 if let Some(source) = source_for(*addr, number) {
@@ -81,7 +75,7 @@ impl Socket {
         Ok(rustix::net::getpeername(&self.fd).is_ok_and(|peer| peer.is_some()))
     }
 
-    /// Reads what is there; with it comes the wall time of its arrival in nanoseconds, where that was asked for and is known.
+    /// Reads what is there; with it comes the wall time of its arrival in nanoseconds, where the kernel tells it.
     #[inline]
     pub(crate) fn receive(&self, into: &mut [u8]) -> io::Result<(usize, Option<u64>)> {
         if self.stamped {

@@ -34,6 +34,9 @@ const UNSENT_SHARE: f64 = 0.05;
 /// is good to a hundredth.
 const ERROR_SHARE: f64 = 0.04;
 
+/// The share of answers without the kernel's word on when they came that moves no percentile that is judged.
+const UNSTAMPED_SHARE: f64 = 0.001;
+
 /// The lateness in a percentile that is always tolerated, microseconds: so much two runs on a machine at rest differ by.
 const ERROR_US: f64 = 500.0;
 
@@ -87,11 +90,15 @@ impl fmt::Display for Doubt {
 pub fn doubts(inputs: &Inputs<'_>) -> Vec<Doubt> {
     let totals = inputs.totals;
     let mut problems = Vec::new();
+    let estimate = error(inputs);
     if inputs.mode == LoadMode::Open && totals.intended > 0 {
-        problems.extend(schedule(inputs.load, totals));
+        // Lag that is known to move no percentile by much spoils none (docs/decisions/012).
+        if estimate.is_none_or(is_too_large) {
+            problems.extend(schedule(inputs.load, totals));
+        }
         problems.extend(unsent(inputs.load, totals));
     }
-    problems.extend(error(inputs).and_then(|estimate| too_large(inputs, estimate)));
+    problems.extend(estimate.and_then(|estimate| too_large(inputs, estimate)));
     let (causes, advice) = causes(inputs.host);
     let doubt = |problem| Doubt {
         problem,
@@ -160,11 +167,15 @@ fn error(inputs: &Inputs<'_>) -> Option<Estimate> {
     if measured.is_empty() {
         return None;
     }
-    let reading = inputs
-        .wake_late
-        .unwrap_or(if open { &totals.lag } else { inputs.oversleep });
-    let service_us = totals.service.value_at_quantile(0.5) as f64;
-    let mut late = vec![Lateness::Read(reading, service_us)];
+    let mut late = Vec::new();
+    // Where the kernel told when answers came, it does not matter when they were read.
+    if totals.unstamped as f64 > totals.completed as f64 * UNSTAMPED_SHARE {
+        let reading = inputs
+            .wake_late
+            .unwrap_or(if open { &totals.lag } else { inputs.oversleep });
+        let service_us = totals.service.value_at_quantile(0.5) as f64;
+        late.push(Lateness::Read(reading, service_us));
+    }
     if open {
         late.push(Lateness::Turn(&totals.lag));
     }

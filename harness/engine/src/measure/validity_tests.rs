@@ -64,9 +64,43 @@ fn the_generator_is_held_to_its_schedule() {
 }
 
 #[test]
+fn a_lag_that_moves_no_percentile_spoils_none() {
+    // One request in fifty takes long, and the few that were sent late are others: P99 stays where it is.
+    let totals = Totals {
+        intended: 1_000,
+        completed: 1_000,
+        response: mixed(2_000, 30, 30_000),
+        service: mixed(2_000, 30, 30_000),
+        lag: mixed(50, 15, 4_000),
+        ..Totals::default()
+    };
+    let found = judged(LoadMode::Open, &totals, &empty(), &GeneratorPhase::default());
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn answers_that_the_kernel_stamped_are_not_late_to_be_read() {
+    let stamped = Totals {
+        completed: 1_000,
+        service: mixed(10_000, 20, 14_000),
+        ..totals(0, 1, 0)
+    };
+    let read_late = mixed(60, 25, 4_060);
+    let closed = |totals: &Totals| judged(LoadMode::Closed, totals, &read_late, &GeneratorPhase::default());
+    assert!(closed(&stamped).is_empty());
+    let unstamped = Totals {
+        unstamped: 1_000,
+        ..stamped
+    };
+    assert_eq!(closed(&unstamped).len(), 1);
+}
+
+#[test]
 fn a_closed_loop_has_no_schedule_and_is_judged_by_how_late_its_answers_are_read() {
     let mut totals = Totals {
         service: mixed(10_000, 20, 14_000),
+        completed: 1_000,
+        unstamped: 1_000,
         ..totals(1_000_000, 1, 1_000)
     };
     let closed = |totals: &Totals, oversleep: &Histogram| {
@@ -90,6 +124,8 @@ fn lateness_counts_twice_on_its_way_and_no_further() {
     let late = mixed(50, 15, 3_050);
     let mut totals = Totals {
         intended: 1_000,
+        completed: 1_000,
+        unstamped: 1_000,
         response: mixed(20_000, 30, 23_000),
         service: mixed(20_000, 15, 23_000),
         lag: late.clone(),
