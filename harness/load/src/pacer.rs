@@ -8,6 +8,7 @@
 mod burst;
 mod curve;
 mod even;
+mod grouped;
 mod poisson;
 mod ramp;
 mod sine;
@@ -18,6 +19,7 @@ mod trace;
 pub use burst::Burst;
 pub use curve::{Curve, Spread};
 pub use even::Even;
+pub use grouped::{APART_PER_S, Grouped, MOMENTS_PER_S};
 pub use poisson::Poisson;
 pub use ramp::Ramp;
 pub use sine::Sine;
@@ -196,7 +198,14 @@ pub enum PacerError {
 /// for a process without rates of its own.
 pub fn build(kind: &PacerKind, rate_per_s: f64, seed: Seed) -> Result<Box<dyn Pacer>, PacerError> {
     kind.check(rate_per_s)?;
-    Ok(kind.with(rate_per_s, |process| process.pacer(seed)))
+    let pacer = kind.with(rate_per_s, |process| process.pacer(seed));
+    // Bursts and traces say themselves what comes together.
+    let own_moments = matches!(kind, PacerKind::Burst(_) | PacerKind::Trace(_));
+    Ok(if own_moments || kind.peak_per_s(rate_per_s) <= APART_PER_S {
+        pacer
+    } else {
+        Box::new(Grouped::new(pacer, seed))
+    })
 }
 
 /// Whether `rate_per_s` can be paced.

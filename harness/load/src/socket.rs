@@ -34,8 +34,14 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket and begins to connect it; `number` tells the open connections of a load apart.
-    pub(crate) fn open(address: &Address, carrier: Carrier, number: u32) -> io::Result<Socket> {
+    /// Opens a socket and begins to connect it; `number` tells the open connections of a load apart. `stamped`: the time at
+    /// which bytes arrive is wanted.
+    pub(crate) fn open(
+        address: &Address,
+        carrier: Carrier,
+        number: u32,
+        stamped: bool,
+    ) -> io::Result<Socket> {
         let (family, protocol) = match address {
             Address::Inet(addr) if addr.is_ipv4() => (AddressFamily::INET, ipproto::TCP),
             Address::Inet(_) => (AddressFamily::INET6, ipproto::TCP),
@@ -49,7 +55,7 @@ impl Socket {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(family, kind, flags, protocol)?;
         // Unix sockets have no stamps, though they take the option.
-        let stamped = matches!(address, Address::Inet(_)) && stamp::enable(&fd);
+        let stamped = stamped && matches!(address, Address::Inet(_)) && stamp::enable(&fd);
         let connected = match address {
             Address::Inet(addr) => {
                 if let Some(source) = source_for(*addr, number) {
