@@ -334,7 +334,7 @@ fn collect_fields(value: &Value, fields: &mut BTreeSet<String>) {
             for (key, inner) in object {
                 fields.insert(key.clone());
                 match (key.as_str(), inner) {
-                    ("load" | "services" | "pause_kinds", Value::Object(named)) => {
+                    ("load" | "services" | "pause_kinds" | "phases" | "error", Value::Object(named)) => {
                         named.values().for_each(|one| collect_fields(one, fields));
                     }
                     ("errors" | "error_examples", _) => {}

@@ -204,7 +204,7 @@ pub fn build(kind: &PacerKind, rate_per_s: f64, seed: Seed) -> Result<Box<dyn Pa
     Ok(if own_moments || kind.peak_per_s(rate_per_s) <= APART_PER_S {
         pacer
     } else {
-        Box::new(Grouped::new(pacer, seed))
+        Box::new(Grouped::new(pacer))
     })
 }
 

@@ -159,7 +159,10 @@ fn a_run_can_be_scraped_while_it_goes_on() {
         }
     }
     let ended = running.wait();
-    ended.assert_exit(Exit::Pass).assert_nothing_left();
+    ended.assert_nothing_left();
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
     let load = |at: usize| ended.record().phases[at].load["single"].completed;
     assert!(early < (load(0) + load(1)) as f64);
 }

@@ -92,8 +92,9 @@ pub fn doubts(inputs: &Inputs<'_>) -> Vec<Doubt> {
     let mut problems = Vec::new();
     let estimate = error(inputs);
     if inputs.mode == LoadMode::Open && totals.intended > 0 {
-        // Lag that is known to move no percentile by much spoils none (docs/decisions/012).
-        if estimate.is_none_or(is_too_large) {
+        // Lag that is known to move no percentile by much spoils none (docs/decisions/011), unless it is of their size.
+        let is_grave = high(&totals.lag) > high(&totals.response) / 2;
+        if is_grave || estimate.is_none_or(is_too_large) {
             problems.extend(schedule(inputs.load, totals));
         }
         problems.extend(unsent(inputs.load, totals));

@@ -6,9 +6,6 @@
 //! it. What is intended is what is said here, so response times count from it and nothing is hidden; the mean rate, the numbers of the
 //! requests and the spread beyond 0.5 ms stay as they are.
 
-use rand_core::Rng as _;
-use squall_model::seed::Seed;
-
 use super::Pacer;
 
 /// Up to this rate each arrival has a moment of its own.
@@ -19,27 +16,19 @@ pub const MOMENTS_PER_S: u64 = 2_000;
 
 const MOMENT_NS: u64 = 1_000_000_000 / MOMENTS_PER_S;
 
-/// Arrival `t` at `floor((t + s) / m) m - s`, not before zero, with `m` = 0.5 ms and one `s` in `0..m` drawn from the load's seed, so
-/// that several loads do not ask at the same moments.
-pub struct Grouped {
-    arrivals: Box<dyn Pacer>,
-    shift_ns: u64,
-}
+/// Arrival `t` at `floor(t / m) m`, with `m` = 0.5 ms: so a phase of whole milliseconds has the arrivals that it would have without.
+pub struct Grouped(Box<dyn Pacer>);
 
 impl Grouped {
     /// Groups `arrivals`.
-    pub fn new(arrivals: Box<dyn Pacer>, seed: Seed) -> Grouped {
-        Grouped {
-            arrivals,
-            shift_ns: seed.child("moments").rng().next_u64() % MOMENT_NS,
-        }
+    pub fn new(arrivals: Box<dyn Pacer>) -> Grouped {
+        Grouped(arrivals)
     }
 }
 
 impl Pacer for Grouped {
     fn next_arrival_ns(&mut self) -> Option<u64> {
-        let at_ns = self.arrivals.next_arrival_ns()?.saturating_add(self.shift_ns);
-        Some((at_ns / MOMENT_NS * MOMENT_NS).saturating_sub(self.shift_ns))
+        Some(self.0.next_arrival_ns()? / MOMENT_NS * MOMENT_NS)
     }
 }
 
@@ -47,6 +36,7 @@ impl Pacer for Grouped {
 mod tests {
     use super::super::{PacerKind, build};
     use super::*;
+    use squall_model::seed::Seed;
     use std::collections::BTreeSet;
 
     fn arrivals(kind: &PacerKind, rate_per_s: f64, count: usize) -> Vec<u64> {
@@ -61,8 +51,7 @@ mod tests {
             all.iter().collect::<BTreeSet<_>>().len()
         };
         assert_eq!(moments(APART_PER_S), APART_PER_S as usize);
-        let shared = moments(50_000.0);
-        assert!((1_999..=2_001).contains(&shared), "{shared}");
+        assert_eq!(moments(50_000.0), 2_000);
     }
 
     #[test]
