@@ -79,7 +79,7 @@ fn a_reader_that_finds_something_else_is_noticed() {
     let frozen: Frozen = serde_json::from_str(&text).expect("made by this test");
     let changes: [fn(&mut Found); 5] = [
         |found| found.count += 1,
-        |found| found.max -= 1,
+        |found| found.max /= 2,
         |found| found.starts_ms[3] += 1,
         |found| found.recorded[7].1 += 1,
         |found| *found.percentiles.get_mut("99").expect("one of six") += 20,
