@@ -193,7 +193,7 @@ pub enum MergeHow {
     With -r the load is open loop: requests are sent when they are due, and waiting counts. Without it, closed loop.\n\n\
     Exit codes: 0 measured, 2 wrong command line, 96 the numbers can't be trusted or every request failed, 130 interrupted.")]
 pub struct LoadArguments {
-    /// Where to, such as <http://127.0.0.1:8080/path>, localhost:8080 or :8080/path.
+    /// Where to, such as <http://127.0.0.1:8080/path>, <https://localhost>, :8080/path or <unix:/run/app.sock:/path>.
     pub url: String,
     /// Connections; without a rate also the users.
     #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -216,6 +216,15 @@ pub struct LoadArguments {
     /// The body; @FILE reads it from a file, - from standard input.
     #[arg(short, long)]
     pub body: Option<String>,
+    /// Ask over HTTP/2: a connection carries up to 100 requests at once.
+    #[arg(long)]
+    pub http2: bool,
+    /// With https, a PEM file with the certificates of the authorities to trust, instead of this machine's.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
+    /// With https, take any certificate.
+    #[arg(long)]
+    pub insecure: bool,
     /// How long an answer may take.
     #[arg(long, default_value = "30s")]
     pub timeout: String,

@@ -33,6 +33,7 @@ fn write(c: &mut Criterion) {
     let target = Target {
         addr: SocketAddr::from(([127, 0, 0, 1], 80)).into(),
         host: "127.0.0.1:80".into(),
+        tls: None,
     };
     let mut group = c.benchmark_group("write");
     for (name, template) in [

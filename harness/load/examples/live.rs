@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         target: Target {
             addr: addr.parse::<std::net::SocketAddr>()?.into(),
             host: addr.clone(),
+            tls: None,
         },
         protocol,
         connections: 64,

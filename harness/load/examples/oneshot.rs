@@ -3,6 +3,7 @@
 //! `oneshot URL CONNECTIONS SECONDS [RATE [even|poisson]]` prints what came of it. The environment variable `CPU` pins the thread.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use squall_load::PacerKind;
@@ -24,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|cpu| vec![cpu]);
     let outcome = OneShot {
         target: url.resolve()?,
-        request: RequestTemplate::get(url.path),
+        protocol: Arc::new(RequestTemplate::get(url.path)),
         connections: connections.parse()?,
         duration: Duration::from_secs_f64(seconds.parse()?),
         rate_per_s: args.get(3).map(|rate| rate.parse()).transpose()?,

@@ -4,13 +4,17 @@ use std::io;
 
 use crate::protocol::{Session, Tag};
 use crate::socket::Socket;
+use crate::tls::Layer;
+
+/// Room for what waits to be written, beyond which it is given back once nothing waits.
+const UNWRITTEN_KEPT_BYTES: usize = 64 << 10;
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// The socket is being connected, under this tag.
     Connecting(Tag),
-    /// The protocol is being opened, under the same tag.
+    /// TLS is agreed on and the protocol opened, under the same tag.
     Opening(Tag),
     /// It may carry requests.
     Open,
@@ -19,6 +23,8 @@ pub(crate) enum State {
 /// One connection.
 pub(crate) struct Connection {
     pub(crate) socket: Socket,
+    /// What goes between both, where the target wants it.
+    tls: Option<Box<Layer>>,
     pub(crate) session: Box<dyn Session>,
     pub(crate) state: State,
     /// Its place in the list of connections that take requests, while it is there.
@@ -36,9 +42,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: Socket, session: Box<dyn Session>, tag: Tag) -> Connection {
+    pub(crate) fn new(
+        socket: Socket,
+        tls: Option<Box<Layer>>,
+        session: Box<dyn Session>,
+        tag: Tag,
+    ) -> Connection {
         Connection {
             socket,
+            tls,
             session,
             state: State::Connecting(tag),
             place: None,
@@ -50,19 +62,106 @@ impl Connection {
         }
     }
 
+    /// The socket stands: begins TLS, or the protocol where there is none. Returns whether it may carry requests at once.
+    pub(crate) fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        out.clear();
+        if self.tls.is_some() {
+            self.write_sealed(&[])?;
+            return Ok(false);
+        }
+        let open = self.session.open(out);
+        self.write(out)?;
+        Ok(open)
+    }
+
+    /// Whether what arrives is ciphertext, for [`unseal`](Connection::unseal).
+    #[inline]
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether the handshake of TLS is not over yet.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Whether the target has said that nothing more comes, though the socket may still be open.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_ended())
+    }
+
+    /// Whether an end of the socket is one of the protocol's: under TLS anybody can cut a connection off.
+    pub(crate) fn is_end_meant(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.has_ended())
+    }
+
+    /// Takes ciphertext: what it says is appended to `plain`, also where an error follows. Once the handshake is over, begins the
+    /// protocol; returns whether it may carry requests at once.
+    pub(crate) fn unseal(
+        &mut self,
+        bytes: &[u8],
+        plain: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, String> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(false);
+        };
+        let was_handshaking = tls.is_handshaking();
+        let received = tls.receive(bytes, plain);
+        let begins = was_handshaking && !tls.is_handshaking();
+        let agreed = if begins { tls.check_agreed() } else { Ok(()) };
+        let mut open = false;
+        out.clear();
+        if begins && agreed.is_ok() {
+            open = self.session.open(out);
+        }
+        // Also after an error: the target is told what is wrong.
+        let written = self.write(out);
+        received.and(agreed)?;
+        written.map_err(|error| format!("the connection broke: {error}"))?;
+        Ok(open)
+    }
+
     /// Writes `bytes`; what the socket does not take is kept for [`flush`](Connection::flush).
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
+        if self.tls.is_some() {
+            self.write_sealed(bytes)?;
+        } else if !bytes.is_empty() {
+            // Nothing may overtake what waits already.
+            let written = if self.is_written() {
+                send_some(&self.socket, bytes)?
+            } else {
+                0
+            };
+            self.unwritten.extend_from_slice(&bytes[written..]);
         }
-        // Nothing may overtake what waits already.
-        let written = if self.is_written() {
-            send_some(&self.socket, bytes)?
-        } else {
-            0
-        };
-        self.unwritten.extend_from_slice(&bytes[written..]);
+        self.resume()
+    }
+
+    /// Writes `bytes` under TLS, after what TLS itself has to say.
+    fn write_sealed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.seal(bytes, &mut self.unwritten)?;
+        }
+        self.send_unwritten()
+    }
+
+    /// Asks the session for what it held back, as long as the socket takes it.
+    fn resume(&mut self) -> io::Result<()> {
+        while self.unwritten.is_empty() && self.session.holds_back() {
+            let mut more = Vec::new();
+            self.session.resume(&mut more);
+            if more.is_empty() {
+                break;
+            }
+            if let Some(tls) = &mut self.tls {
+                tls.seal(&more, &mut self.unwritten)?;
+            } else {
+                self.unwritten = more;
+            }
+            self.send_unwritten()?;
+        }
         Ok(())
     }
 
@@ -75,9 +174,18 @@ impl Connection {
     /// Writes what was left, as far as the socket takes it.
     #[inline]
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if !self.unwritten.is_empty() {
-            let written = send_some(&self.socket, &self.unwritten)?;
-            self.unwritten.drain(..written);
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        self.send_unwritten()?;
+        self.resume()
+    }
+
+    fn send_unwritten(&mut self) -> io::Result<()> {
+        let written = send_some(&self.socket, &self.unwritten)?;
+        self.unwritten.drain(..written);
+        if self.unwritten.is_empty() && self.unwritten.capacity() > UNWRITTEN_KEPT_BYTES {
+            self.unwritten = Vec::new();
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
     pub(crate) scratch: Box<[u8]>,
+    /// What was read, without the TLS that it came in.
+    pub(crate) plain: Vec<u8>,
     pub(crate) out: Vec<u8>,
     pub(crate) thread: u16,
     /// The time last read with [`tick`](Shared::tick).
@@ -57,6 +59,7 @@ impl Shared {
             clock,
             poller,
             scratch,
+            plain: Vec::new(),
             out,
             thread,
             latest_ns: 0,

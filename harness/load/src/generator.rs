@@ -21,6 +21,7 @@ use crate::slice;
 use crate::spec::{
     Arrivals, CONNECTIONS_MAX, LOADS_MAX, LoadError, LoadSpec, Options, PhaseSpec, THREADS_MAX,
 };
+use crate::tls::Client;
 
 /// What the generator used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,17 +68,21 @@ impl Generator {
             last: None,
         };
         for at in 0..options.threads {
-            let lanes = compiled.iter().enumerate().map(|(index, (dialect, load))| {
-                Lane::new(
-                    index as u16,
-                    load.clone(),
-                    Arc::clone(dialect),
-                    Part {
-                        at,
-                        ways: options.threads,
-                    },
-                )
-            });
+            let lanes = compiled
+                .iter()
+                .enumerate()
+                .map(|(index, ((dialect, tls), load))| {
+                    Lane::new(
+                        index as u16,
+                        load.clone(),
+                        Arc::clone(dialect),
+                        tls.clone(),
+                        Part {
+                            at,
+                            ways: options.threads,
+                        },
+                    )
+                });
             let system = |doing: &str, source| LoadError::System {
                 doing: format!("{doing} of generator thread {at}"),
                 source,
@@ -234,7 +239,10 @@ fn check_bounds(what: &str, min: usize, max: usize, given: usize) -> Result<(), 
     }
 }
 
-fn compile(load: &LoadSpec) -> Result<Arc<dyn Dialect>, LoadError> {
+/// What the connections of a load share.
+type Compiled = (Arc<dyn Dialect>, Option<Arc<Client>>);
+
+fn compile(load: &LoadSpec) -> Result<Compiled, LoadError> {
     check_bounds(
         &format!("the connections of load `{}`", load.name),
         1,
@@ -248,12 +256,20 @@ fn compile(load: &LoadSpec) -> Result<Arc<dyn Dialect>, LoadError> {
     }
     let of_values = load.extract.iter().map(Extraction::keep);
     let keep = of_values.fold(load.protocol.checks().keep(), Keep::and);
-    load.protocol
+    let dialect = load
+        .protocol
         .dialect(&load.target, keep)
         .map_err(|problem| LoadError::Request {
             load: load.name.clone(),
             problem,
-        })
+        })?;
+    let client = |tls| Client::new(tls, dialect.alpn()).map(Arc::new);
+    let tls = load.target.tls.as_ref().map(client).transpose();
+    let tls = tls.map_err(|source| LoadError::Tls {
+        load: load.name.clone(),
+        source,
+    })?;
+    Ok((dialect, tls))
 }
 
 fn start_thread(at: usize, lanes: Vec<Lane>, options: &Options) -> std::io::Result<Thread> {

@@ -5,6 +5,7 @@
 //! request on the wire fails that request, since nobody can know whether the target acted on it.
 
 mod reporting;
+mod sealed;
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::protocol::{Dialect, Event, Malformed, Tag};
 use crate::report::ErrorKind;
 use crate::socket::Socket;
 use crate::spec::{LoadSpec, PhaseSpec};
+use crate::tls::Client;
 
 /// Connections being opened at once. More would overflow the queue of a listener with the common backlog of 1,024 or less, and each
 /// that does not fit is tried again only a second later (tcp(7)).
@@ -29,6 +31,8 @@ const CONNECTING_MAX: usize = 256;
 pub(crate) struct Lane {
     load: u16,
     dialect: Arc<dyn Dialect>,
+    /// How its connections begin TLS, where they do.
+    tls: Option<Arc<Client>>,
     /// A connection carries one request at a time.
     single: bool,
     spec: LoadSpec,
@@ -43,11 +47,18 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(load: u16, spec: LoadSpec, dialect: Arc<dyn Dialect>, part: Part) -> Lane {
+    pub(crate) fn new(
+        load: u16,
+        spec: LoadSpec,
+        dialect: Arc<dyn Dialect>,
+        tls: Option<Arc<Client>>,
+        part: Part,
+    ) -> Lane {
         Lane {
             load,
             single: dialect.streams() == 1,
             dialect,
+            tls,
             part,
             ledger: Ledger::new(
                 load,
@@ -258,10 +269,11 @@ impl Lane {
             shared
                 .poller
                 .add(&socket, pack_token(self.load, slot, generation))?;
-            Ok(socket)
+            let tls = self.tls.as_ref().map(|client| client.layer()).transpose()?;
+            Ok((socket, tls.map(Box::new)))
         });
         match opened {
-            Ok(socket) => {
+            Ok((socket, tls)) => {
                 let wait = Wait {
                     connection: slot,
                     started_ns,
@@ -270,7 +282,7 @@ impl Lane {
                 let tag = self.ledger.in_flight.push(wait);
                 self.unstamped += usize::from(!socket.is_stamped());
                 self.connections
-                    .insert(Connection::new(socket, self.dialect.session(), tag));
+                    .insert(Connection::new(socket, tls, self.dialect.session(), tag));
                 self.connecting += 1;
             }
             Err(error) => self.connect_failed(started_ns, &error, shared),
@@ -324,13 +336,10 @@ impl Lane {
             return;
         };
         connection.state = State::Opening(tag);
-        shared.out.clear();
-        let open = connection.session.open(&mut shared.out);
-        if let Err(error) = connection.write(&shared.out) {
-            return self.not_connected(slot, tag, &error, shared);
-        }
-        if open {
-            self.opened(slot, shared.tick());
+        match connection.begin(&mut shared.out) {
+            Ok(true) => self.opened(slot, shared.tick()),
+            Ok(false) => {}
+            Err(error) => self.not_connected(slot, tag, &error, shared),
         }
     }
 
@@ -368,8 +377,13 @@ impl Lane {
                     let now_ns = shared.tick();
                     let came_ns = stamp.map(|wall_ns| shared.on_timeline(wall_ns));
                     let emptied = connection.socket.is_emptied_by(count, shared.scratch.len());
-                    let (bytes, out) = (&shared.scratch[..count], &mut shared.out);
-                    if !self.take_bytes(slot, bytes, came_ns, now_ns, out) || (emptied && !to_the_end) {
+                    let goes_on = if connection.is_sealed() {
+                        self.take_sealed(slot, count, came_ns, now_ns, shared)
+                    } else {
+                        let (bytes, out) = (&shared.scratch[..count], &mut shared.out);
+                        self.take_bytes(slot, bytes, came_ns, now_ns, out)
+                    };
+                    if !goes_on || (emptied && !to_the_end) {
                         return;
                     }
                 }
@@ -536,12 +550,16 @@ impl Lane {
             connection.latest,
             connection.held,
         );
+        let opening = if kind == ErrorKind::Tls || connection.is_handshaking() {
+            ErrorKind::Tls
+        } else {
+            ErrorKind::ConnectFailed
+        };
         self.close(slot);
         match state {
             State::Connecting(tag) | State::Opening(tag) => {
                 let started_ns = self.ledger.in_flight.remove(tag).started_ns;
-                self.ledger
-                    .connect_failed(started_ns, now_ns, ErrorKind::ConnectFailed, example);
+                self.ledger.connect_failed(started_ns, now_ns, opening, example);
             }
             State::Open if held => self.ledger.stream_lost(now_ns),
             State::Open if carries == 1 && self.single => self.fail(latest, now_ns, kind, example),
@@ -579,7 +597,14 @@ impl Lane {
         let Some(connection) = self.connections.get(slot) else {
             return;
         };
-        if let Some(answer) = connection.session.end() {
+        let when = if connection.state == State::Open {
+            "before its answer was whole"
+        } else {
+            "while it was being opened"
+        };
+        if connection.is_end_meant()
+            && let Some(answer) = connection.session.end()
+        {
             connection.carries -= 1;
             let wait = self.ledger.in_flight.remove(answer.tag);
             if let Some(ended) = wait.ended(now_ns) {
@@ -587,7 +612,7 @@ impl Lane {
             }
         }
         self.fail_connection(slot, now_ns, ErrorKind::Closed, || {
-            "the target closed the connection before its answer was whole".into()
+            format!("the target closed the connection {when}")
         });
     }
 

@@ -240,6 +240,7 @@ impl Ledger {
                 ErrorKind::ConnectRefused
                     | ErrorKind::ConnectFailed
                     | ErrorKind::ConnectTimeout
+                    | ErrorKind::Tls
                     | ErrorKind::Render
             ) {
                 pause_ns = CONNECT_PAUSE_NS;

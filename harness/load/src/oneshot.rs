@@ -10,7 +10,7 @@ use squall_model::seed::Seed;
 
 use crate::generator::{Generator, Usage, load_seed};
 use crate::pacer::PacerKind;
-use crate::protocol::http1::RequestTemplate;
+use crate::protocol::Protocol;
 use crate::report::{ErrorKind, Report, Slice};
 use crate::spec::{Arrivals, LoadError, LoadSpec, Options, PhaseSpec, Target};
 
@@ -20,7 +20,7 @@ pub struct OneShot {
     /// Where to.
     pub target: Target,
     /// What to send.
-    pub request: RequestTemplate,
+    pub protocol: Arc<dyn Protocol>,
     /// Connections; without a rate also the users.
     pub connections: usize,
     /// How long to ask for requests.
@@ -205,7 +205,7 @@ impl OneShot {
         let load = LoadSpec {
             name: "load".into(),
             target: self.target,
-            protocol: Arc::new(self.request),
+            protocol: self.protocol,
             connections: self.connections,
             timeout: self.timeout,
             extract: Vec::new(),

@@ -7,6 +7,7 @@
 
 pub mod framed;
 pub mod http1;
+pub mod http2;
 pub mod sse;
 pub mod websocket;
 
@@ -157,6 +158,14 @@ pub trait Session: Send {
     fn cancel(&mut self, _tag: Tag, _out: &mut Vec<u8>) -> bool {
         false
     }
+
+    /// Whether bytes wait for room, since much was appended before: then [`resume`](Session::resume) gives them.
+    fn holds_back(&self) -> bool {
+        false
+    }
+
+    /// All that was appended has been taken: appends what was held back, as far as that is bounded.
+    fn resume(&mut self, _out: &mut Vec<u8>) {}
 
     /// Whether the connection takes no further requests and is to be closed once those it carries have ended.
     fn is_spent(&self) -> bool {

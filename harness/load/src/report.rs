@@ -111,6 +111,8 @@ pub enum ErrorKind {
     ConnectTimeout,
     /// The connection could not be made for another reason.
     ConnectFailed,
+    /// TLS was not agreed on, or broken off.
+    Tls,
     /// The target reset the connection.
     Reset,
     /// The target closed the connection before its answer was whole.
@@ -143,6 +145,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::ConnectRefused => "connect_refused",
             ErrorKind::ConnectTimeout => "connect_timeout",
             ErrorKind::ConnectFailed => "connect_failed",
+            ErrorKind::Tls => "tls",
             ErrorKind::Reset => "reset",
             ErrorKind::Closed => "closed",
             ErrorKind::Timeout => "timeout",

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -24,6 +25,15 @@ pub enum Carrier {
 /// Connections from one source address to one loopback address, before the next source address is taken. Linux has 28,232 ports for
 /// them by default and searches them one by one once half of them are taken.
 const CONNECTIONS_PER_SOURCE: u32 = 10_000;
+
+/// The longest path of a unix socket in bytes: what is left of `sun_path` (unix(7)) after its ending zero.
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Whether a unix socket can have this path.
+pub fn is_unix_path(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    (1..=UNIX_PATH_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0)
+}
 
 /// A socket of the generator.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use crate::extract::Extraction;
 use crate::pacer::{PacerError, PacerKind};
 use crate::protocol::Protocol;
 use crate::report::Report;
+use crate::tls::{Tls, TlsError};
 
 /// Loads that one generator may carry.
 pub const LOADS_MAX: usize = 1_000;
@@ -61,6 +62,8 @@ pub struct Target {
     pub addr: Address,
     /// What the `Host` header says.
     pub host: String,
+    /// How to begin TLS, where it is to be spoken.
+    pub tls: Option<Tls>,
 }
 
 /// One load: requests of one kind to one target.
@@ -154,6 +157,14 @@ pub enum LoadError {
         load: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// TLS can't be set up.
+    #[error("preparing the connections of load `{load}`: {source}")]
+    Tls {
+        /// The load.
+        load: String,
+        /// Why not.
+        source: TlsError,
     },
     /// A rate cannot be paced.
     #[error("pacing load `{load}` in phase {phase}")]

@@ -1,22 +1,40 @@
-//! The URLs that a load can be pointed at: `http://host[:port][/path][?query]`.
+//! The URLs that a load can be pointed at: `http://host[:port][/path][?query]`, `https://...` the same, and
+//! `unix:/path/of/socket:/path[?query]`.
 //!
 //! Names are resolved through the system's resolver, once.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
-use crate::spec::Target;
+use crate::socket::{UNIX_PATH_BYTES_MAX, is_unix_path};
+use crate::spec::{Address, Target};
+use crate::tls::{Tls, Trust};
 
 /// A URL split into where to connect and what to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
-    /// The host without brackets.
-    pub host: String,
-    /// The port; 80 where the URL names none.
-    pub port: u16,
+    /// Where to connect.
+    pub place: Place,
     /// Path and query; `/` where the URL has none.
     pub path: String,
     /// Host and port as the URL has them, for the `Host` header.
     authority: String,
+    /// Whether it is an `https` one.
+    secure: bool,
+}
+
+/// Where a URL leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A host on a network.
+    Host {
+        /// The host without brackets.
+        host: String,
+        /// The port; 80 where the URL names none, 443 in an `https` one.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix(PathBuf),
 }
 
 /// Why a URL cannot be used.
@@ -48,12 +66,18 @@ impl std::str::FromStr for HttpUrl {
             url: url.into(),
             problem,
         };
-        if url.starts_with("https://") {
-            return Err(error("https is not supported yet; use http://"));
+        if let Some(rest) = url.strip_prefix("unix:") {
+            return unix(rest).map_err(error);
         }
-        let rest = url
-            .strip_prefix("http://")
-            .ok_or_else(|| error("it must begin with http://"))?;
+        let (rest, secure) = if let Some(rest) = url.strip_prefix("https://") {
+            (rest, true)
+        } else {
+            let rest = url.strip_prefix("http://");
+            (
+                rest.ok_or_else(|| error("it must begin with http://, https:// or unix:/"))?,
+                false,
+            )
+        };
         let rest = rest.split('#').next().unwrap_or(rest);
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.contains('@') {
@@ -77,6 +101,7 @@ impl std::str::FromStr for HttpUrl {
             return Err(error("it names no host"));
         }
         let port = match port {
+            "" if secure => 443,
             "" => 80,
             digits => digits
                 .parse()
@@ -90,33 +115,71 @@ impl std::str::FromStr for HttpUrl {
             format!("/{path}")
         };
         Ok(HttpUrl {
-            host: host.into(),
-            port,
+            place: Place::Host {
+                host: host.into(),
+                port,
+            },
             path,
             authority: authority.into(),
+            secure,
         })
     }
 }
 
+/// `/path/of/socket:/path?query`; a socket's path has no colon here.
+fn unix(rest: &str) -> Result<HttpUrl, &'static str> {
+    let (socket, path) = rest.split_once(':').unwrap_or((rest, "/"));
+    if !socket.starts_with('/') {
+        return Err("the socket's path must begin with /: unix:/run/app.sock:/path");
+    }
+    if !is_unix_path(socket.as_ref()) {
+        return Err(TOO_LONG);
+    }
+    if !path.starts_with('/') {
+        return Err("the path after the socket must begin with /: unix:/run/app.sock:/path");
+    }
+    Ok(HttpUrl {
+        place: Place::Unix(socket.into()),
+        path: path.split('#').next().unwrap_or(path).into(),
+        authority: "localhost".into(),
+        secure: false,
+    })
+}
+
+/// See [`is_unix_path`].
+const TOO_LONG: &str = "the socket's path is longer than the 107 bytes that a unix socket's may have";
+const _: () = assert!(UNIX_PATH_BYTES_MAX == 107);
+
 impl HttpUrl {
     /// Looks the host up and takes its first address; of a name with both kinds an IPv4 one, which most local services
-    /// listen on.
+    /// listen on. An `https` target must prove itself to the authorities of this machine.
     pub fn resolve(&self) -> Result<Target, UrlError> {
-        let unresolved = |source| UrlError::Unresolved {
-            host: self.host.clone(),
-            source,
+        self.resolve_trusting(Trust::Platform)
+    }
+
+    /// The same; an `https` target must prove itself to `trust`.
+    pub fn resolve_trusting(&self, trust: Trust) -> Result<Target, UrlError> {
+        let (addr, name) = match &self.place {
+            Place::Host { host, port } => (look_up(host, *port)?, host.clone()),
+            Place::Unix(path) => (Address::Unix(path.clone()), self.authority.clone()),
         };
-        let found: Vec<SocketAddr> = (self.host.as_str(), self.port)
-            .to_socket_addrs()
-            .map_err(unresolved)?
-            .collect();
-        let addr = found.iter().find(|addr| addr.is_ipv4()).or(found.first());
-        let addr = *addr.ok_or_else(|| unresolved(std::io::Error::other("it has no address")))?;
         Ok(Target {
-            addr: addr.into(),
+            addr,
             host: self.authority.clone(),
+            tls: self.secure.then_some(Tls { name, trust }),
         })
     }
+}
+
+fn look_up(host: &str, port: u16) -> Result<Address, UrlError> {
+    let unresolved = |source| UrlError::Unresolved {
+        host: host.to_owned(),
+        source,
+    };
+    let found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
+    let addr = found.iter().find(|addr| addr.is_ipv4()).or(found.first());
+    let addr = *addr.ok_or_else(|| unresolved(std::io::Error::other("it has no address")))?;
+    Ok(addr.into())
 }
 
 #[cfg(test)]
@@ -131,22 +194,48 @@ mod tests {
             ("http://localhost:99?x", "localhost", 99, "/?x"),
             ("http://[::1]:70/", "::1", 70, "/"),
             ("http://[::1]", "::1", 80, "/"),
+            ("https://localhost", "localhost", 443, "/"),
+            ("https://localhost:8443/a", "localhost", 8443, "/a"),
         ];
         for (url, host, port, path) in table {
             let parsed: HttpUrl = url.parse().unwrap();
-            assert_eq!(
-                (parsed.host.as_str(), parsed.port, parsed.path.as_str()),
-                (host, port, path),
-                "{url}"
-            );
+            let host = host.to_owned();
+            assert_eq!(parsed.place, Place::Host { host, port }, "{url}");
+            assert_eq!(parsed.path, path, "{url}");
+            assert_eq!(parsed.secure, url.starts_with("https"));
         }
+    }
+
+    #[test]
+    fn a_unix_socket_is_followed_by_the_path_that_is_asked_for() {
+        for (url, path) in [
+            ("unix:/run/app.sock", "/"),
+            ("unix:/run/app.sock:/a?b=c:d#e", "/a?b=c:d"),
+        ] {
+            let parsed: HttpUrl = url.parse().unwrap();
+            assert_eq!(parsed.path, path);
+            let target = parsed.resolve().unwrap();
+            assert_eq!(target.addr, Address::Unix("/run/app.sock".into()));
+            assert_eq!((target.host.as_str(), target.tls), ("localhost", None));
+        }
+    }
+
+    #[test]
+    fn an_https_url_says_whom_the_certificate_must_be_for() {
+        let parsed: HttpUrl = "https://[::1]:444/".parse().unwrap();
+        let target = parsed.resolve_trusting(Trust::Anyone).unwrap();
+        let (name, trust) = ("::1".into(), Trust::Anyone);
+        assert_eq!(target.tls, Some(Tls { name, trust }));
+        assert_eq!(target.host, "[::1]:444");
     }
 
     #[test]
     fn other_urls_are_refused_with_the_reason() {
         let bad = [
             "127.0.0.1:80",
-            "https://a/",
+            "https:///a",
+            "unix:run/app.sock",
+            "unix:/run/app.sock:a",
             "http://",
             "http://:80/",
             "http://a:0",
@@ -158,9 +247,18 @@ mod tests {
             .iter()
             .map(|url| url.parse::<HttpUrl>().unwrap_err().to_string())
             .collect();
+        let long = format!("unix:/{}", "a".repeat(107));
+        assert!(
+            long.parse::<HttpUrl>()
+                .unwrap_err()
+                .to_string()
+                .contains("107 bytes")
+        );
         expect_test::expect![[r#"
-            reading the URL "127.0.0.1:80": it must begin with http://
-            reading the URL "https://a/": https is not supported yet; use http://
+            reading the URL "127.0.0.1:80": it must begin with http://, https:// or unix:/
+            reading the URL "https:///a": it names no host
+            reading the URL "unix:run/app.sock": the socket's path must begin with /: unix:/run/app.sock:/path
+            reading the URL "unix:/run/app.sock:a": the path after the socket must begin with /: unix:/run/app.sock:/path
             reading the URL "http://": it names no host
             reading the URL "http://:80/": it names no host
             reading the URL "http://a:0": the port is not 1 to 65535

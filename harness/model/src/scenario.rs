@@ -20,7 +20,7 @@ mod schema;
 mod service;
 mod timeline;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, Scheme};
 pub use fault::{Fault, Schedule};
 pub use generator::Generator;
 pub use invariant::Invariant;
@@ -28,7 +28,7 @@ pub use load::{Amount, Arrivals, Load, LoadChange, LoadOverride};
 pub use names::{Class, Declared, Names};
 pub use phase::Phase;
 pub use schema::{Described, Vocabulary, schema};
-pub use service::{Call, Calls, Command, Ready, Service, Settings};
+pub use service::{Call, Calls, Command, Ready, Service, Settings, Tls};
 
 use serde_json::json;
 

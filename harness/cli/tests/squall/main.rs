@@ -17,4 +17,5 @@ mod pauses;
 mod placeholders;
 mod progress;
 mod scenarios;
+mod sockets;
 mod support;

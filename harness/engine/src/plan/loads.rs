@@ -51,6 +51,9 @@ pub(super) fn compile(
             continue;
         };
         data.finish(diagnostics);
+        if asked.holds {
+            check_held(load, diagnostics);
+        }
         planned.push(PlannedLoad {
             name: name.as_str().to_owned(),
             to: load.to.as_str().to_owned(),
@@ -64,6 +67,21 @@ pub(super) fn compile(
         });
     }
     planned
+}
+
+/// Whoever stays on a connection makes no further request, so a schedule would open more and more of them.
+fn check_held(load: &Load, diagnostics: &mut Diagnostics) {
+    let rate = load.rate.map(|rate| rate.span);
+    let scheduled = rate.or(load.arrivals.as_ref().map(|arrivals| arrivals.kind.span));
+    if let (None, Some(span)) = (load.users, scheduled) {
+        let kind = &load.protocol.kind;
+        let message = format!(
+            "this `{}` stays open, and a schedule has nobody who stays",
+            kind.value
+        );
+        let error = Diagnostic::error(span, message).also(kind.span, "here");
+        diagnostics.push(error.help("use `users`"));
+    }
 }
 
 /// A program that is told no port can't be called.

@@ -22,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex_lite::Regex;
-use squall_load::{Arrivals, Extraction};
+use squall_load::{Arrivals, Extraction, Tls};
 use squall_model::expression::Operator;
 use squall_model::placeholder::Template;
+use squall_model::scenario::Address;
 use squall_model::seed::Seed;
 
 pub use compile::{Settings, compile};
@@ -89,6 +90,8 @@ pub struct PlannedService {
     pub start: Start,
     /// Roles it calls, and the service that plays each.
     pub calls: BTreeMap<String, String>,
+    /// How a load begins TLS with it, where it does.
+    pub tls: Option<Tls>,
 }
 
 /// How a service comes to be.
@@ -120,8 +123,8 @@ pub enum Start {
     },
     /// Already running.
     At {
-        /// `host:port`.
-        address: String,
+        /// Where; a unix socket's path is an absolute one.
+        address: Address,
     },
 }
 

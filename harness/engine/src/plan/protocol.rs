@@ -33,7 +33,7 @@ pub struct Protocol {
 pub static PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "http",
-        about: "HTTP/1.1 over TCP with keep-alive",
+        about: "HTTP/1.1 with keep-alive, or HTTP/2 with many requests at once; also over TLS and unix sockets",
         decode: http::decode,
         schema: Http::schema,
     },

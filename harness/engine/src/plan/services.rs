@@ -1,5 +1,7 @@
 //! Services: bundled ones looked up and their settings checked, and all put in the order in which they start.
 
+mod address;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use regex_lite::Regex;
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::name::Name;
 use squall_model::placeholder::Template;
-use squall_model::scenario::{Command, Ready, Scenario, Service};
+use squall_model::scenario::{Address, Command, Scenario, Scheme, Service};
 use squall_model::span::{Span, Spanned};
 
 use super::{PlannedService, ReadyWhen, Start};
@@ -37,11 +39,11 @@ pub(super) fn compile(
                     let error = Diagnostic::error(at.span, "what already runs is not waited for");
                     diagnostics.push(error.help("leave `ready` out"));
                 }
-                check_address(at, diagnostics).then(|| Start::At {
-                    address: at.value.to_string(),
-                })
+                let address = address::compile(at, service, base, diagnostics)?;
+                Some(Start::At { address })
             })
         };
+        let tls = address::compile_tls(service, base, diagnostics);
         let calls = service.calls.0.iter();
         let calls = calls
             .map(|call| (call.role.as_str().to_owned(), call.service.as_str().to_owned()))
@@ -50,12 +52,13 @@ pub(super) fn compile(
             name: name.as_str().to_owned(),
             start,
             calls,
+            tls,
         }));
     }
     in_order(planned, scenario, diagnostics)
 }
 
-/// Whether something of this service's is known to connect to: a program that is told no port has nothing.
+/// Whether something of this service's is known for a load to connect to: a program that is told no port has nothing.
 pub(super) fn has_address(service: &Service) -> bool {
     service.run.is_none() || is_told_port(service)
 }
@@ -94,9 +97,26 @@ fn check_callees(service: &Service, scenario: &Scenario, diagnostics: &mut Diagn
     // A bundled service is handed the address of each that it calls; for a program, `calls` only says so.
     for call in service.calls.0.iter().filter(|_| service.bundled.is_some()) {
         if let Some(callee) = scenario.services.get(call.service.as_str()) {
-            check_has_address(call.service.as_str(), callee, call.service.span, diagnostics);
+            let name = call.service.as_str();
+            check_has_address(name, callee, call.service.span, diagnostics);
+            if speaks_tls(callee) {
+                let message = format!("`{name}` speaks TLS, and bundled services call without");
+                diagnostics.push(Diagnostic::error(call.service.span, message));
+            }
         }
     }
+}
+
+fn speaks_tls(service: &Service) -> bool {
+    let at = service.at.as_ref().map(|at| &at.value);
+    service.tls.is_some()
+        || matches!(
+            at,
+            Some(Address::Host {
+                scheme: Scheme::Https,
+                ..
+            })
+        )
 }
 
 fn check_has_address(name: &str, callee: &Service, span: Span, diagnostics: &mut Diagnostics) {
@@ -105,15 +125,15 @@ fn check_has_address(name: &str, callee: &Service, span: Span, diagnostics: &mut
         let error = Diagnostic::error(span, message).also(command.spans[0], "its command line");
         diagnostics.push(error.help("use \"{port}\" in its `run` or `env`"));
     }
-}
-
-fn check_address(at: &Spanned<squall_model::scenario::Address>, diagnostics: &mut Diagnostics) -> bool {
-    if at.value.is_loopback() {
-        return true;
+    if let Some(at) = callee
+        .at
+        .as_ref()
+        .filter(|at| matches!(at.value, Address::Unix(_)))
+    {
+        let message = format!("`{name}` is at a unix socket, which has no host and port");
+        let error = Diagnostic::error(span, message).also(at.span, "its address");
+        diagnostics.push(error.help("write the socket's path where it is needed"));
     }
-    let error = Diagnostic::error(at.span, format!("`{}` is not on this machine", at.value));
-    diagnostics.push(error.help("this version puts load on loopback addresses only, such as 127.0.0.1:8080"));
-    false
 }
 
 fn compile_bundled(
@@ -223,7 +243,7 @@ fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &
     if ports.is_empty() && is_told_port(service) {
         ports.push("port".to_owned());
     }
-    let ready = compile_ready(service.ready.as_ref(), command, &ports, diagnostics);
+    let ready = compile_ready(service, command, &ports, diagnostics);
     Start::Run {
         command: command.argv.clone(),
         directory: base.to_owned(),
@@ -247,7 +267,7 @@ fn within(service: &Service) -> Duration {
 }
 
 fn compile_ready(
-    ready: Option<&Ready>,
+    service: &Service,
     command: &Command,
     ports: &[String],
     diagnostics: &mut Diagnostics,
@@ -258,7 +278,9 @@ fn compile_ready(
     } else {
         ReadyWhen::Tcp
     };
-    let Some(ready) = ready else { return default };
+    let Some(ready) = &service.ready else {
+        return default;
+    };
     if let Some(log) = &ready.log {
         return match Regex::new(&log.value) {
             Ok(regex) => ReadyWhen::Log(regex),
@@ -280,6 +302,12 @@ fn compile_ready(
         return default;
     }
     match &ready.http {
+        Some(path) if speaks_tls(service) => {
+            let error = Diagnostic::error(path.span, "readiness is not asked for over TLS");
+            diagnostics
+                .push(error.help("wait for `tcp: true`, or for a line of its output with `log: REGEX`"));
+            default
+        }
         Some(path) => ReadyWhen::Http(path.value.clone()),
         None => ReadyWhen::Tcp,
     }

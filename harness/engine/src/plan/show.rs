@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use squall_load::Arrivals;
+use squall_load::{Arrivals, Trust};
 use squall_model::units::human;
 
 use super::{Check, Plan, PlannedService, ReadyWhen, Start};
@@ -43,7 +43,13 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
         } else {
             format!(", calls {}", calls.join(" "))
         };
-        writeln!(text, "  {:<16} {}{calls}", service.name, process(service))?;
+        writeln!(
+            text,
+            "  {:<16} {}{}{calls}",
+            service.name,
+            process(service),
+            tls(service)
+        )?;
     }
     writeln!(text, "\nloads")?;
     for load in &plan.loads {
@@ -86,6 +92,17 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  {need}")?;
     }
     Ok(())
+}
+
+fn tls(service: &PlannedService) -> String {
+    let Some(tls) = &service.tls else {
+        return String::new();
+    };
+    match &tls.trust {
+        Trust::Platform => format!(", over TLS as {}", tls.name),
+        Trust::Authorities(_) => format!(", over TLS as {}, trusting its `ca` alone", tls.name),
+        Trust::Anyone => ", over TLS, ANY CERTIFICATE TAKEN".to_owned(),
+    }
 }
 
 fn process(service: &PlannedService) -> String {

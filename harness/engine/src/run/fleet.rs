@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_model::placeholder::Template;
+use squall_model::scenario::Address;
 
 use crate::catalogue::Catalogue;
 use crate::fault::SpawnNeeds;
@@ -109,8 +110,12 @@ impl Fleet {
         needs: &SpawnNeeds,
     ) -> Result<&Member, FleetError> {
         if let Start::At { address } = &planned.start {
-            let address = resolve(&planned.name, address)?;
-            return Ok(self.add(planned, None, Some(address)));
+            // A unix socket has none that could be named to others.
+            let address = match address {
+                Address::Unix(_) => None,
+                Address::Host { .. } => Some(resolve(&planned.name, &address.to_string())?),
+            };
+            return Ok(self.add(planned, None, address));
         }
         let data = folder.data(&planned.name);
         std::fs::create_dir_all(&data).map_err(|source| FleetError::Data {

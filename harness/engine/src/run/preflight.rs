@@ -38,6 +38,15 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
             }
         }
     }
+    for service in &plan.services {
+        let trust = service.tls.as_ref().map(|tls| &tls.trust);
+        if let Some(Err(e)) = trust.map(squall_load::Trust::check) {
+            missing.push(Missing {
+                needed_by: format!("service {}", service.name),
+                text: e.to_string(),
+            });
+        }
+    }
     for fault in &plan.faults {
         let program = fault.spec.target().and_then(|target| {
             let service = plan.services.iter().find(|service| service.name == target)?;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use squall_load::{Arrivals, LoadSpec, Target};
 use squall_model::event::{PlannedFault, PlannedPhase, RunHeader};
+use squall_model::scenario::Address;
 
 use super::checking::Checked;
 use super::fleet::Fleet;
 use crate::invariant::{self, Source};
 use crate::measure::{collector, machine};
-use crate::plan::{Check, Plan};
+use crate::plan::{Check, Plan, Start};
 
 /// The header of a run's events.
 pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) -> RunHeader {
@@ -82,15 +83,12 @@ pub fn row_us(plan: &Plan) -> u64 {
 /// The loads, now that it is known where the services are. The error says which service has no address.
 pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
     let spec = |load: &crate::plan::PlannedLoad| {
-        let address = fleet.get(&load.to).and_then(|member| member.address);
-        let addr =
-            address.ok_or_else(|| format!("load {}: service {} has no address", load.name, load.to))?;
+        let target = target(plan, fleet, &load.to);
+        let target =
+            target.ok_or_else(|| format!("load {}: service {} has no address", load.name, load.to))?;
         Ok(LoadSpec {
             name: load.name.clone(),
-            target: Target {
-                addr: addr.into(),
-                host: addr.to_string(),
-            },
+            target,
             protocol: Arc::clone(&load.asked.protocol),
             connections: load.connections,
             timeout: load.timeout,
@@ -99,6 +97,21 @@ pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
         })
     };
     plan.loads.iter().map(spec).collect()
+}
+
+/// Where a load on `service` goes.
+fn target(plan: &Plan, fleet: &Fleet, service: &str) -> Option<Target> {
+    let planned = plan.services.iter().find(|planned| planned.name == service)?;
+    let found = fleet.get(service).and_then(|member| member.address);
+    let (addr, host) = match &planned.start {
+        Start::At {
+            address: address @ Address::Unix(path),
+        } => (squall_load::Address::Unix(path.into()), address.authority()),
+        Start::At { address } => (found?.into(), address.authority()),
+        _ => (found?.into(), found?.to_string()),
+    };
+    let tls = planned.tls.clone();
+    Some(Target { addr, host, tls })
 }
 
 /// The checkers that look at responses, each with the index of its invariant in the plan.

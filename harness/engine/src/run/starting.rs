@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_load::affinity;
+use squall_load::{Trust, affinity};
 use squall_model::event::EventKind;
+use squall_model::scenario::Address;
 
 use super::faults::Running;
 use super::fleet::Fleet;
@@ -14,7 +15,7 @@ use super::supervisor::Supervisor;
 use super::{Options, Stop};
 use crate::fault::{SpawnNeeds, TargetProcess};
 use crate::guard::GuardHandle;
-use crate::plan::Start;
+use crate::plan::{PlannedService, Start};
 
 /// How long a connection to something that already runs may take.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -138,7 +139,10 @@ impl Supervisor<'_> {
                 continue;
             };
             let member_address = member.address;
-            let address = member_address.map(|address| address.to_string());
+            let socket = unix_socket(planned);
+            let address = member_address
+                .map(|address| address.to_string())
+                .or(socket.map(|path| format!("unix:{path}")));
             if let Some(process) = &member.process {
                 let pid = process.process().pid.cast_unsigned();
                 self.emit(EventKind::ServiceStarted {
@@ -148,7 +152,16 @@ impl Supervisor<'_> {
             }
             // Nothing is known of what was not started here but whether it answers; its load will say what comes of it.
             let silent = matches!(planned.start, Start::At { .. })
-                && member_address.is_some_and(|at| TcpStream::connect_timeout(&at, CONNECT).is_err());
+                && (member_address.is_some_and(|at| TcpStream::connect_timeout(&at, CONNECT).is_err())
+                    || socket.is_some_and(|path| !answers_at(path)));
+            if planned.tls.as_ref().is_some_and(|tls| tls.trust == Trust::Anyone) {
+                let name = &planned.name;
+                self.emit(EventKind::Warning {
+                    text: format!(
+                        "any certificate is taken from {name} (`insecure: true`): it may be anybody"
+                    ),
+                });
+            }
             let service = planned.name.clone();
             self.emit(if silent {
                 let at = address.unwrap_or_default();
@@ -190,4 +203,26 @@ impl Supervisor<'_> {
             }
         }
     }
+}
+
+/// The unix socket at which a service already runs.
+fn unix_socket(planned: &PlannedService) -> Option<&str> {
+    match &planned.start {
+        Start::At {
+            address: Address::Unix(path),
+        } => Some(path),
+        _ => None,
+    }
+}
+
+/// Whether somebody listens at a unix socket; without waiting, since a listener that is busy has nothing to say.
+fn answers_at(path: &str) -> bool {
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let connected = SocketAddrUnix::new(path).and_then(|address| {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &address)
+    });
+    matches!(connected, Ok(()) | Err(Errno::AGAIN))
 }

@@ -2,8 +2,9 @@
 
 use expect_test::expect;
 use squall_load::Arrivals;
+use squall_load::protocol::Keep;
 
-use crate::rig::{around, asked_of, check, plan};
+use crate::rig::{around, asked_of, check, plan, target};
 
 fn with(load: &str) -> String {
     around(&format!("load: {{ make: {{ to: ids, {load} }} }}\n"))
@@ -51,6 +52,80 @@ fn a_request_that_cannot_be_sent_is_refused_before_anything_starts() {
             r#"s.yaml:5:39: error: the header "Content-Length" is set by squall from the body's length; leave it out"#
         ]],
     );
+}
+
+#[test]
+fn http_comes_in_two_versions() {
+    check(
+        &around(
+            "load:
+  three: { to: ids, http: { get: /, version: 3 }, rate: 1/s }
+  alone: { to: ids, http: { get: /, streams: 5 }, rate: 1/s }
+  one: { to: ids, http: { get: /, version: 1, streams: 5 }, rate: 1/s }
+  many: { to: ids, http: { get: /, version: 2, streams: 20000 }, rate: 1/s }
+  foreign: { to: ids, http: { get: /, version: 2, headers: { connection: close } }, rate: 1/s }
+",
+        ),
+        &expect![[r#"
+            s.yaml:6:46: error: HTTP has no version 3 here
+              help: 1 is HTTP/1.1, 2 is HTTP/2
+            s.yaml:7:46: error: HTTP/1.1 carries one request at a time
+              help: write `version: 2`, or leave `streams` out
+            s.yaml:8:56: error: HTTP/1.1 carries one request at a time
+              help: write `version: 2`, or leave `streams` out
+            s.yaml:9:57: error: requests at once on a connection are 1 to 10000, not 20000
+            s.yaml:10:48: error: the header "connection" is one of HTTP/1.1 connections; leave it out with `version: 2`"#]],
+    );
+    let plan = plan(&around(
+        "load:
+  one: { to: ids, http: { get: /, version: 1 }, rate: 1/s }
+  two: { to: ids, http: { get: /, version: 2 }, rate: 1/s }
+  few: { to: ids, http: { get: /, version: 2, streams: 5 }, rate: 1/s }
+",
+    ));
+    let target = target();
+    let of = |load: &squall_engine::plan::PlannedLoad| {
+        let dialect = load.asked.protocol.dialect(&target, Keep::default()).unwrap();
+        (dialect.alpn(), dialect.streams())
+    };
+    let found: Vec<_> = plan.loads.iter().map(of).collect();
+    assert_eq!(
+        found,
+        [
+            (Some(&b"http/1.1"[..]), 1),
+            (Some(&b"h2"[..]), 100),
+            (Some(&b"h2"[..]), 5)
+        ]
+    );
+}
+
+#[test]
+fn only_users_can_stay_on_a_connection() {
+    check(
+        &around(
+            "load:
+  chat: { to: ids, ws: { path: / }, rate: 10/s }
+  feed: { to: ids, sse: { path: / }, arrivals: { ramp: { from: 1/s, to: 9/s } } }
+",
+        ),
+        &expect![[r#"
+            s.yaml:6:43: error: this `ws` stays open, and a schedule has nobody who stays
+              s.yaml:6:20: here
+              help: use `users`
+            s.yaml:7:50: error: this `sse` stays open, and a schedule has nobody who stays
+              s.yaml:7:20: here
+              help: use `users`"#]],
+    );
+    let plan = plan(&around(
+        "load:
+  held: { to: ids, ws: { path: / }, users: 5 }
+  asked: { to: ids, ws: { path: /, send: hello }, rate: 10/s }
+  stays: { to: ids, sse: { path: / }, users: 5 }
+  ends: { to: ids, sse: { path: /, events: 3 }, rate: 10/s }
+",
+    ));
+    let holds: Vec<bool> = plan.loads.iter().map(|load| load.asked.holds).collect();
+    assert_eq!(holds, [true, false, true, false]);
 }
 
 #[test]

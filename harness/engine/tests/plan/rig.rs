@@ -127,12 +127,18 @@ pub fn around(sections: &str) -> String {
     text + sections
 }
 
-/// What the load sends as its request `number`, on a connection of its own, as it goes over the wire.
-pub fn asked_of(plan: &Plan, load: usize, number: u64) -> String {
-    let target = Target {
+/// Where nothing is sent.
+pub fn target() -> Target {
+    Target {
         addr: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         host: "ids.test".into(),
-    };
+        tls: None,
+    }
+}
+
+/// What the load sends as its request `number`, on a connection of its own, as it goes over the wire.
+pub fn asked_of(plan: &Plan, load: usize, number: u64) -> String {
+    let target = target();
     let protocol = &plan.loads[load].asked.protocol;
     let mut session = protocol
         .dialect(&target, Keep::default())

@@ -93,7 +93,13 @@ fn only_this_machine_is_put_under_load() {
         s.yaml:5:12: error: `10.0.0.7:80` is not on this machine
           help: this version puts load on loopback addresses only, such as 127.0.0.1:8080"#]],
     );
-    for address in ["127.0.0.1:80", "[::1]:80", "http://localhost"] {
+    for address in [
+        "127.0.0.1:80",
+        "[::1]:80",
+        "http://localhost",
+        "https://localhost",
+        "unix:/run/a.sock",
+    ] {
         plan(&with(&format!("a: {{ at: \"{address}\" }}")));
     }
 }
@@ -200,4 +206,66 @@ fn readiness_needs_something_to_look_at() {
         &with("a: { use: store }\nb: { run: [x], ready: { log: \"listening (on\" } }"),
         &expect!["s.yaml:6:32: error: no regular expression: found open group without closing ')'"],
     );
+}
+
+#[test]
+fn a_unix_socket_has_a_path_that_fits_and_no_host_or_port() {
+    let path = "a".repeat(200);
+    check(
+        &with(&format!(
+            "a: {{ at: \"unix:/{path}\" }}\nb: {{ run: [x, \"{{port}}\", \"{{c}}\"] }}\nc: {{ at: \"unix:/c.sock\" }}\nd: {{ use: gateway, calls: {{ backend: c }} }}"
+        )),
+        &expect![[r#"
+            s.yaml:5:12: error: /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is 201 bytes long, and a unix socket's path has at most 107
+              help: put the socket, or a link to its folder, into /tmp
+            s.yaml:6:28: error: `c` is at a unix socket, which has no host and port
+              s.yaml:7:12: its address
+              help: write the socket's path where it is needed
+            s.yaml:8:40: error: `c` is at a unix socket, which has no host and port
+              s.yaml:7:12: its address
+              help: write the socket's path where it is needed"#]],
+    );
+}
+
+#[test]
+fn tls_is_checked_before_anything_starts() {
+    check(
+        &with(
+            "a: { at: \"http://localhost\", tls: { insecure: true } }\nb: { at: \"https://localhost\", tls: { ca: no-such-ca.pem } }\nc: { at: \"127.0.0.1:1\", tls: { name: \"a b\" } }\nd: { use: gateway, calls: { backend: e } }\ne: { at: \"https://127.0.0.1\" }\nf: { use: store, tls: {} }\ng: { run: [x, \"{port}\"], tls: {}, ready: { http: /healthz } }",
+        ),
+        &expect![[r#"
+            s.yaml:5:12: error: `http://` is without TLS, and `tls` says how to check it
+              help: write https://, or leave `tls` out
+            s.yaml:6:44: error: reading the certificates in /scenarios/no-such-ca.pem: No such file or directory (os error 2)
+            s.yaml:7:40: error: "a b" is neither a host name nor an IP address, so no certificate can be for it
+            s.yaml:8:40: error: `e` speaks TLS, and bundled services call without
+            s.yaml:10:20: error: `use` and `tls` exclude each other
+              s.yaml:10:8: the other one
+            s.yaml:11:52: error: readiness is not asked for over TLS
+              help: wait for `tcp: true`, or for a line of its output with `log: REGEX`"#]],
+    );
+}
+
+#[test]
+fn tls_goes_by_the_host_of_the_address_unless_it_is_named() {
+    let names = |service: &str| {
+        let plan = plan(&with(service));
+        let tls = plan.services[0].tls.clone();
+        tls.map(|tls| (tls.name, tls.trust == squall_load::Trust::Anyone))
+    };
+    let named = |name: &str, anyone| Some((name.to_owned(), anyone));
+    assert_eq!(names("a: { at: \"https://[::1]:8443\" }"), named("::1", false));
+    assert_eq!(
+        names("a: { at: \"localhost:1\", tls: { insecure: true } }"),
+        named("localhost", true)
+    );
+    assert_eq!(
+        names("a: { at: \"https://127.0.0.1\", tls: { name: api.test } }"),
+        named("api.test", false)
+    );
+    assert_eq!(
+        names("a: { run: [x, \"{port}\"], tls: {} }"),
+        named("127.0.0.1", false)
+    );
+    assert_eq!(names("a: { at: \"127.0.0.1:1\" }"), None);
 }

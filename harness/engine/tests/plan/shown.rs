@@ -17,6 +17,8 @@ services:
     ready: { http: /healthz, within: 3s }
   worker: { run: [worker], ready: { log: "^ready" } }
   db: { at: "127.0.0.1:5432" }
+  api: { at: "https://localhost", tls: { insecure: true } }
+  cache: { at: "unix:/run/cache.sock" }
 load:
   make: { to: ids, http: { get: /id }, rate: 2k/s, arrivals: poisson, timeout: 1s }
   browse: { to: own, http: { post: /b, body: "{}" }, users: 5, think: 20ms, connections: 5 }
@@ -47,6 +49,8 @@ fn a_plan_says_what_would_run_when_and_what_it_needs() {
           own              ./own --port {port} --ids {ids}, ready when GET /healthz answers 2xx, within 3.00 s
           worker           worker, ready when a line matches ^ready, within 10.0 s
           db               already running at 127.0.0.1:5432
+          api              already running at localhost:443, over TLS, ANY CERTIFICATE TAKEN
+          cache            already running at unix:/run/cache.sock
 
         loads
           make             GET /id to ids, at most 64 connections, 1.00 s timeout, values read from responses

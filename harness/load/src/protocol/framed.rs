@@ -325,6 +325,7 @@ mod tests {
         let target = Target {
             addr: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
             host: String::new(),
+            tls: None,
         };
         message.dialect(&target, Keep::default()).unwrap().session()
     }

@@ -214,6 +214,7 @@ mod tests {
         let target = Target {
             addr: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
             host: "h".into(),
+            tls: None,
         };
         let mut session = stream.dialect(&target, Keep::default()).unwrap().session();
         session.start(3, 0, &mut Vec::new());

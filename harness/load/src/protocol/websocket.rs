@@ -358,6 +358,7 @@ mod tests {
         let target = Target {
             addr: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
             host: "h".into(),
+            tls: None,
         };
         socket.dialect(&target, Keep::default()).unwrap().session()
     }

@@ -16,14 +16,14 @@ use crate::rig::{Rig, load, open, run};
 use crate::server::{Server, Step};
 
 /// `before{name}` of a feed's first field.
-fn text(before: &str, name: &str, feed: u16) -> Text {
+pub(crate) fn text(before: &str, name: &str, feed: u16) -> Text {
     let mut text = Text::from(before);
     text.push_value(name, Slot::Drawn { feed, field: 0 }, Escape::None);
     text
 }
 
 /// `GET /{order}` with a header `X-Item: {item}`; the second item would break the message.
-fn template(items: &[u8]) -> RequestTemplate {
+pub(crate) fn template(items: &[u8]) -> RequestTemplate {
     let items = Csv::parse(items).unwrap();
     RequestTemplate {
         headers: vec![("X-Item".into(), text("", "item", 1))],

@@ -3,9 +3,13 @@
 mod data;
 mod failures;
 mod framed;
+mod http2;
+mod hyper_server;
 mod live;
 mod phases;
 mod rig;
 mod server;
 mod times;
+mod tls;
+mod unix;
 mod values;

@@ -23,6 +23,7 @@ pub(crate) fn load(name: &str, addr: SocketAddr) -> LoadSpec {
         target: Target {
             addr: addr.into(),
             host: addr.to_string(),
+            tls: None,
         },
         protocol: Arc::new(RequestTemplate::get("/")),
         connections: 8,

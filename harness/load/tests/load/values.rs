@@ -6,7 +6,7 @@ use squall_model::observation::ObservedBatch;
 use crate::rig::{load, open, run};
 use crate::server::{Server, Step, ok};
 
-fn extraction(pointer: &str, each: bool) -> Extraction {
+pub(crate) fn extraction(pointer: &str, each: bool) -> Extraction {
     let pointer = pointer.parse().unwrap();
     if each {
         Extraction::Each(pointer)

@@ -1,4 +1,5 @@
-//! Where a service that is already running listens: `127.0.0.1:5432`, `[::1]:80`, `http://localhost:8080`.
+//! Where a service that is already running listens: `127.0.0.1:5432`, `[::1]:80`, `http://localhost:8080`, `https://localhost`,
+//! `unix:/run/app.sock`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,13 +10,31 @@ use crate::decode::{Decode, Schema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::Node;
 
-/// A host and a port.
+/// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    /// A name, or an IP address without brackets.
-    pub host: String,
-    /// The TCP or UDP port.
-    pub port: u16,
+pub enum Address {
+    /// A host and a port.
+    Host {
+        /// A name, or an IP address without brackets.
+        host: String,
+        /// The TCP or UDP port.
+        port: u16,
+        /// What it was written with.
+        scheme: Scheme,
+    },
+    /// The path of a unix socket; a relative one begins at the scenario's folder.
+    Unix(String),
+}
+
+/// What an address was written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Nothing.
+    None,
+    /// `http://`.
+    Http,
+    /// `https://`: TLS.
+    Https,
 }
 
 /// Why a text is no address.
@@ -30,26 +49,33 @@ pub enum AddressError {
     /// Empty, or with characters that no host has.
     #[error("the host is not a name or an IP address; IPv6 goes in brackets: [::1]:80")]
     Host,
-    /// `https://`.
-    #[error("TLS is not supported by this version: write http:// or HOST:PORT")]
-    Tls,
     /// Another scheme.
-    #[error("only http:// is known: write http://HOST:PORT or HOST:PORT")]
+    #[error("only http://, https:// and unix: are known: write http://HOST:PORT or HOST:PORT")]
     Scheme,
+    /// `unix:` alone.
+    #[error("the socket's path is missing: write unix:/PATH")]
+    NoPath,
     /// Something after the port.
     #[error("an address ends with its port; the path belongs to the load")]
     Path,
 }
 
 impl Address {
-    const PATTERN: &str = r"^(?:http://)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}/?$|^http://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)/?$";
+    const PATTERN: &str = r"^unix:.+$|^(?:https?://)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}/?$|^https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)/?$";
 
-    /// Reads `HOST:PORT` or `http://HOST[:PORT]`.
+    /// Reads `HOST:PORT`, `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:PATH`.
     pub fn parse(text: &str) -> Result<Address, AddressError> {
-        let (rest, default_port) = match text.split_once("://") {
-            None => (text, None),
-            Some(("http", rest)) => (rest, Some(80)),
-            Some(("https" | "wss", _)) => return Err(AddressError::Tls),
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() {
+                Err(AddressError::NoPath)
+            } else {
+                Ok(Address::Unix(path.to_owned()))
+            };
+        }
+        let (rest, scheme) = match text.split_once("://") {
+            None => (text, Scheme::None),
+            Some(("http", rest)) => (rest, Scheme::Http),
+            Some(("https", rest)) => (rest, Scheme::Https),
             Some(_) => return Err(AddressError::Scheme),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -79,7 +105,7 @@ impl Address {
             (host, port)
         };
         let port = match port {
-            None => default_port.ok_or(AddressError::NoPort)?,
+            None => scheme.port().ok_or(AddressError::NoPort)?,
             Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port
                 .parse()
                 .ok()
@@ -87,26 +113,57 @@ impl Address {
                 .ok_or(AddressError::Port)?,
             Some(_) => return Err(AddressError::Port),
         };
-        Ok(Address {
+        Ok(Address::Host {
             host: host.to_owned(),
             port,
+            scheme,
         })
     }
 
     /// True if nothing but this machine can be behind it.
     pub fn is_loopback(&self) -> bool {
-        self.host
-            .parse::<IpAddr>()
-            .map_or_else(|_| self.host == "localhost", |address| address.is_loopback())
+        match self {
+            Address::Unix(_) => true,
+            Address::Host { host, .. } => host
+                .parse::<IpAddr>()
+                .map_or_else(|_| host == "localhost", |address| address.is_loopback()),
+        }
+    }
+
+    /// What requests name as their host: without a port that goes without saying (RFC 9110, 4.2).
+    pub fn authority(&self) -> String {
+        match self {
+            Address::Unix(_) => "localhost".to_owned(),
+            Address::Host { host, port, scheme } if scheme.port() == Some(*port) => bracketed(host),
+            Address::Host { .. } => self.to_string(),
+        }
+    }
+}
+
+impl Scheme {
+    /// The port where none is written.
+    fn port(self) -> Option<u16> {
+        match self {
+            Scheme::None => None,
+            Scheme::Http => Some(80),
+            Scheme::Https => Some(443),
+        }
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match self {
+            Address::Host { host, port, .. } => write!(f, "{}:{port}", bracketed(host)),
+            Address::Unix(path) => write!(f, "unix:{path}"),
         }
     }
 }
@@ -122,7 +179,7 @@ impl Decode for Address {
     fn schema() -> Schema {
         json!({
             "title": "address",
-            "description": "HOST:PORT or http://HOST:PORT",
+            "description": "HOST:PORT, http://HOST:PORT, https://HOST:PORT or unix:PATH",
             "type": "string",
             "pattern": Address::PATTERN,
         })
@@ -140,6 +197,8 @@ mod tests {
             ("[::1]:80", "[::1]:80", true),
             ("http://localhost:8080/", "localhost:8080", true),
             ("http://api.test", "api.test:80", false),
+            ("https://api.test", "api.test:443", false),
+            ("unix:run/app.sock", "unix:run/app.sock", true),
             ("10.0.0.7:9", "10.0.0.7:9", false),
             ("localhost.evil.test:80", "localhost.evil.test:80", false),
         ] {
@@ -156,11 +215,25 @@ mod tests {
             ("::1:80", AddressError::Host),
             ("a b:80", AddressError::Host),
             ("user@host:80", AddressError::Host),
-            ("https://api.test", AddressError::Tls),
+            ("wss://api.test", AddressError::Scheme),
+            ("unix:", AddressError::NoPath),
             ("ftp://api.test", AddressError::Scheme),
             ("http://api.test:80/v1", AddressError::Path),
         ] {
             assert_eq!(Address::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_no_port_that_goes_without_saying() {
+        for (text, expected) in [
+            ("http://api.test", "api.test"),
+            ("https://[::1]:443", "[::1]"),
+            ("http://api.test:443", "api.test:443"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("unix:/a", "localhost"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().authority(), expected);
         }
     }
 }

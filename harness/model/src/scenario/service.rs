@@ -31,13 +31,29 @@ record! {
         pub ready: Option<Ready>,
         /// Names for several ports, each its `{port.NAME}`; without them there is one, `{port}`.
         pub ports: Vec<Spanned<Name>> = Vec::new(),
+        /// It speaks TLS, which `https://` says too; an empty mapping where there is nothing else to say.
+        pub tls: Option<Tls>,
     }
     exactly_one ["use", "run", "at"];
     needs ["with", "use"];
     needs ["ports", "run"];
     at_most_one ["at", "env"];
     at_most_one ["at", "calls"];
-    later ["count", "after", "metrics", "tls", "redirect"];
+    at_most_one ["use", "tls"];
+    later ["count", "after", "metrics", "redirect"];
+}
+
+record! {
+    /// How a service's TLS is checked.
+    pub struct Tls {
+        /// A PEM file with the certificates of the authorities to trust, instead of this machine's.
+        pub ca: Option<Spanned<String>>,
+        /// Any certificate will do, so what answers may be anybody.
+        pub insecure: Option<True>,
+        /// Whom the certificate must be for; the host of the address if left out.
+        pub name: Option<Spanned<String>>,
+    }
+    at_most_one ["ca", "insecure"];
 }
 
 record! {

@@ -1,13 +1,16 @@
 //! What the command line of `squall load` asks for, checked. Sends nothing; it resolves the URL's host and reads the body.
 
 use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use squall_load::http1::RequestTemplate;
+use squall_load::http2::{Http2, STREAMS};
 use squall_load::oneshot::OneShot;
-use squall_load::url::HttpUrl;
-use squall_load::{PacerKind, affinity};
+use squall_load::url::{HttpUrl, Place};
+use squall_load::{PacerKind, Protocol, Trust, affinity};
 use squall_model::seed::Seed;
 use squall_model::units::{Quantity as _, Rate, human, parse_duration};
 
@@ -24,10 +27,14 @@ const LONGEST: Duration = Duration::from_hours(24);
 pub struct Asked {
     /// Where to, with its scheme.
     pub url: String,
-    /// The URL's host, without brackets.
-    pub host: String,
-    /// The URL's port.
-    pub port: u16,
+    /// Where the URL leads.
+    pub place: Place,
+    /// What is asked.
+    pub request: RequestTemplate,
+    /// Whether that goes over HTTP/2.
+    pub http2: bool,
+    /// The file with the authorities that are trusted, as an absolute path.
+    pub ca: Option<PathBuf>,
     /// What is to be done.
     pub shot: OneShot,
     /// The command line that asks for the same, without the values of headers that are secrets.
@@ -47,9 +54,10 @@ impl Asked {
             None => format!("closed loop, {} flat out", counted(connections, "user")),
         };
         format!(
-            "{} {} for {}, {how}",
-            self.shot.request.method,
+            "{} {}{} for {}, {how}",
+            self.request.method,
             self.url,
+            if self.http2 { " over HTTP/2" } else { "" },
             human::duration(self.shot.duration)
         )
     }
@@ -68,14 +76,18 @@ fn counted(number: usize, what: &str) -> String {
 pub fn read(arguments: &LoadArguments) -> anyhow::Result<Asked> {
     let url_text = with_scheme(&arguments.url);
     let url: HttpUrl = url_text.parse()?;
-    let target = url.resolve()?;
-    let allowed = |host: &String| host.trim_matches(['[', ']']).eq_ignore_ascii_case(&url.host);
+    let target = url.resolve_trusting(trust(arguments)?)?;
     ensure!(
-        target.addr.is_local() || arguments.allow_hosts.iter().any(allowed),
-        "{} is not this machine: if you may put load on it, say --allow-host {}",
-        url.host,
-        url.host
+        target.tls.is_some() || !(arguments.insecure || arguments.ca.is_some()),
+        "{url_text} is without TLS: --ca and --insecure are for https:// URLs"
     );
+    if let Place::Host { host, .. } = &url.place {
+        let allowed = |one: &String| one.trim_matches(['[', ']']).eq_ignore_ascii_case(host);
+        ensure!(
+            target.addr.is_local() || arguments.allow_hosts.iter().any(allowed),
+            "{host} is not this machine: if you may put load on it, say --allow-host {host}"
+        );
+    }
     let rate_per_s = arguments
         .rate
         .as_deref()
@@ -89,7 +101,7 @@ pub fn read(arguments: &LoadArguments) -> anyhow::Result<Asked> {
     );
     let shot = OneShot {
         target,
-        request,
+        protocol: protocol(&request, arguments.http2)?,
         connections: arguments.connections as usize,
         duration: length(arguments, rate_per_s)?,
         rate_per_s,
@@ -102,8 +114,10 @@ pub fn read(arguments: &LoadArguments) -> anyhow::Result<Asked> {
     Ok(Asked {
         command: command(arguments, &url_text),
         url: url_text,
-        host: url.host,
-        port: url.port,
+        place: url.place,
+        request,
+        http2: arguments.http2,
+        ca: arguments.ca.as_ref().map(std::path::absolute).transpose()?,
         shot,
     })
 }
@@ -111,10 +125,33 @@ pub fn read(arguments: &LoadArguments) -> anyhow::Result<Asked> {
 /// `localhost:8080/path` and `:8080/path` mean `http://`, as with other tools.
 fn with_scheme(url: &str) -> String {
     match url {
-        _ if url.contains("://") => url.to_owned(),
+        _ if url.contains("://") || url.starts_with("unix:") => url.to_owned(),
         _ if url.starts_with(':') => format!("http://localhost{url}"),
         _ => format!("http://{url}"),
     }
+}
+
+/// Whose word on a certificate is taken, where there is one.
+fn trust(arguments: &LoadArguments) -> anyhow::Result<Trust> {
+    Ok(match &arguments.ca {
+        Some(file) => Trust::from_file(file).context("--ca")?,
+        None if arguments.insecure => Trust::Anyone,
+        None => Trust::Platform,
+    })
+}
+
+/// The request in the version of HTTP that is asked for; an error where it can't be written in that.
+pub fn protocol(request: &RequestTemplate, http2: bool) -> anyhow::Result<Arc<dyn Protocol>> {
+    let request = request.clone();
+    if !http2 {
+        return Ok(Arc::new(request));
+    }
+    let http2 = Http2 {
+        request,
+        streams: STREAMS,
+    };
+    http2.check().map_err(|problem| anyhow!("--http2: {problem}"))?;
+    Ok(Arc::new(http2))
 }
 
 fn request(arguments: &LoadArguments, path: String) -> anyhow::Result<RequestTemplate> {
@@ -248,7 +285,12 @@ fn command(arguments: &LoadArguments, url: &str) -> String {
         .as_deref()
         .map(|body| if body.len() > 200 { "[a long body]" } else { body });
     option("-b", body);
+    let ca = arguments.ca.as_ref().map(|file| file.display().to_string());
+    option("--ca", ca.as_deref());
     option("--timeout", Some(&arguments.timeout));
+    for (given, flag) in [(arguments.http2, "--http2"), (arguments.insecure, "--insecure")] {
+        words.extend(given.then(|| flag.to_owned()));
+    }
     words.join(" ")
 }
 
@@ -275,11 +317,13 @@ mod tests {
             (":8080/x", "127.0.0.1:8080", "/x"),
             ("[::1]:81", "[::1]:81", "/"),
             ("http://127.0.0.1", "127.0.0.1:80", "/"),
+            ("https://localhost/a", "127.0.0.1:443", "/a"),
+            ("unix:/run/app.sock:/a", "unix:/run/app.sock", "/a"),
         ];
         for (url, address, path) in table {
-            let shot = asked(&[url]).unwrap_or_else(|e| panic!("{url}: {e}")).shot;
+            let asked = asked(&[url]).unwrap_or_else(|e| panic!("{url}: {e}"));
             assert_eq!(
-                (shot.target.addr.to_string(), shot.request.path.to_string()),
+                (asked.shot.target.addr.to_string(), asked.request.path.to_string()),
                 (address.to_owned(), path.to_owned()),
                 "{url}"
             );
@@ -288,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_body_makes_it_a_post_unless_a_method_is_given() {
-        let method = |words: &[&str]| asked(words).unwrap().shot.request.method;
+        let method = |words: &[&str]| asked(words).unwrap().request.method;
         assert_eq!(method(&["127.0.0.1"]), "GET");
         assert_eq!(method(&["127.0.0.1", "-b", "x"]), "POST");
         assert_eq!(method(&["127.0.0.1", "-b", "x", "-m", "put"]), "PUT");
@@ -317,8 +361,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_what_to_write() {
-        let wrong: [&[&str]; 10] = [
-            &["https://127.0.0.1/"],
+        let wrong: [&[&str]; 14] = [
+            &["unix:app.sock"],
+            &["127.0.0.1", "--insecure"],
+            &["https://127.0.0.1/", "--ca", "/no/such/file"],
+            &["127.0.0.1", "--http2", "-H", "connection: close"],
+            &["https://192.0.2.1/"],
             &["ftp://127.0.0.1/"],
             &["http://me@127.0.0.1/"],
             &["192.0.2.1:80"],
@@ -334,8 +382,12 @@ mod tests {
             .map(|words| asked(words).err().unwrap_or_else(|| panic!("{words:?} passed")))
             .collect();
         expect_test::expect![[r#"
-            reading the URL "https://127.0.0.1/": https is not supported yet; use http://
-            reading the URL "ftp://127.0.0.1/": it must begin with http://
+            reading the URL "unix:app.sock": the socket's path must begin with /: unix:/run/app.sock:/path
+            http://127.0.0.1 is without TLS: --ca and --insecure are for https:// URLs
+            --ca: reading the certificates in /no/such/file: No such file or directory (os error 2)
+            --http2: the header "connection" is one of HTTP/1.1 connections; leave it out with `version: 2`
+            192.0.2.1 is not this machine: if you may put load on it, say --allow-host 192.0.2.1
+            reading the URL "ftp://127.0.0.1/": it must begin with http://, https:// or unix:/
             reading the URL "http://me@127.0.0.1/": user names in URLs are not supported; use a header
             192.0.2.1 is not this machine: if you may put load on it, say --allow-host 192.0.2.1
             the header `no colon` has no colon: write -H 'NAME: VALUE'
@@ -371,6 +423,18 @@ mod tests {
         assert_eq!(
             asked(&words).unwrap().command,
             r"squall load http://127.0.0.1:1/x -c 64 -d 10s -r 5/s -H 'Authorization: [redacted]' -H 'X-A: it'\''s' -b '{}' --timeout 30s"
+        );
+        let secured = asked(&["https://localhost", "--http2", "--insecure"]).unwrap();
+        assert_eq!(
+            secured.command,
+            "squall load https://localhost -c 64 -d 10s --timeout 30s --http2 --insecure"
+        );
+        assert!(
+            secured
+                .about()
+                .starts_with("GET https://localhost over HTTP/2 for 10.0 s, "),
+            "{}",
+            secured.about()
         );
     }
 }

@@ -8,16 +8,17 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
-use squall_engine::plan::{self, Plan, Settings};
+use squall_engine::plan::{self, Plan, Settings, Start};
 use squall_load::http1::RequestTemplate;
-use squall_load::{Arrivals, Text};
+use squall_load::url::Place;
+use squall_load::{Arrivals, Text, Trust};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::name::Name;
 use squall_model::placeholder::Template;
 use squall_model::scenario;
 use squall_model::units::{Rate, duration_text};
 
-use super::asked::{Asked, is_secret};
+use super::asked::{Asked, is_secret, protocol};
 use crate::catalogue;
 use crate::quoting::yaml;
 
@@ -53,13 +54,13 @@ pub fn keep(asked: &Asked, file: &Path, force: bool) -> anyhow::Result<String> {
 
 /// The request with the `Host` header that it is sent with; a run would fill in the address.
 fn wanted(asked: &Asked) -> RequestTemplate {
-    let mut request = asked.shot.request.clone();
+    let mut request = asked.request.clone();
     let target = &asked.shot.target;
     let has_host = request
         .headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("host"));
-    if !has_host && target.host != target.addr.to_string() {
+    if !has_host && (target.tls.is_some() || target.host != target.addr.to_string()) {
         request
             .headers
             .insert(0, ("Host".to_owned(), target.host.as_str().into()));
@@ -92,7 +93,7 @@ fn scenario(
     request: &RequestTemplate,
     secrets: &[Secret],
 ) -> anyhow::Result<String> {
-    let (http, shot) = (http(request)?, &asked.shot);
+    let (http, shot) = (http(request, asked.http2)?, &asked.shot);
     let variables: Vec<&str> = secrets.iter().map(|secret| secret.variable.as_str()).collect();
     let secrets = match variables.as_slice() {
         [] => String::new(),
@@ -102,7 +103,7 @@ fn scenario(
         ),
     };
     let about = yaml(&unread(&format!("One load on {}.", asked.url)));
-    let (address, arrivals) = (yaml(&address(asked)), arrivals(asked));
+    let (address, arrivals) = (service(asked), arrivals(asked));
     let (timeout, length) = (duration_text(shot.timeout), duration_text(shot.duration));
     let expected = match shot.rate_per_s {
         Some(_) => r#"["request.errors < 1%", "request.achieved > 99%"]"#,
@@ -139,7 +140,7 @@ fn scenario(
 }
 
 /// The request as the keys of a scenario.
-fn http(request: &RequestTemplate) -> anyhow::Result<String> {
+fn http(request: &RequestTemplate, http2: bool) -> anyhow::Result<String> {
     let method = &request.method;
     ensure!(
         METHODS.contains(&method.as_str()),
@@ -170,6 +171,9 @@ fn http(request: &RequestTemplate) -> anyhow::Result<String> {
     if !body.is_empty() {
         let _ = writeln!(lines, "      body: {}", literal(&body));
     }
+    if http2 {
+        lines.push_str("      version: 2\n");
+    }
     Ok(lines)
 }
 
@@ -196,15 +200,29 @@ fn arrivals(asked: &Asked) -> String {
     }
 }
 
-/// Where the service is: the address for this machine, else the name that was allowed.
+/// Where the service is, and how its TLS is checked.
+fn service(asked: &Asked) -> String {
+    let (addr, Some(tls)) = (address(asked), &asked.shot.target.tls) else {
+        return yaml(&unread(&address(asked)));
+    };
+    // The name that the URL has, since the address is the one that it stood for.
+    let mut keys = vec![format!("name: {}", yaml(&tls.name))];
+    match (&tls.trust, &asked.ca) {
+        (Trust::Anyone, _) => keys.push("insecure: true".to_owned()),
+        (_, Some(ca)) => keys.push(format!("ca: {}", yaml(&unread(&ca.to_string_lossy())))),
+        (_, None) => {}
+    }
+    let at = yaml(&format!("https://{addr}"));
+    format!("{at}, tls: {{ {} }}", keys.join(", "))
+}
+
+/// The address for this machine, else the name that was allowed.
 fn address(asked: &Asked) -> String {
     let addr = &asked.shot.target.addr;
-    if addr.is_local() {
-        addr.to_string()
-    } else if asked.host.contains(':') {
-        format!("[{}]:{}", asked.host, asked.port)
-    } else {
-        format!("{}:{}", asked.host, asked.port)
+    match &asked.place {
+        Place::Host { host, port } if !addr.is_local() && host.contains(':') => format!("[{host}]:{port}"),
+        Place::Host { host, port } if !addr.is_local() => format!("{host}:{port}"),
+        _ => addr.to_string(),
     }
 }
 
@@ -226,11 +244,19 @@ fn unread(text: &str) -> String {
 /// Reads the text as `squall run` would, and holds it to what was asked for.
 fn check(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<()> {
     let plan = planned(text, secrets)?;
-    let ([load], [phase], shot) = (plan.loads.as_slice(), plan.phases.as_slice(), &asked.shot) else {
-        bail!("the scenario has not one load and one phase");
+    let ([load], [phase], [service]) = (
+        plan.loads.as_slice(),
+        plan.phases.as_slice(),
+        plan.services.as_slice(),
+    ) else {
+        bail!("the scenario has not one load, one phase and one service");
     };
+    let shot = &asked.shot;
     // A plan hides the kind of its request; what it is made of is all in its `Debug` form.
-    let sent = format!("{:?}", load.asked.protocol) == format!("{:?}", wanted(asked));
+    let sent =
+        format!("{:?}", load.asked.protocol) == format!("{:?}", protocol(&wanted(asked), asked.http2)?);
+    let there = matches!(&service.start, Start::At { address: at } if at.to_string() == address(asked))
+        && service.tls == shot.target.tls;
     let arrivals = match phase.arrivals.as_slice() {
         [Arrivals::Open { rate_per_s, pacer }] => {
             shot.rate_per_s
@@ -245,10 +271,11 @@ fn check(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<()> {
     };
     let times = load.timeout == shot.timeout && phase.length == shot.duration;
     ensure!(
-        sent && arrivals && times,
+        sent && there && arrivals && times,
         "this load can't be said in a scenario without changing it: {}",
         [
             (sent, "the request"),
+            (there, "where it goes"),
             (arrivals, "the rate"),
             (times, "the times")
         ]
@@ -377,8 +404,14 @@ mod tests {
     #[test]
     fn whatever_a_command_line_says_is_kept_or_refused_and_never_changed() {
         // `keep` compares what it wrote with what was asked for; a difference is an error here.
-        let words: [&[&str]; 9] = [
+        let words: [&[&str]; 15] = [
             &["127.0.0.1:1"],
+            &["unix:/run/$app.sock:/a?b", "-H", "Host: me"],
+            &["unix:/run/app.sock", "--http2"],
+            &["https://localhost:8443/a", "--insecure"],
+            &["https://127.0.0.1:443/", "--http2"],
+            &["https://[::1]/"],
+            &["127.0.0.1:1", "--http2", "-b", "hello", "-r", "9/s"],
             &["[::1]:81/x", "-c", "1"],
             &["127.0.0.1:1/{a}/{{b}}/${HOME}/$${X}"],
             &[
@@ -396,6 +429,24 @@ mod tests {
             let text = kept(words);
             assert!(text.is_ok(), "{words:?}: {text:?}");
         }
+    }
+
+    #[test]
+    fn who_may_answer_is_kept_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        let own = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        std::fs::write(&ca, own.cert.pem()).unwrap();
+        let ca = ca.display().to_string();
+        let text = kept(&["https://localhost:8443/a", "--ca", &ca, "--http2"]).unwrap();
+        let service = format!(
+            r#"target: {{ at: "https://127.0.0.1:8443", tls: {{ name: "localhost", ca: "{ca}" }} }}"#
+        );
+        assert!(text.contains(&service), "{text}");
+        assert!(
+            text.contains("      version: 2\n") && text.contains(r#""Host": "localhost:8443""#),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! `http:`: HTTP/1.1.
+//! `http:`: HTTP/1.1 and HTTP/2.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use squall_load::Text;
 use squall_load::http1::RequestTemplate;
+use squall_load::http2::{Http2, STREAMS};
 use squall_model::decode::{Decode as _, Key, Map};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::NameError;
@@ -39,10 +41,13 @@ record! {
         pub json: Option<Node>,
         /// What an answer must be.
         pub check: Option<Spanned<Check>>,
+        /// The version: 1 for HTTP/1.1, which is meant if it is left out, or 2.
+        pub version: Option<Spanned<u32>>,
+        /// With version 2: requests at once on a connection; 100 if left out.
+        pub streams: Option<Spanned<NonZeroU32>>,
     }
     exactly_one ["get", "head", "post", "put", "patch", "delete"];
     at_most_one ["body", "json"];
-    later ["version"];
 }
 
 /// The name of a header; whether it can be one is checked with the whole request.
@@ -83,7 +88,7 @@ impl Http {
     }
 }
 
-/// Reads what a load asks over HTTP/1.1.
+/// Reads what a load asks over HTTP.
 pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<Asked> {
     let http = Http::decode(node, diagnostics)?;
     let (method, path) = http.method()?;
@@ -121,10 +126,39 @@ pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics
         return None;
     }
     let path = request.path.to_string();
+    let shown = format!("{method} {path}");
     Some(Asked {
-        shown: format!("{method} {path}"),
+        protocol: of_version(&http, request, diagnostics)?,
+        shown,
         path: Some(path),
         holds: false,
-        protocol: Arc::new(request),
     })
+}
+
+/// The request in the version of HTTP that is asked for.
+fn of_version(
+    http: &Http,
+    request: RequestTemplate,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<dyn squall_load::Protocol>> {
+    let (version, span) = http
+        .version
+        .map_or((1, None), |version| (version.value, Some(version.span)));
+    let problem = match (version, http.streams) {
+        (1, None) => return Some(Arc::new(request)),
+        (1, Some(streams)) => Diagnostic::error(streams.span, "HTTP/1.1 carries one request at a time")
+            .help("write `version: 2`, or leave `streams` out"),
+        (2, streams) => {
+            let streams = streams.map_or(STREAMS, |streams| streams.get() as usize);
+            let http2 = Http2 { request, streams };
+            match http2.check() {
+                Ok(()) => return Some(Arc::new(http2)),
+                Err(e) => Diagnostic::error(http.streams.map_or(span?, |streams| streams.span), e),
+            }
+        }
+        (_, _) => Diagnostic::error(span?, format!("HTTP has no version {version} here"))
+            .help("1 is HTTP/1.1, 2 is HTTP/2"),
+    };
+    diagnostics.push(problem);
+    None
 }

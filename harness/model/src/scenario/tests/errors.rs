@@ -126,7 +126,7 @@ fn services() {
   line: { run: "./x --port {port}" }
   empty: { run: [] }
   there: { at: localhost, env: { A: b }, calls: [ids] }
-  tls: { at: "https://api.test", tls: { ca: ca.pem } }
+  tls: { at: "wss://api.test", tls: { ca: ca.pem, insecure: true } }
   many: { run: [./x], count: 3, with: { a: 1 }, ready: { http: healthz, tcp: true } }
   self: { use: a, ports: [http], calls: ids, ready: { tcp: yes, within: 5 } }
   twice: { run: [./x, "{port}"], ports: [http, http], calls: { a: ids, b: ids, c: load } }
@@ -146,8 +146,9 @@ fn services() {
               s.yaml:11:12: the other one
             s.yaml:11:42: error: `at` and `calls` exclude each other
               s.yaml:11:12: the other one
-            s.yaml:12:14: error: TLS is not supported by this version: write http:// or HOST:PORT
-            s.yaml:12:34: error: `tls` is not supported by this version (comes with a later one)
+            s.yaml:12:14: error: only http://, https:// and unix: are known: write http://HOST:PORT or HOST:PORT
+            s.yaml:12:51: error: `ca` and `insecure` exclude each other
+              s.yaml:12:39: the other one
             s.yaml:13:23: error: `count` is not supported by this version (comes with a later one)
             s.yaml:13:33: error: `with` needs `use`
             s.yaml:13:64: error: a path starts with `/`
