@@ -1,12 +1,9 @@
-//! The generator's one clock: monotonic, counted from the run's epoch; and sleeping by it.
+//! The generator's one clock: monotonic, counted from the run's epoch.
 //!
 //! Timeline positions are nanoseconds inside this crate and microseconds outside. Wall time is read for one purpose: to place
 //! the kernel's time stamps, which are wall time, on the timeline.
 
 use std::time::{Duration, Instant};
-
-use rustix::thread::{ClockId, clock_nanosleep_absolute};
-use rustix::time::Timespec;
 
 pub(crate) const NS_PER_US: u64 = 1_000;
 pub(crate) const NS_PER_MS: u64 = 1_000_000;
@@ -16,18 +13,11 @@ pub(crate) const NS_PER_S: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     epoch: Instant,
-    /// The epoch on `CLOCK_MONOTONIC`, which `Instant` reads too but does not show.
-    epoch_monotonic_ns: u64,
 }
 
 impl Clock {
     pub(crate) fn new(epoch: Instant) -> Clock {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let now_ns = now.tv_sec as u64 * NS_PER_S + now.tv_nsec as u64;
-        Clock {
-            epoch,
-            epoch_monotonic_ns: now_ns.saturating_sub(duration_ns(epoch.elapsed())),
-        }
+        Clock { epoch }
     }
 
     /// Nanoseconds since the epoch; zero before it.
@@ -41,21 +31,6 @@ impl Clock {
     pub(crate) fn wall_ahead_ns(self) -> u64 {
         let wall = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
         (wall.tv_sec as u64 * NS_PER_S + wall.tv_nsec as u64).wrapping_sub(self.now_ns())
-    }
-
-    /// Sleeps until `wake_ns`; a signal may end it early.
-    pub(crate) fn sleep_until(self, wake_ns: u64) {
-        // A moment far beyond any run is cut off so that the kernel's signed seconds hold it.
-        let at_ns = self
-            .epoch_monotonic_ns
-            .saturating_add(wake_ns)
-            .min(i64::MAX as u64);
-        let at = Timespec {
-            tv_sec: (at_ns / NS_PER_S) as i64,
-            tv_nsec: (at_ns % NS_PER_S) as i64,
-        };
-        // Interrupted is as good as slept: the caller looks at the clock.
-        let _ = clock_nanosleep_absolute(ClockId::Monotonic, &at);
     }
 }
 

@@ -18,11 +18,11 @@ use crate::spec::PhaseSpec;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
-/// Answers that nothing waits for are read at the latest this long after the thread went to sleep. The kernel knows when they
-/// came; a connection that breaks meanwhile is noticed that much later.
-const READ_LATE_NS: u64 = NS_PER_MS;
 /// While answers are handled, arrivals are looked at this often.
 const LOOK_NS: u64 = 20 * NS_PER_US;
+/// Answers that nothing waits for are read at the latest this long after the thread went to sleep: the first that is longer than its
+/// socket's buffer must not hold up its sender for long.
+const READ_LATE_NS: u64 = NS_PER_MS;
 const SLICE_NS: u64 = SLICE_US * NS_PER_US;
 
 /// What a thread is told.
@@ -217,8 +217,7 @@ impl Dispatcher {
         if awaited && self.lanes.iter().all(|lane| lane.may_read_late(now_ns)) {
             // One wake-up for the next request and the answers to the ones before.
             let until_ns = wake_ns.min(now_ns + READ_LATE_NS);
-            self.shared.clock.sleep_until(until_ns);
-            self.shared.poller.wait(0)?;
+            self.shared.poller.wait_for_ends(until_ns - now_ns)?;
             return Ok(until_ns);
         }
         self.shared.poller.wait(wake_ns - now_ns)?;

@@ -44,7 +44,12 @@ pub(crate) struct Lane {
     connecting: usize,
     /// Connections whose answers carry no time stamp, so that they must be read at once.
     unstamped: usize,
+    /// An answer has come in pieces, or was long.
+    long: bool,
 }
+
+/// A read of more than this is one of a long answer.
+const LONG_BYTES: usize = 16 << 10;
 
 impl Lane {
     pub(crate) fn new(
@@ -71,6 +76,7 @@ impl Lane {
             free: Vec::new(),
             connecting: 0,
             unstamped: 0,
+            long: false,
         }
     }
 
@@ -107,9 +113,12 @@ impl Lane {
         self.ledger.first_live == self.ledger.phases.len()
     }
 
-    /// Whether answers may lie in their sockets for a while: nothing waits for them, and the kernel knows when they came.
+    /// Whether answers may lie in their sockets for a while: nothing waits for them, the kernel knows when they came, and they fit
+    /// into their sockets' buffers.
     pub(crate) fn may_read_late(&self, now_ns: u64) -> bool {
         self.unstamped == 0
+            && self.single
+            && !self.long
             && self.connecting == 0
             && self.ledger.queue.is_empty()
             && !self.is_closed_loop(now_ns)
@@ -404,6 +413,7 @@ impl Lane {
         now_ns: u64,
         out: &mut Vec<u8>,
     ) -> bool {
+        self.long |= bytes.len() > LONG_BYTES;
         self.count_bytes(slot, bytes.len(), now_ns);
         out.clear();
         loop {
@@ -455,6 +465,7 @@ impl Lane {
         let Some(connection) = self.connections.get(slot) else {
             return false;
         };
+        self.long |= connection.carries > 0;
         // An answer to half a request leaves the stream in an unknown place.
         let half_asked = self.single && connection.carries == 0 && !connection.is_written();
         if half_asked {

@@ -58,9 +58,10 @@ impl Ready {
     }
 }
 
-/// The readiness list.
+/// The readiness list, and beside it one on which only ends show: a thread that may read answers late waits on that.
 pub(crate) struct Poller {
     epoll: OwnedFd,
+    ends: OwnedFd,
     wakes: Arc<OwnedFd>,
     ready: Vec<Ready>,
 }
@@ -68,10 +69,18 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn new() -> std::io::Result<Poller> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let ends = epoll::create(CreateFlags::CLOEXEC)?;
         let wakes = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        epoll::add(&epoll, &*wakes, EventData::new_u64(WAKER), EventFlags::IN)?;
+        for list in [&epoll, &ends] {
+            epoll::add(list, &*wakes, EventData::new_u64(WAKER), EventFlags::IN)?;
+        }
         let ready = Vec::with_capacity(EVENTS);
-        Ok(Poller { epoll, wakes, ready })
+        Ok(Poller {
+            epoll,
+            ends,
+            wakes,
+            ready,
+        })
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -80,19 +89,30 @@ impl Poller {
 
     /// Registers a socket for all it may ever tell, until it is closed.
     pub(crate) fn add(&self, socket: impl AsFd, token: u64) -> std::io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(token), flags)?)
+        let ends = EventFlags::RDHUP | EventFlags::ET;
+        let all = EventFlags::IN | EventFlags::OUT | ends;
+        let data = EventData::new_u64(token);
+        epoll::add(&self.epoll, &socket, data, all)?;
+        // Errors and hang-ups show without being asked for.
+        epoll::add(&self.ends, &socket, data, ends)?;
+        Ok(())
+    }
+
+    /// Waits until a connection ends or breaks, somebody wakes the thread, or `at_most_ns` nanoseconds are over. What bytes come
+    /// meanwhile wakes nobody. Then looks what is ready.
+    pub(crate) fn wait_for_ends(&mut self, at_most_ns: u64) -> std::io::Result<()> {
+        let mut events = [const { MaybeUninit::uninit() }; 1];
+        match epoll::wait(&self.ends, &mut events[..], Some(&timeout(at_most_ns))) {
+            Ok(_) | Err(Errno::INTR) => self.wait(0),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Waits until something is ready or `at_most_ns` nanoseconds are over.
     pub(crate) fn wait(&mut self, at_most_ns: u64) -> std::io::Result<()> {
-        let timeout = Timespec {
-            tv_sec: (at_most_ns / NS_PER_S).min(i64::MAX as u64) as i64,
-            tv_nsec: (at_most_ns % NS_PER_S) as i64,
-        };
         self.ready.clear();
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let (events, _) = match epoll::wait(&self.epoll, &mut events[..], Some(&timeout)) {
+        let (events, _) = match epoll::wait(&self.epoll, &mut events[..], Some(&timeout(at_most_ns))) {
             Ok(events) => events,
             Err(Errno::INTR) => return Ok(()),
             Err(errno) => return Err(errno.into()),
@@ -115,5 +135,12 @@ impl Poller {
             return None;
         }
         Some(ready)
+    }
+}
+
+fn timeout(at_most_ns: u64) -> Timespec {
+    Timespec {
+        tv_sec: (at_most_ns / NS_PER_S).min(i64::MAX as u64) as i64,
+        tv_nsec: (at_most_ns % NS_PER_S) as i64,
     }
 }
