@@ -12,6 +12,8 @@ use crate::clock::{Clock, us_to_ns};
 use crate::descriptors;
 use crate::dispatcher::{Command, Dispatcher, Shared, ThreadUsage};
 use crate::extract::Extraction;
+#[cfg(feature = "journey")]
+use crate::journey::{Part as Of, runner::Runner};
 use crate::lane::Lane;
 use crate::phase::Part;
 use crate::poller::{Poller, Waker};
@@ -36,6 +38,9 @@ pub struct Usage {
 #[derive(Debug)]
 pub struct Generator {
     threads: Vec<Thread>,
+    /// The users who make journeys, a thread for each load that has some.
+    #[cfg(feature = "journey")]
+    runners: Vec<Runner>,
     loads: Vec<String>,
     /// Index and end of the last phase.
     last: Option<(u32, Option<u64>)>,
@@ -64,9 +69,13 @@ impl Generator {
         let names = compiled.iter().map(|(_, load)| load.name.clone()).collect();
         let mut generator = Generator {
             threads: Vec::new(),
+            #[cfg(feature = "journey")]
+            runners: Vec::new(),
             loads: names,
             last: None,
         };
+        let specs: Vec<LoadSpec> = compiled.iter().map(|(_, load)| load.clone()).collect();
+        generator.start_journeys(&specs, options)?;
         for at in 0..options.threads {
             let lanes = compiled
                 .iter()
@@ -95,6 +104,32 @@ impl Generator {
         Ok(generator)
     }
 
+    /// Starts a thread for each load whose users make journeys.
+    #[cfg(feature = "journey")]
+    fn start_journeys(&mut self, loads: &[LoadSpec], options: &Options) -> Result<(), LoadError> {
+        for (at, load) in loads.iter().enumerate() {
+            if let Of::Journey(journey) = load.protocol.part() {
+                let number = options.threads + self.runners.len();
+                self.runners
+                    .push(Runner::start(at, journey, loads, number, options)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses loads whose users make journeys: this build has none.
+    #[cfg(not(feature = "journey"))]
+    #[expect(clippy::unused_self, reason = "with the feature it has something to start")]
+    fn start_journeys(&self, loads: &[LoadSpec], _: &Options) -> Result<(), LoadError> {
+        match loads.iter().find(|load| load.protocol.part().is_of_journey()) {
+            Some(load) => Err(LoadError::Request {
+                load: load.name.clone(),
+                problem: format!("it needs the feature `{}`", crate::journey::FEATURE),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Adds a phase after the ones before.
     pub fn push_phase(&mut self, phase: PhaseSpec) -> Result<(), LoadError> {
         self.check_phase(&phase)?;
@@ -118,9 +153,8 @@ impl Generator {
 
     /// CPU time used so far by all threads in microseconds, at most 100 ms old.
     pub fn cpu_us(&self) -> u64 {
-        self.threads
-            .iter()
-            .map(|thread| thread.usage.cpu_us.load(Ordering::Relaxed))
+        self.usages()
+            .map(|thread| thread.cpu_us.load(Ordering::Relaxed))
             .sum()
     }
 
@@ -200,26 +234,46 @@ impl Generator {
                 result = Err(LoadError::ThreadGone(at));
             }
         }
+        #[cfg(feature = "journey")]
+        for (at, runner) in self.runners.iter().enumerate() {
+            if !runner.tell(command()) && result.is_ok() {
+                result = Err(LoadError::ThreadGone(self.threads.len() + at));
+            }
+        }
         result
     }
 
     fn join(&mut self) -> Usage {
+        let handles = self.threads.iter_mut().map(|thread| &mut thread.handle);
+        #[cfg(feature = "journey")]
+        let handles = handles.chain(self.runners.iter_mut().map(|runner| &mut runner.handle));
+        for handle in handles.filter_map(Option::take) {
+            // A panic was reported by the thread's own guard.
+            let _ = handle.join();
+        }
         let mut usage = Usage::default();
-        for thread in &mut self.threads {
-            if let Some(handle) = thread.handle.take() {
-                // A panic was reported by the thread's own guard.
-                let _ = handle.join();
-            }
-            usage.cpu_us += thread.usage.cpu_us.load(Ordering::Relaxed);
-            usage.reports_lost += thread.usage.reports_lost.load(Ordering::Relaxed);
+        for thread in self.usages() {
+            usage.cpu_us += thread.cpu_us.load(Ordering::Relaxed);
+            usage.reports_lost += thread.reports_lost.load(Ordering::Relaxed);
         }
         usage
+    }
+
+    /// What each thread notes down of itself.
+    fn usages(&self) -> impl Iterator<Item = &ThreadUsage> {
+        let usages = self.threads.iter().map(|thread| &*thread.usage);
+        #[cfg(feature = "journey")]
+        let usages = usages.chain(self.runners.iter().map(|runner| &*runner.usage));
+        usages
     }
 }
 
 impl Drop for Generator {
     fn drop(&mut self) {
-        if self.threads.iter().any(|thread| thread.handle.is_some()) {
+        let running = self.threads.iter().any(|thread| thread.handle.is_some());
+        #[cfg(feature = "journey")]
+        let running = running || self.runners.iter().any(|runner| runner.handle.is_some());
+        if running {
             let _ = self.tell(|| Command::Abort);
             self.join();
         }

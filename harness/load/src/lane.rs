@@ -80,8 +80,11 @@ impl Lane {
         }
     }
 
-    /// Adds a phase; `spec` has been checked.
+    /// Adds a phase; `spec` has been checked. A lane without phases does nothing and tells nothing.
     pub(crate) fn push_phase(&mut self, spec: &PhaseSpec) {
+        if self.spec.protocol.part().is_of_journey() {
+            return;
+        }
         let phase = Phase::new(
             spec,
             usize::from(self.load),
@@ -299,11 +302,7 @@ impl Lane {
     }
 
     fn connect_failed(&mut self, started_ns: u64, error: &io::Error, shared: &mut Shared) {
-        let kind = match error.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => ErrorKind::ConnectRefused,
-            io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
-            _ => ErrorKind::ConnectFailed,
-        };
+        let kind = ErrorKind::of_connecting(error);
         let addr = &self.spec.target.addr;
         let now_ns = shared.tick();
         self.ledger.connect_failed(started_ns, now_ns, kind, || {
@@ -660,7 +659,7 @@ impl Lane {
 }
 
 /// Whether a write failed because the peer had closed before.
-fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
     matches!(
         error.kind(),

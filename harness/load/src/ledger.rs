@@ -26,7 +26,7 @@ use crate::report::ErrorKind;
 const LATE_NS: u64 = NS_PER_S;
 /// A user whose connection failed, or whose request could not be written, waits this long, so that closed loop does not become a
 /// flood of attempts.
-const CONNECT_PAUSE_NS: u64 = 10 * NS_PER_MS;
+pub(crate) const CONNECT_PAUSE_NS: u64 = 10 * NS_PER_MS;
 /// Arrivals taken or given up in one go, so that a thread that fell behind still reads answers.
 const BATCH: usize = 16_384;
 
@@ -235,14 +235,7 @@ impl Ledger {
         let mut pause_ns = 0;
         if let Some((kind, example)) = error {
             tally.fail(kind, example);
-            if matches!(
-                kind,
-                ErrorKind::ConnectRefused
-                    | ErrorKind::ConnectFailed
-                    | ErrorKind::ConnectTimeout
-                    | ErrorKind::Tls
-                    | ErrorKind::Render
-            ) {
+            if kind.is_before_sending() {
                 pause_ns = CONNECT_PAUSE_NS;
             }
         }

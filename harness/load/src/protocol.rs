@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::check::Checks;
 pub use crate::fields::Fields;
+use crate::journey::Part;
 use crate::report::ErrorKind;
 pub use crate::socket::Carrier;
 use crate::spec::Target;
@@ -54,6 +55,11 @@ pub trait Protocol: Debug + Send + Sync {
     /// What its answers must be.
     fn checks(&self) -> Checks {
         Checks::default()
+    }
+
+    /// Whether it belongs to users who make journeys, who are not the generator's own.
+    fn part(&self) -> Part<'_> {
+        Part::Alone
     }
 }
 

@@ -139,6 +139,28 @@ pub enum ErrorKind {
     CheckBody,
 }
 
+impl ErrorKind {
+    /// Why a connection could not be made.
+    pub(crate) fn of_connecting(error: &std::io::Error) -> ErrorKind {
+        match error.kind() {
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => ErrorKind::ConnectRefused,
+            std::io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
+            _ => ErrorKind::ConnectFailed,
+        }
+    }
+
+    /// Whether nothing of the request went out, so that it costs the target no time and the user would be at the next at once.
+    pub(crate) fn is_before_sending(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::ConnectRefused
+                | ErrorKind::ConnectFailed
+                | ErrorKind::ConnectTimeout
+                | ErrorKind::Render
+        )
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

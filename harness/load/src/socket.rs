@@ -87,8 +87,13 @@ impl Socket {
 
     /// Whether the connection stands by now; an error if it can't be made.
     pub(crate) fn is_connected(&self) -> io::Result<bool> {
-        sockopt::socket_error(&self.fd)??;
-        Ok(rustix::net::getpeername(&self.fd).is_ok_and(|peer| peer.is_some()))
+        is_connected(&self.fd)
+    }
+
+    /// The socket itself, for who waits for it in another way.
+    #[cfg(feature = "journey")]
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
     }
 
     /// Reads what is there; with it comes the wall time of its arrival in nanoseconds, where the kernel tells it.
@@ -117,6 +122,12 @@ impl Socket {
     pub(crate) fn is_emptied_by(&self, count: usize, room: usize) -> bool {
         self.carrier == Carrier::Stream && count < room
     }
+}
+
+/// Whether a connection that was begun stands by now; an error if it can't be made.
+pub(crate) fn is_connected(socket: impl AsFd) -> io::Result<bool> {
+    sockopt::socket_error(&socket)??;
+    Ok(rustix::net::getpeername(&socket).is_ok_and(|peer| peer.is_some()))
 }
 
 impl AsFd for Socket {

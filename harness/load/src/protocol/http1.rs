@@ -1,9 +1,13 @@
 //! HTTP/1.1 (RFC 9112): one request at a time on a connection that is kept alive.
 
 mod chunked;
+#[cfg(feature = "journey")]
+mod exchange;
 mod request;
 mod response;
 
+#[cfg(feature = "journey")]
+pub(crate) use exchange::{Exchange, Prepared};
 pub use request::{RequestTemplate, TemplateError};
 pub(super) use response::{Framing, HeadReader};
 

@@ -5,6 +5,8 @@ mod failures;
 mod framed;
 mod http2;
 mod hyper_server;
+#[cfg(feature = "journey")]
+mod journey;
 mod live;
 mod phases;
 mod rig;

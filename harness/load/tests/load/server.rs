@@ -50,6 +50,11 @@ impl Drop for Server {
 impl Server {
     /// Starts a server that does with each request what `script` says, given its number over all connections, from 0.
     pub(crate) fn start(script: impl Fn(usize) -> Vec<Step> + Send + Sync + 'static) -> Server {
+        Server::by_head(move |number, _| script(number))
+    }
+
+    /// As [`start`](Server::start), with the request's head too.
+    pub(crate) fn by_head(script: impl Fn(usize, &str) -> Vec<Step> + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
@@ -90,7 +95,7 @@ pub(crate) fn ok(body: &str) -> Step {
     Step::Send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
 }
 
-fn serve(mut stream: TcpStream, script: &dyn Fn(usize) -> Vec<Step>, seen: &Seen) {
+fn serve(mut stream: TcpStream, script: &dyn Fn(usize, &str) -> Vec<Step>, seen: &Seen) {
     let _ = stream.set_nodelay(true);
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -98,7 +103,7 @@ fn serve(mut stream: TcpStream, script: &dyn Fn(usize) -> Vec<Step>, seen: &Seen
         while let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8(bytes.drain(..end + 4).collect()).unwrap();
             let number = seen.requests.fetch_add(1, Ordering::SeqCst);
-            for step in script(number) {
+            for step in script(number, &head) {
                 if !act(&mut stream, step, seen) {
                     return;
                 }
