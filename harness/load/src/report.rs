@@ -156,6 +156,7 @@ impl ErrorKind {
             ErrorKind::ConnectRefused
                 | ErrorKind::ConnectFailed
                 | ErrorKind::ConnectTimeout
+                | ErrorKind::Tls
                 | ErrorKind::Render
         )
     }

@@ -153,10 +153,13 @@ fn choose(loads: &[LiveLoad], most: usize) -> (Vec<&LiveLoad>, Vec<&LiveLoad>) {
 fn sum(rest: &[&LiveLoad]) -> Option<String> {
     let worst = rest.iter().filter_map(|load| load.p99_us).max();
     let errors = rest.iter().map(|load| load.errors).fold(0.0, f64::max);
+    // A journey's requests are its steps' requests too.
+    let whole = rest.iter().filter(|load| !load.name.contains('.'));
+    let rate: f64 = whole.map(|load| load.rate).sum();
     (!rest.is_empty()).then(|| {
         format!(
             "{}, worst P99 {}, errors up to {}",
-            human::rate(rest.iter().map(|load| load.rate).sum()),
+            human::rate(rate),
             time(worst),
             human::ratio(errors)
         )

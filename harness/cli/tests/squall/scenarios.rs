@@ -32,10 +32,19 @@ fn shipped() -> Vec<String> {
     names
 }
 
+/// Whether this build has all that a scenario needs.
+fn is_built_in(name: &str) -> bool {
+    name != "id-generator-journey.yaml" || squall_load::journey::IS_BUILT_IN
+}
+
 #[test]
 fn every_shipped_scenario_checks_clean() {
     let stage = Stage::shared();
-    let paths: Vec<String> = shipped().iter().map(|name| format!("scenarios/{name}")).collect();
+    let paths: Vec<String> = shipped()
+        .iter()
+        .filter(|name| is_built_in(name))
+        .map(|name| format!("scenarios/{name}"))
+        .collect();
     let mut args = vec!["check"];
     args.extend(paths.iter().map(String::as_str));
     let ended = stage.squall(&args);
@@ -167,6 +176,38 @@ fn known_delays_are_measured_as_they_are() {
     if ended.is_calm() {
         ended.assert_exit(Exit::Pass);
     }
+}
+
+#[test]
+#[cfg_attr(not(feature = "journey"), ignore = "needs the feature `journey`")]
+fn users_make_their_journeys_and_each_step_has_its_numbers() {
+    let stage = Stage::alone();
+    let ended = stage.run("id-generator-journey", &["--quick"]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    for phase in &record.phases {
+        let completed = |load: &str| phase.load[load].completed;
+        let of_steps = ["clerks.take", "clerks.items", "clerks.many"].map(completed);
+        assert!(of_steps.iter().all(|count| *count > 5), "{of_steps:?}");
+        assert_eq!(completed("clerks"), of_steps.iter().sum::<u64>());
+        assert_eq!(phase.load["clerks"].failed, 0);
+    }
+    let users = |phase: usize| record.phases[phase].load["clerks.take"].users;
+    assert_eq!((users(0), users(1)), (Some(8), Some(16)));
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "journey", ignore = "this build has journeys")]
+fn a_journey_names_the_feature_that_is_missing() {
+    let ended = Stage::shared().squall(&["check", "id-generator-journey"]);
+    assert!(
+        ended.stderr.contains("build it with `--features journey`"),
+        "{ended}"
+    );
+    ended.assert_exit(Exit::ScenarioWrong);
 }
 
 #[test]

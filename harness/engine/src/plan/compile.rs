@@ -62,12 +62,16 @@ pub fn compile(
                     base: &settings.base,
                     phase: Stretch { scale, written },
                 };
-                loads::arrivals(scenario, &pacing, phase, context, diagnostics)
+                let mut arrivals = loads::arrivals(scenario, &pacing, phase, context, diagnostics);
+                loads::share_users(&loads, &mut arrivals);
+                arrivals
             },
         })
         .collect();
     let faults = faults::compile(scenario, &phases, scale, diagnostics);
     let mut names = names(scenario, catalogue);
+    let steps = loads.iter().filter(|load| load.is_step());
+    names.loads.extend(steps.map(|load| load.name.clone()));
     let invariants = invariants::compile(scenario, catalogue, &mut loads, &mut names, diagnostics);
     let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
     if scenario.load.is_empty() && scenario.services.is_empty() {

@@ -26,6 +26,8 @@ use squall_model::units::human;
 #[derive(Debug)]
 pub struct Data {
     feeds: Vec<Declared>,
+    /// Every name that a value of an answer is taken under, and whether texts may use it now.
+    taken: Vec<(String, bool)>,
 }
 
 /// One feed.
@@ -84,7 +86,30 @@ impl Data {
                 is_used: false,
             });
         }
-        Data { feeds }
+        Data {
+            feeds,
+            taken: Vec::new(),
+        }
+    }
+
+    /// From now on `{name}` may stand in texts for a value taken from an answer; returns its number. Nothing where a feed is
+    /// called so.
+    pub(super) fn take(&mut self, name: &str) -> Option<u16> {
+        if self.feeds.iter().any(|feed| feed.name.value == name) {
+            return None;
+        }
+        let known = self.taken.iter().position(|(known, _)| known == name);
+        let at = known.unwrap_or_else(|| {
+            self.taken.push((name.to_owned(), true));
+            self.taken.len() - 1
+        });
+        self.taken[at].1 = true;
+        u16::try_from(at).ok()
+    }
+
+    /// Texts may use no value that was taken from an answer, until one is again.
+    pub(super) fn forget_taken(&mut self) {
+        self.taken.iter_mut().for_each(|(_, is_there)| *is_there = false);
     }
 
     /// A text of a request. A placeholder that nothing stands for is reported.
@@ -173,7 +198,18 @@ impl Data {
             None => (placeholder.as_str(), None),
         };
         let Some(at) = self.feeds.iter().position(|feed| feed.name.value == head) else {
-            let help = suggest(head, self.feeds.iter().map(|feed| feed.name.as_str()));
+            let there = |(name, is_there): &(String, bool)| is_there.then(|| name.clone());
+            if part.is_none()
+                && let Some(at) = self
+                    .taken
+                    .iter()
+                    .position(|one| there(one).is_some_and(|name| name == head))
+            {
+                return Ok(Some(Slot::Kept(at as u16)));
+            }
+            let taken: Vec<String> = self.taken.iter().filter_map(there).collect();
+            let feeds = self.feeds.iter().map(|feed| feed.name.as_str());
+            let help = suggest(head, feeds.chain(taken.iter().map(String::as_str)));
             let error = Diagnostic::error(placeholder.span, format!("the load has no data called `{head}`"));
             let help =
                 help.unwrap_or_else(|| "add it to the load's `data`, or write `{{` for a brace".to_owned());

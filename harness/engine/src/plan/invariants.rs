@@ -9,6 +9,7 @@
 //! where `response` takes the one value at the JSON pointer and `each` every element of the array there, `header` the header field
 //! and `regex` what the pattern's first group takes of the body.
 
+use squall_load::journey::Part;
 use squall_load::pattern::PatternError;
 use squall_load::{Extraction, Place, Pointer};
 use squall_model::decode::{Decode, NonEmpty, Schema};
@@ -154,6 +155,18 @@ fn source(
         diagnostics.push(error.help_if(suggest(load, loads.iter().map(|one| one.name.as_str()))));
         return None;
     };
+    if let Part::Journey(journey) = loads[index].asked.protocol.part() {
+        let error = Diagnostic::error(
+            text.span,
+            format!("`{load}` is a journey, whose steps have the answers"),
+        );
+        let step = journey
+            .steps
+            .first()
+            .map(|step| format!("name one of them, such as `{load}.{}`", step.name));
+        diagnostics.push(error.help_if(step));
+        return None;
+    }
     let pointer = || place.parse::<Pointer>().map_err(|e| e.to_string());
     let extraction = match how {
         "response" => pointer().map(|pointer| Extraction::One(Place::Json(pointer))),

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use squall_load::journey::{Journey, Part};
 use squall_load::pacer::{PacerError, RATE_PER_S_MAX};
 use squall_load::spec::CONNECTIONS_MAX;
 use squall_load::{Arrivals, PacerKind, load_seed};
@@ -16,7 +18,7 @@ use squall_model::units::human;
 use super::PlannedLoad;
 use super::data::Data;
 use super::pacers::{PACERS, Stretch, Written};
-use super::protocol::PROTOCOLS;
+use super::protocol::{Asked, PROTOCOLS};
 use super::services::has_address;
 
 /// Connections at most, unless told otherwise.
@@ -54,6 +56,11 @@ pub(super) fn compile(
         if asked.holds {
             check_held(load, diagnostics);
         }
+        if asked.protocol.part().is_of_journey() && load.users.is_none() {
+            let error = Diagnostic::error(kind.span, "journeys are made by users, and this load has none");
+            diagnostics
+                .push(error.help("give it `users`, such as `users: 50`, in place of `rate` and `arrivals`"));
+        }
         planned.push(PlannedLoad {
             name: name.as_str().to_owned(),
             to: load.to.as_str().to_owned(),
@@ -66,6 +73,7 @@ pub(super) fn compile(
             seed,
         });
     }
+    add_steps(&mut planned);
     planned
 }
 
@@ -81,6 +89,46 @@ fn check_held(load: &Load, diagnostics: &mut Diagnostics) {
         );
         let error = Diagnostic::error(span, message).also(kind.span, "here");
         diagnostics.push(error.help("use `users`"));
+    }
+}
+
+/// Adds a load for each step of a journey, after all that are written: they share the generator's lists, not the scenario's.
+fn add_steps(planned: &mut Vec<PlannedLoad>) {
+    for at in 0..planned.len() {
+        let whole = planned[at].clone();
+        let Part::Journey(journey) = whole.asked.protocol.part() else {
+            continue;
+        };
+        let journey = Journey {
+            first: planned.len(),
+            ..journey.clone()
+        };
+        for step in &journey.steps {
+            let path = step.request.path.to_string();
+            planned.push(PlannedLoad {
+                name: format!("{}.{}", whole.name, step.name),
+                asked: Asked {
+                    shown: format!("{} {path}", step.request.method),
+                    path: Some(path),
+                    protocol: Arc::new(step.clone()),
+                    ..whole.asked.clone()
+                },
+                // Those of its users are the journey's.
+                connections: 1,
+                ..whole.clone()
+            });
+        }
+        planned[at].asked.protocol = Arc::new(journey);
+    }
+}
+
+/// Adds what the steps of journeys do in a phase, where `arrivals` has what the written loads do: the same as their journey.
+pub(super) fn share_users(planned: &[PlannedLoad], arrivals: &mut Vec<Arrivals>) {
+    for at in 0..arrivals.len().min(planned.len()) {
+        if let Part::Journey(journey) = planned[at].asked.protocol.part() {
+            let same = arrivals[at].clone();
+            arrivals.extend(journey.steps.iter().map(|_| same.clone()));
+        }
     }
 }
 

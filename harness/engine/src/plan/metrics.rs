@@ -276,7 +276,18 @@ impl Names {
             .iter()
             .map(|segment| segment.value.as_str())
             .collect();
-        if let Some(load) = self.loads.iter().position(|load| load == root) {
+        if let [step, rest @ ..] = rest.as_slice()
+            && let Some(load) = self.load(&format!("{root}.{step}"))
+        {
+            return load_metric(load, rest).map_err(|resolution| match resolution {
+                Resolution::Unknown { segment, candidates } => Resolution::Unknown {
+                    segment: segment + 1,
+                    candidates,
+                },
+                other => other,
+            });
+        }
+        if let Some(load) = self.load(root) {
             return load_metric(load, &rest);
         }
         match self.services.iter().find(|service| service.name == root) {
@@ -286,6 +297,10 @@ impl Names {
                 candidates: self.roots(),
             }),
         }
+    }
+
+    fn load(&self, name: &str) -> Option<usize> {
+        self.loads.iter().position(|load| load == name)
     }
 
     fn roots(&self) -> Vec<String> {
@@ -397,7 +412,7 @@ fn load_metric(load: usize, rest: &[&str]) -> Result<Metric, Resolution> {
 }
 
 /// What may stand behind a load's name.
-fn of_a_load() -> Vec<String> {
+pub(super) fn of_a_load() -> Vec<String> {
     let counts = COUNTS.iter().map(|(name, _)| *name);
     STATS
         .iter()

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex_lite::Regex;
+use squall_load::journey::Part;
 use squall_load::{Arrivals, Extraction, Tls};
 use squall_model::expression::Operator;
 use squall_model::placeholder::Template;
@@ -158,6 +159,13 @@ pub struct PlannedLoad {
     pub extract: Vec<Extraction>,
     /// Seed of its arrivals.
     pub seed: Seed,
+}
+
+impl PlannedLoad {
+    /// Whether it is a step of another load's journeys, so that all it counts is counted there too.
+    pub fn is_step(&self) -> bool {
+        matches!(self.asked.protocol.part(), Part::Step(_))
+    }
 }
 
 /// A phase.

@@ -2,6 +2,7 @@
 
 mod framed;
 mod http;
+mod journey;
 mod live;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use squall_model::node::Node;
 
 pub use framed::{Tcp, Udp};
 pub use http::{HeaderName, Http};
+pub use journey::Routes;
 pub use live::{Sse, Ws};
 
 use super::data::Data;
@@ -60,6 +62,12 @@ pub static PROTOCOLS: &[Protocol] = &[
         about: "Server-sent events: streams that stay open, or the first few events of one",
         decode: live::decode_sse,
         schema: Sse::schema,
+    },
+    Protocol {
+        name: "journey",
+        about: "Users who take several HTTP steps in turn, with pauses between",
+        decode: journey::decode,
+        schema: Routes::schema,
     },
 ];
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use squall_load::journey::Part;
 use squall_load::{Arrivals, Trust};
 use squall_model::units::human;
 
@@ -58,13 +59,17 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
         } else {
             ", values read from responses"
         };
+        let connections = match load.asked.protocol.part() {
+            Part::Alone => format!("at most {} connections", load.connections),
+            Part::Journey(_) => "a connection for each user".to_owned(),
+            Part::Step(_) => "on the user's connection".to_owned(),
+        };
         writeln!(
             text,
-            "  {:<16} {} to {}, at most {} connections, {} timeout{reads}",
+            "  {:<16} {} to {}, {connections}, {} timeout{reads}",
             load.name,
             load.asked.shown,
             load.to,
-            load.connections,
             human::duration(load.timeout)
         )?;
     }
@@ -161,7 +166,8 @@ fn write_timeline(plan: &Plan, text: &mut String) -> std::fmt::Result {
             phase.name,
             human::duration(phase.length)
         )?;
-        for (load, arrivals) in plan.loads.iter().zip(&phase.arrivals) {
+        let loads = plan.loads.iter().zip(&phase.arrivals);
+        for (load, arrivals) in loads.filter(|(load, _)| !load.is_step()) {
             writeln!(text, "  {:>9}    {} {}", "", load.name, rate(arrivals))?;
         }
         for fault in plan.faults.iter().filter(|fault| fault.phase == index) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select, unbounded};
 use squall_load::host::HiccupMeter;
-use squall_load::{Generator, PhaseSpec, Report};
+use squall_load::{Arrivals, Generator, PhaseSpec, Report};
 use squall_model::event::EventKind;
 
 use super::beat::Beat;
@@ -98,7 +98,16 @@ impl Supervisor<'_> {
             let end_us = start_us + phase.length.as_micros() as u64;
             self.bounds[index] = (start_us, end_us);
             if let Some(generator) = generator.as_deref_mut() {
-                let arrivals = phase.arrivals.clone();
+                let asks = self.plan.loads.iter().zip(&phase.arrivals);
+                // Steps are asked for by their journey's users.
+                let own = asks.map(|(load, arrivals)| {
+                    if load.is_step() {
+                        Arrivals::None
+                    } else {
+                        arrivals.clone()
+                    }
+                });
+                let arrivals = own.collect();
                 generator.push_phase(PhaseSpec {
                     index: index as u32,
                     start_us,

@@ -7,6 +7,7 @@ mod checks;
 mod conclusions;
 mod data;
 mod faults;
+mod journey;
 mod judged;
 mod loads;
 mod measured;

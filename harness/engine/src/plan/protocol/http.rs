@@ -91,6 +91,34 @@ impl Http {
 /// Reads what a load asks over HTTP.
 pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<Asked> {
     let http = Http::decode(node, diagnostics)?;
+    let request = request(&http, data, diagnostics)?;
+    let path = request.path.to_string();
+    let shown = format!("{} {path}", request.method);
+    Some(Asked {
+        protocol: of_version(&http, request, diagnostics)?,
+        shown,
+        path: Some(path),
+        holds: false,
+    })
+}
+
+/// Reads a step's request: HTTP/1.1 whatever happens.
+pub(super) fn step(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<RequestTemplate> {
+    let http = Http::decode(node, diagnostics)?;
+    if let Some(version) = http.version.filter(|version| version.value != 1) {
+        let error = Diagnostic::error(version.span, "the steps of a journey are asked over HTTP/1.1");
+        diagnostics.push(error.help("leave `version` out"));
+        return None;
+    }
+    request(&http, data, diagnostics)
+}
+
+/// Reads one request.
+fn request(
+    http: &Http,
+    data: &mut Data,
+    diagnostics: &mut Diagnostics,
+) -> Option<RequestTemplate> {
     let (method, path) = http.method()?;
     let found = diagnostics.error_count();
     let path_text = data.text(&path.value, diagnostics);
@@ -125,14 +153,7 @@ pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics
         diagnostics.push(Diagnostic::error(path.span, e.to_string()));
         return None;
     }
-    let path = request.path.to_string();
-    let shown = format!("{method} {path}");
-    Some(Asked {
-        protocol: of_version(&http, request, diagnostics)?,
-        shown,
-        path: Some(path),
-        holds: false,
-    })
+    Some(request)
 }
 
 /// The request in the version of HTTP that is asked for.
