@@ -74,6 +74,9 @@ impl Walk {
         clock: Clock,
     ) -> Result<Walk, (String, String)> {
         let spec = loads[at].clone();
+        if spec.target.tls.is_some() {
+            return Err((spec.name, "journeys over TLS are not supported yet".to_owned()));
+        }
         let mut steps = Vec::new();
         for (place, step) in journey.steps.iter().enumerate() {
             let of = loads.get(journey.first + place);

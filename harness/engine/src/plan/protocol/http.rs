@@ -114,11 +114,7 @@ pub(super) fn step(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics) 
 }
 
 /// Reads one request.
-fn request(
-    http: &Http,
-    data: &mut Data,
-    diagnostics: &mut Diagnostics,
-) -> Option<RequestTemplate> {
+fn request(http: &Http, data: &mut Data, diagnostics: &mut Diagnostics) -> Option<RequestTemplate> {
     let (method, path) = http.method()?;
     let found = diagnostics.error_count();
     let path_text = data.text(&path.value, diagnostics);
