@@ -22,6 +22,10 @@ gate +ARGS:
 test:
     cargo test --workspace
 
+# The same with everything that is heavy to build: journeys, the OpenTelemetry push.
+test-full:
+    cargo test --workspace --features squall/full,squall-engine/journey,squall-load/journey
+
 # Check formatting and lints.
 lint:
     cargo fmt --all --check
@@ -35,9 +39,13 @@ docs:
 bench-ids:
     cargo bench -p squall-id-generator
 
-# The generator's CPU time per request beside wrk's, same server, same core (needs wrk: `apt-get install wrk`).
-bench-load:
-    bash harness/load/benches/versus_wrk.sh
+# The generator's CPU time per request beside wrk, wrk2 and oha, same server, same core (says what it needs).
+bench-load *ARGS:
+    bash harness/load/benches/versus_wrk.sh {{ARGS}}
+
+# Tens of thousands of event streams and WebSockets that stay open: time to open them, memory of each.
+bench-live *ARGS:
+    bash harness/load/benches/live.sh {{ARGS}}
 
 # Memory of an hour at 20,000 requests a second, compressed in time.
 bench-long-run:

@@ -170,7 +170,7 @@ pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics
     (diagnostics.error_count() == found).then(|| Asked {
         shown,
         path: None,
-        holds: true,
+        holds: false,
         protocol: Arc::new(journey),
     })
 }
