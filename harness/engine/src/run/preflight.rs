@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use squall_load::journey::{self, Part};
 use squall_model::placeholder::Template;
 
 use crate::catalogue::Catalogue;
@@ -11,7 +12,7 @@ use crate::plan::{Plan, Start};
 /// Something the machine lacks, and what would make it work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Who needs it: a service or a fault.
+    /// Who needs it: a service, a load or a fault.
     pub needed_by: String,
     /// What it is, and what to do.
     pub text: String,
@@ -44,6 +45,17 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
             missing.push(Missing {
                 needed_by: format!("service {}", service.name),
                 text: e.to_string(),
+            });
+        }
+    }
+    for load in &plan.loads {
+        if !journey::IS_BUILT_IN && matches!(load.asked.protocol.part(), Part::Journey(_)) {
+            let feature = journey::FEATURE;
+            missing.push(Missing {
+                needed_by: format!("load {}", load.name),
+                text: format!(
+                    "journeys are not built into this squall; build it with `--features {feature}`"
+                ),
             });
         }
     }

@@ -11,7 +11,6 @@ fn with(rest: &str, journey: &str) -> String {
     ))
 }
 
-#[cfg(feature = "journey")]
 mod built_in {
     use std::time::Duration;
 
@@ -105,21 +104,8 @@ mod built_in {
     }
 }
 
-/// What is wrong with it besides the feature that may be missing.
 fn check_journey(rest: &str, journey: &str, expected: &Expect) {
-    let (plan, found) = crate::rig::read(&with(rest, journey), false);
-    assert!(plan.is_none(), "there must be no plan where there are errors");
-    let mut lines = found.lines();
-    let mut told = Vec::new();
-    while let Some(line) = lines.next() {
-        if line.contains("not built into") {
-            // Its help goes with it.
-            lines.next();
-        } else {
-            told.push(line);
-        }
-    }
-    expected.assert_eq(&told.join("\n"));
+    check(&with(rest, journey), expected);
 }
 
 #[test]
@@ -148,7 +134,6 @@ fn what_a_journey_cannot_be_is_said_at_its_place() {
     );
 }
 
-#[cfg(feature = "journey")]
 #[test]
 fn journeys_are_made_by_users() {
     check_journey(
@@ -160,19 +145,6 @@ fn journeys_are_made_by_users() {
     );
 }
 
-#[cfg(not(feature = "journey"))]
-#[test]
-fn without_the_feature_a_journey_says_what_it_needs() {
-    let one = "      - { name: a, steps: [ { step: x, http: { get: / } } ] }\n";
-    check(
-        &with("users: 5", one),
-        &expect![[r#"
-        s.yaml:10:7: error: `journey` is not built into this squall
-          help: build it with `--features journey`"#]],
-    );
-}
-
-#[cfg(feature = "journey")]
 #[test]
 fn values_come_from_steps_and_not_from_the_whole() {
     let one = "      - { name: a, steps: [ { step: x, http: { get: / } } ] }\n";

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_load::http1::RequestTemplate;
-use squall_load::journey::{
-    FEATURE, IS_BUILT_IN, Journey, ROUTES_MAX, Route, STEPS_MAX, Step, Think, WEIGHT_MAX,
-};
+use squall_load::journey::{Journey, ROUTES_MAX, Route, STEPS_MAX, Step, Think, WEIGHT_MAX};
 use squall_load::{Pattern, Place, Pointer};
 use squall_model::decode::{Decode, Map, NonEmpty};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
@@ -161,10 +159,6 @@ pub(super) fn decode(node: &Node, data: &mut Data, diagnostics: &mut Diagnostics
         add(route, &mut journey, &mut names, data, diagnostics);
     }
     journey.feeds = data.feeds();
-    if !IS_BUILT_IN {
-        let error = Diagnostic::error(node.head, "`journey` is not built into this squall");
-        diagnostics.push(error.help(format!("build it with `--features {FEATURE}`")));
-    }
     let shown: Vec<&str> = journey.routes.iter().map(|route| route.name.as_str()).collect();
     let shown = format!("journeys {}", shown.join(", "));
     (diagnostics.error_count() == found).then(|| Asked {
