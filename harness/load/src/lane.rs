@@ -278,9 +278,11 @@ impl Lane {
         let (slot, generation) = self.connections.vacant();
         let carrier = self.dialect.carrier();
         let opened = Socket::open(&self.spec.target.addr, carrier, slot, stamped).and_then(|socket| {
-            shared
-                .poller
-                .add(&socket, pack_token(self.load, slot, generation))?;
+            shared.poller.add(
+                &socket,
+                pack_token(self.load, slot, generation),
+                socket.is_stamped(),
+            )?;
             let tls = self.tls.as_ref().map(|client| client.layer()).transpose()?;
             Ok((socket, tls.map(Box::new)))
         });

@@ -87,14 +87,16 @@ impl Poller {
         Waker(Arc::clone(&self.wakes))
     }
 
-    /// Registers a socket for all it may ever tell, until it is closed.
-    pub(crate) fn add(&self, socket: impl AsFd, token: u64) -> std::io::Result<()> {
+    /// Registers a socket for all it may ever tell, until it is closed. `may_read_late`: the thread may wait for its end alone.
+    pub(crate) fn add(&self, socket: impl AsFd, token: u64, may_read_late: bool) -> std::io::Result<()> {
         let ends = EventFlags::RDHUP | EventFlags::ET;
         let all = EventFlags::IN | EventFlags::OUT | ends;
         let data = EventData::new_u64(token);
         epoll::add(&self.epoll, &socket, data, all)?;
-        // Errors and hang-ups show without being asked for.
-        epoll::add(&self.ends, &socket, data, ends)?;
+        // A second list costs each arrival of bytes a look. Errors and hang-ups show without being asked for.
+        if may_read_late {
+            epoll::add(&self.ends, &socket, data, ends)?;
+        }
         Ok(())
     }
 
