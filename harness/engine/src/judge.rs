@@ -9,7 +9,9 @@ use squall_load::oneshot::Totals;
 use squall_model::exit::Exit;
 use squall_model::expression::Operator;
 use squall_model::histogram::{self, HistogramError};
-use squall_model::record::{ExpectationRecord, InvariantRecord, Pauses, PhaseRecord, ServiceRecord, Verdict};
+use squall_model::record::{
+    ExpectationRecord, InvariantRecord, LoadRecord, Pauses, PhaseRecord, ServiceRecord, Spoils, Verdict,
+};
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
@@ -143,10 +145,10 @@ impl Evidence<'_> {
                 self.plan.faults[*index].name
             ));
         }
-        if let Metric::Load { load, .. } = metric {
+        if let Metric::Load { load, what } = metric {
             return phases
                 .iter()
-                .find_map(|phase| self.doubts(*phase, *load).into_iter().next())
+                .find_map(|phase| self.doubt(*phase, *load, *what))
                 .or_else(|| self.cut_off(&phases, *load));
         }
         None
@@ -167,11 +169,32 @@ impl Evidence<'_> {
         })
     }
 
-    /// Why the numbers of one load in one phase can't be trusted.
-    fn doubts(&self, phase: usize, load: usize) -> Vec<String> {
-        let name = &self.plan.loads[load].name;
-        let record = self.phases[phase].load.get(name);
-        record.map(|record| record.invalid.clone()).unwrap_or_default()
+    /// Why a number of one load in one phase can't be trusted.
+    fn doubt(&self, phase: usize, load: usize, what: LoadMetric) -> Option<String> {
+        let record = self.phases[phase].load.get(&self.plan.loads[load].name)?;
+        (spoils(record, what.is_time()))
+            .then(|| record.invalid.first().cloned())
+            .flatten()
+    }
+
+    /// Why a phase can't answer what is asked of the run. Late requests and answers spoil times: where none are expected,
+    /// they are marked, and what was expected is judged. Where nothing is expected of any load, its numbers are what the
+    /// run is for.
+    fn doubts(&self, phase: usize) -> Vec<&String> {
+        let expected = || self.plan.expectations.iter();
+        let nothing = !expected().any(|one| matches!(one.condition.metric, Metric::Load { .. }));
+        let is_asked_for_times = |at: usize| {
+            expected().any(|one| {
+                matches!(one.condition.metric, Metric::Load { load, what } if load == at && what.is_time())
+                    && self.phases_of(&one.scope).contains(&phase)
+            })
+        };
+        let loads = self.plan.loads.iter().enumerate();
+        let records = loads.filter_map(|(at, load)| Some((at, self.phases[phase].load.get(&load.name)?)));
+        records
+            .filter(|(at, record)| spoils(record, nothing || is_asked_for_times(*at)))
+            .flat_map(|(_, record)| &record.invalid)
+            .collect()
     }
 
     fn value(&self, metric: &Metric, scope: &Scope) -> Value {
@@ -275,6 +298,13 @@ impl Evidence<'_> {
             .find(|one| one.path() == *path && one.verdict != Verdict::Pass);
         invariant.map(invariant_text).unwrap_or_default()
     }
+}
+
+/// Whether what is known against a load spoils its times, or its counts.
+fn spoils(record: &LoadRecord, times: bool) -> bool {
+    record
+        .spoils
+        .is_some_and(|spoils| times || spoils == Spoils::Everything)
 }
 
 /// A number of the pauses of several phases; `hidden` says why there are none to be seen.
@@ -463,11 +493,12 @@ pub fn conclude(
         }));
     }
     found.extend(incidents.spoiled.iter().map(|text| (Exit::Invalid, text.clone())));
-    for phase in evidence.phases.iter().filter(|phase| phase.measure) {
+    let measured = evidence.phases.iter().enumerate();
+    for (at, phase) in measured.filter(|(_, phase)| phase.measure) {
         found.extend(
-            phase
-                .invalid
-                .iter()
+            evidence
+                .doubts(at)
+                .into_iter()
                 .filter(|why| !incidents.spoiled.contains(why))
                 .map(|why| (Exit::Invalid, format!("phase {}: {why}", phase.name))),
         );

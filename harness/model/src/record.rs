@@ -226,6 +226,19 @@ pub struct LoadRecord {
     /// Why these numbers can't be trusted; empty where they can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalid: Vec<String>,
+    /// What of them that spoils; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoils: Option<Spoils>,
+}
+
+/// What a doubt spoils, the less first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spoils {
+    /// Latencies. What was asked for was sent, and it is known how each request ended.
+    Times,
+    /// Counts and ratios as well: what was sent is not what was asked for.
+    Everything,
 }
 
 /// How a load decides when to send.

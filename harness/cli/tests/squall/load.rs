@@ -8,7 +8,7 @@ use crate::support::{Answering, Ended, Stage};
 use rustix::process::Signal;
 use std::time::Duration;
 
-/// The record that `--json` printed. Lag on a busy machine makes it invalid, and a load that only fails; nothing else may.
+/// The record that `--json` printed. A busy machine makes it invalid, and a load that only fails; nothing else may.
 #[track_caller]
 fn record(ended: &Ended) -> RunRecord {
     let record: RunRecord = serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {ended}"));
@@ -22,14 +22,24 @@ fn record(ended: &Ended) -> RunRecord {
         "{:?}",
         record.reasons
     );
-    let lag = |text: &String| {
-        text.contains("fell behind its schedule") || only_fails && text.contains("no data: all ")
-    };
+    let known = |text: &String| is_about_lateness(text) || only_fails && text.contains("no data: all ");
     match record.verdict {
         Verdict::Pass => assert_eq!(record.exit_code, Exit::Pass.code()),
-        _ => assert!(record.reasons.iter().all(lag), "{:?}", record.reasons),
+        _ => assert!(record.reasons.iter().all(known), "{:?}", record.reasons),
     }
     record
+}
+
+/// Whether a busy machine is all that a reason speaks of.
+fn is_about_lateness(text: &str) -> bool {
+    text.contains("fell behind its schedule") || text.contains("sent and answers read late")
+}
+
+/// Asserts that a load without `--json` passed, or that a busy machine spoiled its times and it says so.
+#[track_caller]
+fn assert_measured(ended: &Ended) {
+    let is_busy = ended.code() == i32::from(Exit::Invalid.code()) && is_about_lateness(&ended.stderr);
+    assert!(ended.code() == 0 || is_busy, "{ended}");
 }
 
 #[test]
@@ -72,10 +82,10 @@ fn a_closed_loop_has_users_and_no_schedule() {
     let url = format!("http://{}/id", served.listen);
     let ended = stage.squall(&["load", &url, "-d", "500ms", "-c", "4", "--json"]);
     let record = record(&ended);
-    assert_eq!(
-        (record.verdict, ended.code()),
-        (Verdict::Pass, 0),
-        "a closed loop has no schedule to lag behind"
+    assert!(
+        !record.reasons.iter().any(|text| text.contains("schedule")),
+        "a closed loop has no schedule to lag behind: {:?}",
+        record.reasons
     );
     let load = record.phases[0].load.values().next().expect("counted before");
     assert_eq!(
@@ -98,11 +108,9 @@ fn what_people_read_has_percentiles_and_errors_by_kind() {
         "Service times",
         "█",
     ] {
-        assert!(
-            ended.assert_code(0).stdout.contains(words),
-            "no `{words}`: {ended}"
-        );
+        assert!(ended.stdout.contains(words), "no `{words}`: {ended}");
     }
+    assert_measured(&ended);
     assert!(
         ended.stdout.contains("Closed loop"),
         "it says that it can't see queueing: {ended}"
@@ -270,10 +278,10 @@ fn quiet_is_one_line() {
     let stage = Stage::alone();
     let server = Answering::start(Duration::ZERO, || (200, "{}"));
     let ended = stage.squall(&["load", &server.address, "-d", "300ms", "-c", "2", "--quiet"]);
-    ended.assert_code(0);
+    assert_measured(&ended);
     assert!(
         ended.stdout.lines().count() == 1 && ended.stdout.contains("none failed"),
         "{ended}"
     );
-    assert_eq!(ended.stderr, "");
+    assert_eq!(ended.stderr.is_empty(), ended.code() == 0, "{ended}");
 }

@@ -290,12 +290,8 @@ fn ids_survive_the_rollback_of_their_clock() {
     let ended = stage.run("id-generator-clock-rollback", &["--quick", "--json"]);
     ended.assert_nothing_left();
     if defences_engaged(&ended.record()) {
-        // On a starved machine the numbers are spoiled, and the run says so; what is checked below holds all the same.
-        ended.assert_exit(if ended.is_calm() {
-            Exit::Pass
-        } else {
-            Exit::Invalid
-        });
+        // On a starved machine times are spoiled, and marked; none of them is judged here.
+        ended.assert_exit(Exit::Pass);
     } else {
         // A process that stands still for longer than its clock was set back never sees it go backwards. That can only be
         // on a starved machine, which the schedule must show too; and then the run must not pass.

@@ -62,6 +62,7 @@ pub fn load_record(
         service: Distribution::of(&totals.service),
         schedule_lag: Distribution::of(&totals.lag),
         invalid: Vec::new(),
+        spoils: None,
     }
 }
 

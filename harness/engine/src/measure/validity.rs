@@ -9,6 +9,9 @@
 //! that is no property of theirs: then the lateness of this machine counts too. What the run's own services do to each other
 //! is what is being measured.
 //!
+//! Lateness spoils times. Counts and ratios it leaves as they are, up to a schedule that slipped by so much that the load was
+//! another one; requests that were never sent spoil those too (docs/decisions/014).
+//!
 //! Requests dropped because the service held all connections are the service's doing and spoil no number. How much CPU time
 //! the generator used, who else had the processors and how long it waited for one are no limits; they name the likely cause.
 
@@ -16,7 +19,7 @@ use std::fmt;
 
 use squall_load::oneshot::Totals;
 use squall_model::histogram::Histogram;
-use squall_model::record::{GeneratorPhase, LatencyError, LoadMode};
+use squall_model::record::{GeneratorPhase, LatencyError, LoadMode, Spoils};
 use squall_model::units::human;
 
 use super::lateness::{self, Estimate, Lateness};
@@ -26,6 +29,9 @@ const LAG_US: u64 = 1_000;
 
 /// The share of the response P99 that the lag's P99 may have.
 const LAG_SHARE: f64 = 0.10;
+
+/// A schedule whose P99 slipped by more is not the load that was asked for, microseconds: the width of a row of the series.
+const SLIPPED_US: u64 = 100_000;
 
 /// The share of intended requests that the generator may leave unsent.
 const UNSENT_SHARE: f64 = 0.05;
@@ -70,6 +76,8 @@ pub struct Inputs<'a> {
 pub struct Doubt {
     /// What is wrong with which load.
     pub problem: String,
+    /// What of the load's numbers that spoils.
+    pub spoils: Spoils,
     /// What brought it about, most likely first; empty where nothing that was watched stands out.
     pub causes: Vec<String>,
     /// What to do about it.
@@ -101,17 +109,22 @@ pub fn doubts(inputs: &Inputs<'_>) -> Vec<Doubt> {
     }
     problems.extend(estimate.and_then(|estimate| too_large(inputs, estimate)));
     let (causes, advice) = causes(inputs.host);
-    let doubt = |problem| Doubt {
+    let doubt = |(spoils, problem)| Doubt {
         problem,
+        spoils,
         causes: causes.clone(),
         advice,
     };
     problems.into_iter().map(doubt).collect()
 }
 
+/// What doubts spoil together; nothing where there are none.
+pub fn spoils(doubts: &[Doubt]) -> Option<Spoils> {
+    doubts.iter().map(|doubt| doubt.spoils).max()
+}
+
 /// The same in words. Cause and advice stand behind the first and hold for all.
-pub fn texts(inputs: &Inputs<'_>) -> Vec<String> {
-    let doubts = doubts(inputs);
+pub fn texts(doubts: Vec<Doubt>) -> Vec<String> {
     let first = doubts.first().map(Doubt::to_string);
     let others = doubts.into_iter().skip(1).map(|doubt| doubt.problem);
     first.into_iter().chain(others).collect()
@@ -136,27 +149,34 @@ pub fn suspended(suspended_us: u64) -> Option<String> {
     })
 }
 
-fn schedule(load: &str, totals: &Totals) -> Option<String> {
+fn schedule(load: &str, totals: &Totals) -> Option<(Spoils, String)> {
     let lag = high(&totals.lag);
     let limit = LAG_US.max((high(&totals.response) as f64 * LAG_SHARE) as u64);
+    let spoils = if lag > SLIPPED_US {
+        Spoils::Everything
+    } else {
+        Spoils::Times
+    };
     (lag > limit).then(|| {
-        format!(
+        let text = format!(
             "the generator fell behind its schedule for {load}: P99 of the lag is {}, over the limit of {}",
             human::microseconds(lag as f64),
             human::microseconds(limit as f64)
-        )
+        );
+        (spoils, text)
     })
 }
 
-fn unsent(load: &str, totals: &Totals) -> Option<String> {
+fn unsent(load: &str, totals: &Totals) -> Option<(Spoils, String)> {
     let unsent = totals.unsent_by_generator as f64 / totals.intended as f64;
     (unsent > UNSENT_SHARE).then(|| {
-        format!(
+        let text = format!(
             "the generator left {} of the requests of {load} unsent ({} of {})",
             human::ratio(unsent),
             totals.unsent_by_generator,
             totals.intended
-        )
+        );
+        (Spoils::Everything, text)
     })
 }
 
@@ -199,7 +219,7 @@ pub(super) fn is_too_large(estimate: Estimate) -> bool {
     estimate.off_us() > ERROR_US && estimate.share() > ERROR_SHARE
 }
 
-fn too_large(inputs: &Inputs<'_>, estimate: Estimate) -> Option<String> {
+fn too_large(inputs: &Inputs<'_>, estimate: Estimate) -> Option<(Spoils, String)> {
     if !is_too_large(estimate) {
         return None;
     }
@@ -208,13 +228,14 @@ fn too_large(inputs: &Inputs<'_>, estimate: Estimate) -> Option<String> {
     } else {
         "service"
     };
-    Some(format!(
+    let text = format!(
         "P{:.0} of the {kind} time of {} is {}, and {} of it by estimate that requests were sent and answers read late",
         estimate.quantile * 100.0,
         inputs.load,
         human::microseconds(estimate.measured_us),
         human::microseconds(estimate.off_us()),
-    ))
+    );
+    Some((Spoils::Times, text))
 }
 
 /// Something that stands out of all that was watched.

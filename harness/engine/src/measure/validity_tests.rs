@@ -16,14 +16,14 @@ fn totals(lag_us: u64, response_us: u64, unsent: u64) -> Totals {
 }
 
 fn judged(mode: LoadMode, totals: &Totals, oversleep: &Histogram, host: &GeneratorPhase) -> Vec<String> {
-    texts(&Inputs {
+    texts(doubts(&Inputs {
         load: "a",
         mode,
         totals,
         wake_late: None,
         oversleep,
         host,
-    })
+    }))
 }
 
 /// Of a thousand samples, `count` of the one value and the rest of the other.

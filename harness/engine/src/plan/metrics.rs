@@ -60,6 +60,13 @@ pub enum LoadMetric {
     Dropped,
 }
 
+impl LoadMetric {
+    /// Whether it is read off latencies.
+    pub fn is_time(self) -> bool {
+        matches!(self, LoadMetric::Response(_) | LoadMetric::Service(_))
+    }
+}
+
 /// A number read off a latency histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stat {

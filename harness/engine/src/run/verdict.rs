@@ -6,7 +6,9 @@ use std::time::Duration;
 use squall_load::Arrivals;
 use squall_model::event::EventKind;
 use squall_model::histogram::{self, Distribution};
-use squall_model::record::{GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, Verdict};
+use squall_model::record::{
+    GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, Spoils, Verdict,
+};
 use squall_model::replay;
 
 use super::Outcome;
@@ -144,7 +146,7 @@ impl Supervisor<'_> {
                 complete,
                 self.collector.phase(index, at),
             );
-            record.invalid = self.doubts(index, at, record.mode);
+            (record.invalid, record.spoils) = self.doubts(index, at, record.mode);
             for why in &record.invalid {
                 if !invalid.contains(why) {
                     invalid.push(why.clone());
@@ -165,14 +167,20 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Why the numbers of one load in one phase can't be trusted.
-    fn doubts(&self, phase: usize, load: usize, mode: LoadMode) -> Vec<String> {
+    /// Why the numbers of one load in one phase can't be trusted, and which of them.
+    fn doubts(&self, phase: usize, load: usize, mode: LoadMode) -> (Vec<String>, Option<Spoils>) {
         let host = self.host.phase(phase).record();
-        let mut doubts = validity::texts(&self.judged_by(phase, load, mode, &host));
+        let doubts = validity::doubts(&self.judged_by(phase, load, mode, &host));
+        let mut spoils = validity::spoils(&doubts);
+        let mut texts = validity::texts(doubts);
         // A load that rests has no numbers to spoil.
-        let suspended = validity::suspended(self.host.suspended_us()).filter(|_| mode != LoadMode::Off);
-        doubts.extend(suspended);
-        doubts
+        if let Some(suspended) = validity::suspended(self.host.suspended_us())
+            && mode != LoadMode::Off
+        {
+            texts.push(suspended);
+            spoils = Some(Spoils::Everything);
+        }
+        (texts, spoils)
     }
 
     fn judged_by<'b>(

@@ -162,6 +162,38 @@ fn a_generator_that_fell_behind_spoils_its_own_load_and_phase_only() {
 }
 
 #[test]
+fn lateness_spoils_times_and_leaves_what_is_counted() {
+    let late = |lag_us, unsent| Requests {
+        lag_us,
+        unsent,
+        ..GOOD
+    };
+    let shown = |expect: &str, requests| {
+        let mut run = Run::good(expect);
+        run.requests(STEADY, MAKE, requests);
+        let (expectations, conclusion) = run.judge(&Incidents::default());
+        let verdicts = expectations.iter().map(|one| one.verdict.as_str());
+        let verdicts: Vec<_> = verdicts.chain([conclusion.verdict.as_str()]).collect();
+        verdicts.join(" ")
+    };
+    let counted = "  steady: [\"make.errors == 0%\", \"make.achieved > 90%\"]\n";
+    assert_eq!(shown(counted, late(30_000, 0)), "pass pass pass");
+    // A schedule that slipped by more than a row of the series, or requests that were never sent: another load.
+    assert_eq!(shown(counted, late(150_000, 0)), "invalid invalid invalid");
+    assert_eq!(shown(counted, late(50, 500)), "invalid invalid invalid");
+    // Times of another load, or of another phase, are not these.
+    let other = "  steady: [\"batch.p99 < 1s\"]\n  broken: [\"make.p99 < 1s\"]\n";
+    assert_eq!(shown(other, late(30_000, 0)), "pass pass pass");
+    let times = "  run: [\"make.p99 < 1s\", \"make.errors == 0%\"]\n";
+    assert_eq!(shown(times, late(30_000, 0)), "invalid pass invalid");
+    // Where nothing is expected of any load, its numbers are what the run is for.
+    assert_eq!(
+        shown("  run: [\"ids.unique\"]\n", late(30_000, 0)),
+        "pass invalid"
+    );
+}
+
+#[test]
 fn a_phase_that_is_not_measured_spoils_nothing_that_leaves_it_out() {
     let mut run = Run::new("  run: [\"make.p99 < 1s\"]\n");
     run.requests(

@@ -156,7 +156,7 @@ expect:
         for (at, phase) in self.phases.iter_mut().enumerate() {
             phase.invalid.clear();
             for (load, planned) in self.plan.loads.iter().enumerate() {
-                let doubts = validity::texts(&validity::Inputs {
+                let doubts = validity::doubts(&validity::Inputs {
                     load: &planned.name,
                     mode: LoadMode::Open,
                     totals: self.collector.phase(at, load),
@@ -164,8 +164,10 @@ expect:
                     oversleep: &squall_model::histogram::empty(),
                     host: &GeneratorPhase::default(),
                 });
-                phase.invalid.extend(doubts.iter().cloned());
-                phase.load.entry(planned.name.clone()).or_default().invalid = doubts;
+                let record = phase.load.entry(planned.name.clone()).or_default();
+                record.spoils = validity::spoils(&doubts);
+                record.invalid = validity::texts(doubts);
+                phase.invalid.extend(record.invalid.iter().cloned());
             }
         }
     }

@@ -110,6 +110,7 @@ fn load(parts: &[Part<'_>], how: How, at: usize, name: &str) -> Result<LoadRecor
         errors,
         error_examples,
         invalid: distinct(all.iter().flat_map(|(_, load)| &load.invalid)),
+        spoils: all.iter().filter_map(|(_, load)| load.spoils).max(),
         response: latency("response time", |load| &load.response)?,
         service: latency("service time", |load| &load.service)?,
         schedule_lag: latency("schedule lag", |load| &load.schedule_lag)?,

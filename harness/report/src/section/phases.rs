@@ -1,7 +1,7 @@
 //! The numbers of each phase and load: what was asked for, what was done, how long it took.
 
 use squall_model::histogram::Distribution;
-use squall_model::record::{LoadMode, LoadRecord, PhaseRecord};
+use squall_model::record::{LoadMode, LoadRecord, PhaseRecord, Spoils};
 
 use super::Detail;
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
@@ -43,8 +43,12 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         .iter()
         .filter(|phase| !phase.invalid.is_empty())
     {
+        let spoiled = match phase.load.values().filter_map(|load| load.spoils).max() {
+            Some(Spoils::Times) => "latencies",
+            Some(Spoils::Everything) | None => "numbers",
+        };
         let text = format!(
-            "{}: its numbers can't be trusted: {}",
+            "{}: its {spoiled} can't be trusted: {}",
             phase.name,
             phase.invalid.join("; ")
         );

@@ -183,6 +183,7 @@ fn load_record(phase: &Phase, requests: &[Request]) -> LoadRecord {
         service: Distribution::of(&record(requests.iter(), |r| r.service_us)),
         schedule_lag: Distribution::of(&record(requests.iter(), |r| 2 + r.service_us % 23)),
         invalid: Vec::new(),
+        spoils: None,
     }
 }
 

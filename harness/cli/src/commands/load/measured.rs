@@ -17,7 +17,7 @@ use squall_model::event::{Event, EventKind, PlannedPhase, RunHeader};
 use squall_model::exit::Exit;
 use squall_model::histogram::Distribution;
 use squall_model::hlog;
-use squall_model::record::{GeneratorRecord, LoadMode, RunRecord, Verdict};
+use squall_model::record::{GeneratorRecord, LoadMode, RunRecord, Spoils, Verdict};
 use squall_model::replay;
 use squall_model::series::SeriesRow;
 use squall_model::units::human;
@@ -132,11 +132,18 @@ impl Measured {
             oversleep: self.host.phase(0).oversleep(),
             host: &seen,
         };
-        let mut doubts = validity::texts(&inputs);
+        let doubts = validity::doubts(&inputs);
+        // Numbers are all that is asked for here: whatever spoils some of them spoils the run.
+        let mut spoils = validity::spoils(&doubts);
+        let mut doubts = validity::texts(doubts);
         let error = validity::latency_error(&inputs).map(|error| (NAME.to_owned(), error));
         seen.error = error.into_iter().collect();
-        doubts.extend(validity::suspended(self.host.suspended_us()));
-        doubts.extend(no_data(totals, &asked.shot.target.addr, interrupted.is_some()));
+        let suspended = validity::suspended(self.host.suspended_us());
+        let no_data = no_data(totals, &asked.shot.target.addr, interrupted.is_some());
+        for text in suspended.into_iter().chain(no_data) {
+            spoils = Some(Spoils::Everything);
+            doubts.push(text);
+        }
         if let Some((signal, _)) = interrupted {
             self.emit(
                 length_us,
@@ -157,6 +164,7 @@ impl Measured {
             .then_some(asked.shot.connections as u32);
         let mut load = load_record(totals, mode, asked.shot.rate_per_s, users, length_us);
         load.invalid.clone_from(&doubts);
+        load.spoils = spoils;
         let result = EventKind::PhaseResult {
             phase: NAME.to_owned(),
             load: [(NAME.to_owned(), load)].into(),
