@@ -19,9 +19,10 @@ work=$(mktemp -d)
 mkfifo "$work/stdin"
 taskset -c 0 "$examples/responder" 0 <"$work/stdin" >"$work/address" &
 exec 9>"$work/stdin"
-trap 'exec 9>&-; wait; rm -rf "$work"' EXIT
+trap 'exec 8>&- 9>&-; wait; rm -rf "$work"' EXIT
+exec 8>/dev/null
 until [ -s "$work/address" ]; do sleep 0.05; done
-url="http://$(cat "$work/address")/id"
+address=$(cat "$work/address") url="http://$(cat "$work/address")/id"
 
 # Runs a command on the generators' processor; prints its CPU time per request, the requests being what `pattern` finds in its output.
 cost() {
@@ -60,5 +61,39 @@ for many in 64 1000 10000; do
     taskset -c 1 "$examples/oneshot" "$url" $many "$seconds" >"$work/out" 2>&1 || true
     printf 'closed loop, %5d connections: %s\n' $many "$(sed -nE 's/.*(CPU [0-9.]+ us.request).*/\1/p' "$work/out")"
 done
-taskset -c 1 "$examples/oneshot" "$url" $connections "$seconds" 100 >"$work/out"
-printf 'idle, 100 requests/s: %s\n' "$(sed -nE 's/.*request, (.*)/\1/p' "$work/out")"
+
+# At 100 requests a second a request costs what waking, reading and writing cost at the least; printed beside it.
+for round in $(seq "$rounds"); do
+    taskset -c 1 "$examples/oneshot" "$url" $connections "$seconds" 100 | sed -nE 's/.*, ([0-9.]+) % of a core/\1/p' >>"$work/idle.squall"
+    taskset -c 1 "$examples/bare" "$address" 100 "$seconds" | sed -nE 's/.*, ([0-9.]+) % of a core/\1/p' >>"$work/idle.bare"
+done
+awk -v bare="$(median "$work/idle.bare")" -v squall="$(median "$work/idle.squall")" \
+    'BEGIN { printf "idle, 100 requests/s: %.2f %% of a core; sleep, read and write alone %.2f %%: ratio %.3f\n", squall, bare, squall / bare }'
+
+# What the service itself sees: its latency from the arrival of a request to its answer, at the same rate from either generator.
+mkfifo "$work/own.stdin"
+taskset -c 0 "$examples/responder" 0 stamp <"$work/own.stdin" >"$work/own" &
+exec 8>"$work/own.stdin"
+until [ -s "$work/own" ]; do sleep 0.05; done
+own="http://$(head -1 "$work/own")/id"
+
+# Runs a generator against that server and prints the server's own P99, microseconds.
+own_p99() {
+    local before; before=$(wc -l <"$work/own")
+    echo >&8
+    until [ "$(wc -l <"$work/own")" -gt "$before" ]; do sleep 0.05; done
+    taskset -c 1 "$@" >"$work/out" 2>&1
+    echo >&8
+    until [ "$(wc -l <"$work/own")" -gt $((before + 1)) ]; do sleep 0.05; done
+    tail -1 "$work/own" | sed -nE 's/.* p99 ([0-9]+) .*/\1/p'
+}
+
+for at in 2000 8000 $rate; do
+    rm -f "$work"/own.*.p99
+    for round in $(seq "$rounds"); do
+        own_p99 "$examples/oneshot" "$own" $connections "$seconds" $at >>"$work/own.squall.p99"
+        [ -z "$wrk2" ] || own_p99 "$wrk2" -t1 -c$connections -d"${seconds}s" -R$at "$own" >>"$work/own.wrk2.p99"
+    done
+    theirs=$([ -s "$work/own.wrk2.p99" ] && median "$work/own.wrk2.p99" || true)
+    printf "the server's own P99 at %5d/s: %s us beside squall, %s us beside wrk2\n" $at "$(median "$work/own.squall.p99")" "${theirs:-?}"
+done

@@ -20,9 +20,6 @@ use crate::spec::PhaseSpec;
 const READ_BYTES: usize = 64 << 10;
 /// While answers are handled, arrivals are looked at this often.
 const LOOK_NS: u64 = 20 * NS_PER_US;
-/// Answers that nothing waits for are read at the latest this long after the thread went to sleep: the first that is longer than its
-/// socket's buffer must not hold up its sender for long.
-const READ_LATE_NS: u64 = NS_PER_MS;
 const SLICE_NS: u64 = SLICE_US * NS_PER_US;
 
 /// What a thread is told.
@@ -214,9 +211,10 @@ impl Dispatcher {
             .lanes
             .iter()
             .any(|lane| lane.ledger.in_flight.first().is_some());
-        if awaited && self.lanes.iter().all(|lane| lane.may_read_late(now_ns)) {
+        let late_ns = self.lanes.iter().map(|lane| lane.may_read_late_ns(now_ns)).min();
+        if let Some(late_ns @ 1..) = late_ns.filter(|_| awaited) {
             // One wake-up for the next request and the answers to the ones before.
-            let until_ns = wake_ns.min(now_ns + READ_LATE_NS);
+            let until_ns = wake_ns.min(now_ns + late_ns);
             self.shared.poller.wait_for_ends(until_ns - now_ns)?;
             return Ok(until_ns);
         }

@@ -10,7 +10,7 @@ mod sealed;
 use std::io;
 use std::sync::Arc;
 
-use crate::clock::duration_ns;
+use crate::clock::{NS_PER_MS, duration_ns};
 use crate::connection::{Connection, Slots, State, pack_token};
 use crate::dispatcher::Shared;
 use crate::in_flight::{Request, Wait};
@@ -46,10 +46,19 @@ pub(crate) struct Lane {
     unstamped: usize,
     /// An answer has come in pieces, or was long.
     long: bool,
+    /// Reads that brought one short answer, so far.
+    short: u32,
 }
 
 /// A read of more than this is one of a long answer.
 const LONG_BYTES: usize = 16 << 10;
+/// Answers that nothing waits for are read at the latest this long after the thread went to sleep: the first that is longer than its
+/// socket's buffer must not hold up its sender for long.
+const READ_LATE_NS: u64 = NS_PER_MS;
+/// So many short answers are taken as a promise that the next is short as well: then a wake-up that only reads is saved. Should it be
+/// broken, one answer is held up by as much as [`READ_LATE_LONGEST_NS`], and after it none.
+const SHORT_MIN: u32 = 100;
+const READ_LATE_LONGEST_NS: u64 = 20 * NS_PER_MS;
 
 impl Lane {
     pub(crate) fn new(
@@ -77,6 +86,7 @@ impl Lane {
             connecting: 0,
             unstamped: 0,
             long: false,
+            short: 0,
         }
     }
 
@@ -116,15 +126,21 @@ impl Lane {
         self.ledger.first_live == self.ledger.phases.len()
     }
 
-    /// Whether answers may lie in their sockets for a while: nothing waits for them, the kernel knows when they came, and they fit
+    /// How long answers may lie in their sockets: zero unless nothing waits for them, the kernel knows when they came, and they fit
     /// into their sockets' buffers.
-    pub(crate) fn may_read_late(&self, now_ns: u64) -> bool {
-        self.unstamped == 0
+    pub(crate) fn may_read_late_ns(&self, now_ns: u64) -> u64 {
+        let may = self.unstamped == 0
             && self.single
             && !self.long
             && self.connecting == 0
             && self.ledger.queue.is_empty()
-            && !self.is_closed_loop(now_ns)
+            && !self.is_closed_loop(now_ns);
+        let nothing_comes = self.ledger.in_flight.first().is_none();
+        match may {
+            true if nothing_comes || self.short >= SHORT_MIN => READ_LATE_LONGEST_NS,
+            true => READ_LATE_NS,
+            false => 0,
+        }
     }
 
     fn is_closed_loop(&self, now_ns: u64) -> bool {
@@ -415,6 +431,7 @@ impl Lane {
         out: &mut Vec<u8>,
     ) -> bool {
         self.long |= bytes.len() > LONG_BYTES;
+        self.short = self.short.saturating_add(1);
         self.count_bytes(slot, bytes.len(), now_ns);
         out.clear();
         loop {
