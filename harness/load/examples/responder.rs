@@ -102,7 +102,8 @@ fn serve(stream: &mut TcpStream, buffer: &mut [u8], own: &mut Option<Own>) -> bo
                     return false;
                 }
                 if let (Some(own), Some(stamp_ns)) = (&mut *own, stamp_ns) {
-                    own.latency_us.saturating_record((wall_ns() - stamp_ns) as u64 / 1_000);
+                    own.latency_us
+                        .saturating_record((wall_ns() - stamp_ns) as u64 / 1_000);
                 }
                 if count < buffer.len() {
                     return true;

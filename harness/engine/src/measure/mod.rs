@@ -6,6 +6,7 @@ pub mod host;
 pub mod lateness;
 pub mod machine;
 pub mod pause;
+pub mod recovery;
 pub mod resources;
 pub mod sampler;
 pub mod services;
