@@ -10,14 +10,15 @@ use squall_model::exit::Exit;
 use squall_model::expression::Operator;
 use squall_model::histogram::{self, HistogramError};
 use squall_model::record::{
-    ExpectationRecord, InvariantRecord, LoadRecord, Pauses, PhaseRecord, ServiceRecord, Spoils, Verdict,
+    ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses, PhaseRecord, ServiceRecord, Spoils,
+    Verdict,
 };
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
 use crate::plan::{
-    Condition, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope, ServiceMetric, Stat,
-    show_value,
+    Condition, FaultMetric, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope, ServiceMetric,
+    Stat, show_value,
 };
 
 /// Everything a verdict is made from.
@@ -30,6 +31,8 @@ pub struct Evidence<'a> {
     pub phases: &'a [PhaseRecord],
     /// Per fault: why it is not proven; nothing where it is.
     pub unproven: &'a [Option<String>],
+    /// Per fault: how the loads took it.
+    pub felt: &'a [FaultFelt],
     /// Per service, by name: the last value of each metric it told.
     pub told: &'a BTreeMap<String, BTreeMap<String, f64>>,
     /// The invariants, judged.
@@ -40,6 +43,8 @@ pub struct Evidence<'a> {
 enum Value {
     /// Measured.
     Number(f64),
+    /// What lasted longer than it was looked at, and how long that was.
+    AtLeast(f64),
     /// An invariant, judged.
     Judged(Verdict),
     /// Not measured, and why.
@@ -67,9 +72,10 @@ impl Evidence<'_> {
             }
             (Value::Judged(verdict), _) => (None, verdict, self.reason_of(&condition.metric)),
             (Value::Nothing(why), _) => (None, Verdict::Invalid, spoiled.unwrap_or(why)),
-            (Value::Number(value), _) if spoiled.is_some() => {
+            (Value::Number(value) | Value::AtLeast(value), _) if spoiled.is_some() => {
                 (Some(value), Verdict::Invalid, spoiled.unwrap_or_default())
             }
+            (Value::AtLeast(value), limit) => at_least(condition, value, limit),
             (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
                 (Some(value), Verdict::Pass, String::new())
             }
@@ -92,6 +98,13 @@ impl Evidence<'_> {
                 (Verdict::Invalid, text)
             }
             (Value::Nothing(why), _) => (Verdict::Invalid, format!("{}: {why}", condition.text)),
+            (Value::AtLeast(value), limit) => {
+                let (_, verdict, why) = at_least(condition, value, limit);
+                (
+                    verdict.min(Verdict::Invalid),
+                    format!("{}: {why}", condition.text),
+                )
+            }
             (Value::Judged(verdict), _) => (verdict, String::new()),
         }
     }
@@ -145,6 +158,9 @@ impl Evidence<'_> {
                 self.plan.faults[*index].name
             ));
         }
+        if let Metric::Fault { fault, .. } = metric {
+            return self.fault_spoiled(*fault);
+        }
         if let Metric::Load { load, what } = metric {
             return phases
                 .iter()
@@ -152,6 +168,29 @@ impl Evidence<'_> {
                 .or_else(|| self.cut_off(&phases, *load));
         }
         None
+    }
+
+    /// Why it can't be said how the loads took a fault; nothing where it can. It takes the baseline, and all phases until recovery.
+    fn fault_spoiled(&self, fault: usize) -> Option<String> {
+        let planned = &self.plan.faults[fault];
+        if let Some(why) = self.unproven.get(fault).and_then(Option::as_ref) {
+            return Some(format!("fault {} was not proven: {why}", planned.name));
+        }
+        let felt = self.felt.get(fault)?;
+        let after_us = felt.recover_us.or(felt.unrecovered_us).unwrap_or(0);
+        let first_us = self.phases.first()?.start_us;
+        let from_us = first_us + planned.from.as_micros() as u64;
+        let until_us = first_us + planned.to.as_micros() as u64 + after_us;
+        let needed = self
+            .phases
+            .iter()
+            .filter(|phase| phase.baseline || (phase.start_us < until_us && phase.end_us > from_us));
+        let mut records = needed.flat_map(|phase| phase.load.values());
+        records.find_map(|record| {
+            spoils(record, true)
+                .then(|| record.invalid.first().cloned())
+                .flatten()
+        })
     }
 
     /// Requests whose end is unknown: they may have been the slow ones.
@@ -207,6 +246,10 @@ impl Evidence<'_> {
                     None => Value::Nothing(format!("{service} did not report {name}")),
                 }
             }
+            Metric::Fault { fault, what } => self.felt.get(*fault).map_or_else(
+                || Value::Nothing("no load was watched".to_owned()),
+                |felt| fault_value(felt, *what),
+            ),
             Metric::Invariant { path } => match self.invariants.iter().find(|one| one.path() == *path) {
                 Some(invariant) => Value::Judged(invariant.verdict),
                 None => Value::Nothing(format!("{path} was not checked")),
@@ -359,6 +402,43 @@ fn hidden(records: &[&ServiceRecord], service: &str, what: ServiceMetric, kind: 
         [] => format!("{name} is not visible for {service}"),
         whys => format!("{name} is not visible for {service}: {}", whys.join("; ")),
     }
+}
+
+fn fault_value(felt: &FaultFelt, what: FaultMetric) -> Value {
+    let known = |us: Option<u64>, none: &str| match us {
+        Some(us) => Value::Number(us as f64),
+        None if felt.unmeasured.is_empty() => Value::Nothing(none.to_owned()),
+        None => Value::Nothing(felt.unmeasured.clone()),
+    };
+    match (what, felt.unrecovered_us) {
+        (FaultMetric::Recovery, Some(us)) => Value::AtLeast(us as f64),
+        (FaultMetric::Recovery, None) => {
+            known(felt.recover_us, "no data: nothing was seen after it was healed")
+        }
+        (FaultMetric::Detect, _) => known(felt.detect_us, "no load left its baseline's band"),
+        (FaultMetric::Debt, _) => known(felt.debt_us, "no data: nothing was seen after it was healed"),
+    }
+}
+
+/// Judges what lasted for at least `value`: a limit below that is missed; of one above nothing is known.
+fn at_least(
+    condition: &Condition,
+    value: f64,
+    limit: Option<(Operator, f64)>,
+) -> (Option<f64>, Verdict, String) {
+    let show = |value| show_value(condition.metric.dimension(), value);
+    let why = format!("was not over within {}, when something else began", show(value));
+    let verdict = match limit {
+        Some((Operator::Less | Operator::LessOrEqual, limit)) if value >= limit => Verdict::Fail,
+        Some((Operator::Greater | Operator::GreaterOrEqual, limit)) if value > limit => Verdict::Pass,
+        _ => Verdict::Invalid,
+    };
+    let why = if verdict == Verdict::Pass {
+        String::new()
+    } else {
+        why
+    };
+    (Some(value), verdict, why)
 }
 
 fn miss(condition: &Condition, value: f64, limit: Option<(Operator, f64)>) -> String {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    ExpectationRecord, GeneratorRecord, InvariantRecord, LoadRecord, Machine, MergedFrom, ServiceRecord,
-    Verdict,
+    ExpectationRecord, FaultFelt, GeneratorRecord, InvariantRecord, LoadRecord, Machine, MergedFrom,
+    ServiceRecord, Verdict,
 };
 
 /// One line of `events.ndjson`.
@@ -127,6 +127,13 @@ pub enum EventKind {
         fault: String,
         /// Why.
         reason: String,
+    },
+    /// How the loads took a fault; told at the end of the run.
+    FaultFelt {
+        /// Its name.
+        fault: String,
+        /// What was measured.
+        felt: FaultFelt,
     },
     /// An invariant was violated (the first few of each are events, all are counted).
     InvariantViolated {

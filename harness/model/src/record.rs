@@ -408,10 +408,28 @@ pub struct FaultRecord {
     pub undone: bool,
     /// The second receipt, or why there is none.
     pub undone_evidence: String,
-    /// From injection until the load's numbers left the baseline's band.
+    /// How the loads took it.
+    #[serde(flatten)]
+    pub felt: FaultFelt,
+}
+
+/// How the loads took a fault, held to the phase that is the baseline. Of several loads, and of a fault that comes several times, the
+/// worst.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultFelt {
+    /// From injection until the first load's numbers left the baseline's band; absent where none did.
     pub detect_us: Option<u64>,
-    /// From healing until they were back in it, and stayed.
+    /// From healing until all were back in it, and stayed; absent where that was not seen.
     pub recover_us: Option<u64>,
+    /// How long after healing that was looked for in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrecovered_us: Option<u64>,
+    /// What all requests together waited longer than in the baseline, at the mean, until recovery.
+    #[serde(default)]
+    pub debt_us: Option<u64>,
+    /// Why these numbers are not there; empty where they are.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unmeasured: String,
 }
 
 /// One invariant.

@@ -138,6 +138,7 @@ impl Fold {
             EventKind::FaultNotUndone { fault, reason } => {
                 self.fault(fault).undone_evidence.clone_from(reason);
             }
+            EventKind::FaultFelt { fault, felt } => self.fault(fault).felt.clone_from(felt),
             _ => {}
         }
     }

@@ -224,9 +224,14 @@ fn fault_clause(recording: &Recording, fault: &FaultRecord) -> String {
         Some(after) => format!(", proved {} later", figure::duration(after as f64)),
         None => String::new(),
     };
-    let back = match fault.recover_us {
-        Some(us) => format!(", recovered {} after it ended", figure::duration(us as f64)),
-        None => String::new(),
+    let duration = |us: u64| figure::duration(us as f64);
+    let back = match (fault.felt.recover_us, fault.felt.unrecovered_us) {
+        (_, Some(us)) => format!(
+            ", and not back in the baseline's band within {} of its end",
+            duration(us)
+        ),
+        (Some(0), None) | (None, None) => String::new(),
+        (Some(us), None) => format!(", back in the baseline's band {} after it ended", duration(us)),
     };
     format!("{} at {at}{felt}{back}", on_one_line(what))
 }

@@ -72,6 +72,7 @@ pub fn compile(
     let mut names = names(scenario, catalogue);
     let steps = loads.iter().filter(|load| load.is_step());
     names.loads.extend(steps.map(|load| load.name.clone()));
+    names.faults = faults.iter().map(|fault| fault.name.clone()).collect();
     let invariants = invariants::compile(scenario, catalogue, &mut loads, &mut names, diagnostics);
     let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
     if scenario.load.is_empty() && scenario.services.is_empty() {
@@ -135,6 +136,7 @@ fn names(scenario: &Scenario, catalogue: &Catalogue) -> Names {
     Names {
         loads: scenario.load.names().map(str::to_owned).collect(),
         services: scenario.services.iter().map(service).collect(),
+        faults: Vec::new(),
         invariants: Vec::new(),
     }
 }

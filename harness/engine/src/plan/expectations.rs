@@ -39,6 +39,7 @@ pub(super) fn compile(
             let condition = condition(expression, names, diagnostics);
             if let Some((condition, scope)) = condition.zip(scope.clone())
                 && check_scope(expression, &condition.metric, &scope, diagnostics)
+                && check_baseline(expression, &condition.metric, phases, faults, diagnostics)
             {
                 planned.push(PlannedExpectation { scope, condition });
             }
@@ -58,6 +59,9 @@ fn check_scope(
         (Metric::Reported { .. }, Scope::Phase(_) | Scope::Fault(_)) => {
             ("at the end of the run", "expect it of `run`")
         }
+        (Metric::Fault { .. }, Scope::Phase(_) | Scope::Fault(_)) => {
+            ("once the run is over", "expect it of `run`")
+        }
         (Metric::Service { .. }, Scope::Fault(_)) => {
             ("for whole phases", "expect it of the fault's phase, or of `run`")
         }
@@ -65,6 +69,30 @@ fn check_scope(
     };
     let message = format!("`{}` is known only {known}", expression.path);
     diagnostics.push(Diagnostic::error(expression.span, message).help(help));
+    false
+}
+
+/// True unless `metric` is measured against a baseline that is not there before its fault.
+fn check_baseline(
+    expression: &Expression,
+    metric: &Metric,
+    phases: &[PlannedPhase],
+    faults: &[PlannedFault],
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Metric::Fault { fault, .. } = metric else {
+        return true;
+    };
+    let baseline = phases.iter().position(|phase| phase.baseline);
+    if baseline.is_some_and(|baseline| baseline < faults[*fault].phase) {
+        return true;
+    }
+    let message = format!(
+        "`{}` is held to a baseline, and no phase before it is one",
+        expression.path
+    );
+    let error = Diagnostic::error(expression.span, message);
+    diagnostics.push(error.help("mark a phase before the fault's with `baseline: true`"));
     false
 }
 

@@ -30,6 +30,13 @@ pub enum Metric {
         /// The metric's name on its admin endpoint.
         name: String,
     },
+    /// How the loads took a fault.
+    Fault {
+        /// The fault, by index in the plan.
+        fault: usize,
+        /// Which.
+        what: FaultMetric,
+    },
     /// An invariant: it holds or not.
     Invariant {
         /// As in the run record: `ids.unique`.
@@ -78,6 +85,17 @@ pub enum Stat {
     Min,
     /// Largest.
     Max,
+}
+
+/// What is measured of how the loads took a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultMetric {
+    /// From injection until the first load was outside of its baseline's band.
+    Detect,
+    /// From healing until all were back in it, and stayed.
+    Recovery,
+    /// What all requests together waited longer than in the baseline.
+    Debt,
 }
 
 /// What is seen of a service from outside.
@@ -146,6 +164,12 @@ const SERVICE: [(&str, ServiceMetric); 7] = [
     ("voluntary_switches", ServiceMetric::VoluntarySwitches),
     ("involuntary_switches", ServiceMetric::InvoluntarySwitches),
     ("restarts", ServiceMetric::Restarts),
+];
+
+const FAULT: [(&str, FaultMetric); 3] = [
+    ("detect", FaultMetric::Detect),
+    ("recovery", FaultMetric::Recovery),
+    ("debt", FaultMetric::Debt),
 ];
 
 const PAUSES: &str = "pauses";
@@ -233,6 +257,7 @@ impl Metric {
                 }
             },
             Metric::Service { what, .. } => what.dimension(),
+            Metric::Fault { .. } => Dimension::Duration,
             Metric::Reported { .. } => Dimension::Number,
             Metric::Invariant { .. } => Dimension::Boolean,
         }
@@ -266,6 +291,8 @@ pub struct Names {
     pub loads: Vec<String>,
     /// Services.
     pub services: Vec<NamedService>,
+    /// Faults, in the plan's order.
+    pub faults: Vec<String>,
     /// Invariants, by path.
     pub invariants: Vec<String>,
 }
@@ -297,6 +324,9 @@ impl Names {
         if let Some(load) = self.load(root) {
             return load_metric(load, &rest);
         }
+        if let Some(fault) = self.faults.iter().position(|fault| fault == root) {
+            return fault_metric(fault, &rest);
+        }
         match self.services.iter().find(|service| service.name == root) {
             Some(service) => self.service_metric(service, &rest),
             None => Err(Resolution::Unknown {
@@ -314,6 +344,7 @@ impl Names {
         self.loads
             .iter()
             .chain(self.services.iter().map(|service| &service.name))
+            .chain(&self.faults)
             .cloned()
             .collect()
     }
@@ -385,6 +416,19 @@ fn seen(rest: &[&str]) -> Option<Result<ServiceMetric, Resolution>> {
     }))
 }
 
+fn fault_metric(fault: usize, rest: &[&str]) -> Result<Metric, Resolution> {
+    let known = match rest {
+        [name] => FAULT.iter().find(|(known, _)| known == name),
+        _ => None,
+    };
+    known
+        .map(|(_, what)| Metric::Fault { fault, what: *what })
+        .ok_or_else(|| Resolution::Unknown {
+            segment: 1,
+            candidates: FAULT.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        })
+}
+
 fn load_metric(load: usize, rest: &[&str]) -> Result<Metric, Resolution> {
     let stat = |name: &str| {
         STATS
@@ -450,6 +494,7 @@ mod tests {
                     told: None,
                 },
             ],
+            faults: vec!["cut".into()],
             invariants: vec!["ids.unique".into()],
         }
     }
@@ -474,6 +519,7 @@ mod tests {
             ("own.run_queue.total", Dimension::Duration),
             ("own.descriptors_max", Dimension::Count),
             ("ids.metrics.id_generator_ids_total", Dimension::Number),
+            ("cut.recovery", Dimension::Duration),
         ];
         for (text, dimension) in table {
             let metric = names().resolve(&read(text).path);
@@ -497,6 +543,7 @@ mod tests {
             ("own.collector.max", 1, "gc"),
             ("own.gc.p98", 2, "p99"),
             ("own.pauses.mean", 2, "max"),
+            ("cut.recover", 1, "recovery"),
         ];
         for (text, at, candidate) in table {
             match names().resolve(&read(text).path) {

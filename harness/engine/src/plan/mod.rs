@@ -33,7 +33,7 @@ pub use compile::{Settings, compile};
 pub use data::Data;
 pub use invariants::schema as invariant_schema;
 pub use metrics::{
-    LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat, show as show_value,
+    FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat, show as show_value,
 };
 pub use pacers::{PACERS, PacerEntry};
 pub use protocol::{Asked, PROTOCOLS, Protocol};

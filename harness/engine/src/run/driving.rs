@@ -17,6 +17,7 @@ use super::{Stop, setup};
 use crate::guard::GuardHandle;
 use crate::measure::admin::Poller;
 use crate::measure::collector::ROW_US;
+use crate::measure::recovery::History;
 use crate::measure::sampler::Sampler;
 
 /// The longest wait of the loop while a receipt is awaited.
@@ -117,6 +118,10 @@ impl Supervisor<'_> {
             }
             start_us = end_us;
         }
+        let baseline = self.plan.phases.iter().position(|phase| phase.baseline);
+        let baseline = baseline.map(|index| self.bounds[index]);
+        let histories = self.plan.loads.iter().map(|_| History::new(baseline));
+        self.histories = histories.collect();
         Ok(())
     }
 

@@ -40,7 +40,12 @@ impl Supervisor<'_> {
 
     pub(super) fn take_report(&mut self, report: Report) {
         match report {
-            Report::Slice(slice) => self.collector.add(slice),
+            Report::Slice(slice) => {
+                if let Some(history) = self.histories.get_mut(usize::from(slice.load)) {
+                    history.add(&slice);
+                }
+                self.collector.add(slice);
+            }
             Report::Values(batch) => self.checking.check(batch),
             Report::PhaseEnded { phase, .. } => {
                 if let Some(settled) = self.settled.get_mut(phase as usize) {

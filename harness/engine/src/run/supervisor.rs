@@ -25,6 +25,7 @@ use crate::judge::Incidents;
 use crate::measure::admin::{self, Poller};
 use crate::measure::collector::Collector;
 use crate::measure::host::Host;
+use crate::measure::recovery::History;
 use crate::measure::sampler::{Output, Sampler};
 use crate::measure::services::{Services, Sight};
 use crate::observer::Observer;
@@ -42,6 +43,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) events: Vec<Event>,
     pub(super) stack: Stack,
     pub(super) collector: Collector,
+    /// Per load: its rows, by which its recovery from faults is judged. None before the phases are placed in time.
+    pub(super) histories: Vec<History>,
     pub(super) services: Services,
     pub(super) faults: Vec<Running>,
     pub(super) told: BTreeMap<String, BTreeMap<String, f64>>,
@@ -106,6 +109,7 @@ pub(super) fn supervise(
         events: Vec::new(),
         stack,
         collector: Collector::new(names, plan.phases.len()).with_rows_of(rows_of),
+        histories: Vec::new(),
         services: Services::new(service_names, sights, plan.phases.len()).with_rows_of(rows_of),
         faults: Vec::new(),
         told: BTreeMap::new(),

@@ -74,12 +74,18 @@ impl Supervisor<'_> {
     }
 
     fn judge(mut self, phases: &[PhaseRecord], outcomes: Option<&[invariant::Outcome]>) -> Outcome {
+        let felt = self.felt();
+        for (planned, felt) in self.plan.faults.iter().zip(&felt) {
+            let (fault, felt) = (planned.name.clone(), felt.clone());
+            self.emit(EventKind::FaultFelt { fault, felt });
+        }
         let unproven: Vec<_> = self.faults.iter().map(super::faults::Running::unproven).collect();
         let mut evidence = Evidence {
             plan: self.plan,
             collector: &self.collector,
             phases,
             unproven: &unproven,
+            felt: &felt,
             told: &self.told,
             invariants: &[],
         };

@@ -216,6 +216,26 @@ expect:
 }
 
 #[test]
+fn how_a_fault_was_taken_is_held_to_a_baseline_before_it() {
+    check(
+        &around(
+            "phases: [ { phase: a, for: 5s, faults: [ { clock: { as: back, target: ids, step: -5ms } } ] } ]
+expect:
+  back: [\"back.detect < 1s\"]
+  run: [\"back.recovery < 1s\", \"back.recover < 1s\"]
+",
+        ),
+        &expect![[r#"
+            s.yaml:7:11: error: `back.detect` is known only once the run is over
+              help: expect it of `run`
+            s.yaml:8:10: error: `back.recovery` is held to a baseline, and no phase before it is one
+              help: mark a phase before the fault's with `baseline: true`
+            s.yaml:8:37: error: `back` has no `recover`
+              help: did you mean `recovery`?"#]],
+    );
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once() {
     check(
         "squall: 1

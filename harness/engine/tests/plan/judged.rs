@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use expect_test::expect;
 use squall_engine::judge::{Evidence, Incidents};
 use squall_engine::plan::Check;
-use squall_model::record::{ServiceRecord, Verdict};
+use squall_model::record::{FaultFelt, ServiceRecord, Verdict};
 
 use crate::measured::{BATCH, BROKEN, GOOD, MAKE, Requests, Run, STEADY, WARM, paused};
 use crate::rig::{around, plan};
@@ -341,6 +341,90 @@ fn services_are_judged_over_the_phases_of_the_scope() {
 }
 
 #[test]
+fn how_the_loads_took_a_fault_is_judged_as_far_as_it_was_seen() {
+    let shown = |change: &dyn Fn(&mut Run)| {
+        let mut run =
+            Run::good("  run: [\"back.recovery < 2s\", \"back.detect < 1s\", \"back.debt < 1s\"]\n");
+        run.felt[0] = FaultFelt {
+            detect_us: Some(300_000),
+            recover_us: Some(640_000),
+            debt_us: Some(900_000),
+            ..FaultFelt::default()
+        };
+        change(&mut run);
+        shown(&mut run)
+    };
+    expect![[r#"
+        run: back.recovery < 2s is pass, 640000
+        run: back.detect < 1s is pass, 300000
+        run: back.debt < 1s is pass, 900000
+        pass exit 0
+    "#]]
+    .assert_eq(&shown(&|_| {}));
+    // A limit that was passed while it was still looked for is missed; of a later one nothing is known.
+    let unrecovered = |run: &mut Run, us| {
+        (run.felt[0].recover_us, run.felt[0].unrecovered_us) = (None, Some(us));
+    };
+    expect![[r#"
+        run: back.recovery < 2s is fail, 5000000 was not over within 5.00 s, when something else began
+        run: back.detect < 1s is pass, 300000
+        run: back.debt < 1s is pass, 900000
+        fail exit 99
+          expected back.recovery < 2s in run: was not over within 5.00 s, when something else began
+    "#]]
+    .assert_eq(&shown(&|run| unrecovered(run, 5_000_000)));
+    expect![[r#"
+        run: back.recovery < 2s is invalid, 1000000 was not over within 1.00 s, when something else began
+        run: back.detect < 1s is pass, 300000
+        run: back.debt < 1s is pass, 900000
+        invalid exit 96
+          expected back.recovery < 2s in run: was not over within 1.00 s, when something else began
+    "#]]
+    .assert_eq(&shown(&|run| unrecovered(run, 1_000_000)));
+    // What no load felt has no time to be felt; and without a baseline nothing is known.
+    expect![[r#"
+        run: back.recovery < 2s is pass, 0
+        run: back.detect < 1s is invalid, - no load left its baseline's band
+        run: back.debt < 1s is pass, 0
+        invalid exit 96
+          expected back.detect < 1s in run: no load left its baseline's band
+    "#]]
+    .assert_eq(&shown(&|run| {
+        run.felt[0] = FaultFelt {
+            recover_us: Some(0),
+            debt_us: Some(0),
+            ..FaultFelt::default()
+        };
+    }));
+    // The baseline and the phases until recovery must be good.
+    let spoiled = shown(&|run| {
+        run.requests(
+            STEADY,
+            MAKE,
+            Requests {
+                lag_us: 30_000,
+                ..GOOD
+            },
+        )
+    });
+    assert!(
+        spoiled.contains("run: back.recovery < 2s is invalid, 640000 the generator fell behind"),
+        "{spoiled}"
+    );
+    let spoiled = shown(&|run| {
+        run.requests(
+            WARM,
+            MAKE,
+            Requests {
+                lag_us: 30_000,
+                ..GOOD
+            },
+        )
+    });
+    assert!(spoiled.contains("pass exit 0"), "{spoiled}");
+}
+
+#[test]
 fn reached_holds_or_proves_nothing() {
     let scenario = around("invariants: { wrote: { reached: \"ids.metrics.store_writes_total >= 3\" } }\n");
     let plan = plan(&scenario);
@@ -361,6 +445,7 @@ fn reached_holds_or_proves_nothing() {
             collector: &run.collector,
             phases: &run.phases,
             unproven: &run.unproven,
+            felt: &run.felt,
             told: &told.into_iter().collect(),
             invariants: &[],
         };

@@ -9,8 +9,8 @@ use squall_engine::plan::Plan;
 use squall_load::Slice;
 use squall_load::recorder::Recorder;
 use squall_model::record::{
-    ExpectationRecord, GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord, ServiceRecord,
-    Verdict,
+    ExpectationRecord, FaultFelt, GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord,
+    ServiceRecord, Verdict,
 };
 
 use crate::rig::{around, plan};
@@ -30,6 +30,7 @@ pub struct Run {
     pub collector: Collector,
     pub phases: Vec<PhaseRecord>,
     pub unproven: Vec<Option<String>>,
+    pub felt: Vec<FaultFelt>,
     pub told: BTreeMap<String, BTreeMap<String, f64>>,
     pub invariants: Vec<InvariantRecord>,
 }
@@ -66,15 +67,18 @@ impl Run {
   batch: {{ to: ids, http: {{ get: /ids }}, rate: 1k/s }}
 phases:
   - {{ phase: warm, for: 5s, measure: false }}
-  - {{ phase: steady, for: 5s }}
+  - {{ phase: steady, for: 5s, baseline: true }}
   - {{ phase: broken, for: 5s, faults: [ {{ clock: {{ as: back, target: ids, step: -5ms, after: 1s, for: 2s }} }} ] }}
 expect:
 {expect}"
         )));
         let loads: Vec<String> = plan.loads.iter().map(|load| load.name.clone()).collect();
-        let phase = |planned: &squall_engine::plan::PlannedPhase| PhaseRecord {
+        let phase = |(planned, at): (&squall_engine::plan::PlannedPhase, u64)| PhaseRecord {
             name: planned.name.clone(),
+            start_us: at * 5_000_000,
+            end_us: (at + 1) * 5_000_000,
             measure: planned.measure,
+            baseline: planned.baseline,
             complete: true,
             load: loads
                 .iter()
@@ -85,8 +89,9 @@ expect:
         };
         Run {
             collector: Collector::new(loads.clone(), plan.phases.len()),
-            phases: plan.phases.iter().map(phase).collect(),
+            phases: plan.phases.iter().zip(0..).map(phase).collect(),
             unproven: vec![None; plan.faults.len()],
+            felt: vec![FaultFelt::default(); plan.faults.len()],
             told: BTreeMap::new(),
             invariants: plan
                 .invariants
@@ -180,6 +185,7 @@ expect:
             collector: &self.collector,
             phases: &self.phases,
             unproven: &self.unproven,
+            felt: &self.felt,
             told: &self.told,
             invariants: &self.invariants,
         };

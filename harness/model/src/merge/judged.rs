@@ -2,7 +2,7 @@
 
 use super::{Conclusion, Part};
 use crate::exit::Exit;
-use crate::record::{ExpectationRecord, FaultRecord, How, InvariantRecord, Verdict};
+use crate::record::{ExpectationRecord, FaultFelt, FaultRecord, How, InvariantRecord, Verdict};
 
 /// Examples of an invariant that are kept.
 const EXAMPLES: usize = 10;
@@ -103,8 +103,16 @@ pub(super) fn faults(parts: &[Part<'_>]) -> Vec<FaultRecord> {
             evidence: texts(|fault| &fault.evidence),
             undone: all.iter().all(|(_, fault)| fault.undone),
             undone_evidence: texts(|fault| &fault.undone_evidence),
-            detect_us: longest(|fault| fault.detect_us),
-            recover_us: longest(|fault| fault.recover_us),
+            felt: FaultFelt {
+                detect_us: longest(|fault| fault.felt.detect_us),
+                recover_us: longest(|fault| fault.felt.recover_us),
+                unrecovered_us: all
+                    .iter()
+                    .filter_map(|(_, fault)| fault.felt.unrecovered_us)
+                    .max(),
+                debt_us: longest(|fault| fault.felt.debt_us),
+                unmeasured: texts(|fault| &fault.felt.unmeasured),
+            },
             ..fault.clone()
         }
     });

@@ -5,7 +5,7 @@
 
 use super::{MergeError, Part};
 use crate::event::{Event, EventKind, RunHeader};
-use crate::record::{FaultRecord, RunRecord};
+use crate::record::{FaultFelt, FaultRecord, RunRecord};
 
 /// The timeline of the merged run.
 pub(super) fn events(parts: &[Part<'_>], record: &RunRecord) -> Result<Vec<Event>, MergeError> {
@@ -139,6 +139,10 @@ fn of_fault(parts: &[Part<'_>], fault: &FaultRecord, end_us: u64) -> Vec<Event> 
                 }
             },
         ));
+    }
+    if fault.felt != FaultFelt::default() {
+        let felt = fault.felt.clone();
+        events.push(at(end_us, EventKind::FaultFelt { fault: name(), felt }));
     }
     events
 }

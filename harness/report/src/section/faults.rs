@@ -1,6 +1,6 @@
 //! What was broken, when, and the receipts: that the target felt it, and that it is over.
 
-use squall_model::record::FaultRecord;
+use squall_model::record::{FaultFelt, FaultRecord};
 
 use super::Detail;
 use crate::block::{Block, Cell, Column, Table, Tone};
@@ -79,14 +79,43 @@ fn row(recording: &Recording, at: usize, fault: &FaultRecord, detail: Detail) ->
             "not shown to be over"
         };
         row.push(receipt(over, &fault.undone_evidence, fault.undone, detail));
-        row.push(
-            fault
-                .recover_us
-                .map_or_else(String::new, |us| figure::duration(us as f64))
-                .into(),
-        );
+        row.push(recovery(&fault.felt));
     }
     row
+}
+
+/// How the loads took it: when it was felt, when it was over for them, what it cost those who waited.
+fn recovery(felt: &FaultFelt) -> Cell {
+    let duration = |us: u64| figure::duration(us as f64);
+    let mut lines = Vec::new();
+    let tone = match (felt.recover_us, felt.unrecovered_us) {
+        (_, Some(us)) => {
+            lines.push(format!("not within {}", duration(us)));
+            Tone::Bad
+        }
+        (Some(us), None) => {
+            lines.push(match felt.detect_us {
+                None => "not felt by any load".to_owned(),
+                Some(_) if us == 0 => "at once".to_owned(),
+                Some(_) => duration(us),
+            });
+            Tone::Plain
+        }
+        (None, None) => {
+            lines.extend((!felt.unmeasured.is_empty()).then(|| format!("not measured: {}", felt.unmeasured)));
+            Tone::Plain
+        }
+    };
+    lines.extend(
+        felt.detect_us
+            .map(|us| format!("felt {} after it came", duration(us))),
+    );
+    let debt = felt.debt_us.filter(|us| *us > 0 && felt.detect_us.is_some());
+    lines.extend(debt.map(|us| format!("{} waited in all", duration(us))));
+    Cell {
+        text: lines.join("\n"),
+        tone,
+    }
 }
 
 fn receipt(what: &str, evidence: &str, good: bool, detail: Detail) -> Cell {
