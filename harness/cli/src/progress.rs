@@ -141,7 +141,7 @@ fn tell(kind: &EventKind) -> Option<String> {
         EventKind::FaultProved { fault, evidence } => format!("  {fault} proven: {evidence}"),
         EventKind::FaultNotProved { fault, reason } => format!("  {fault} NOT proven: {reason}"),
         EventKind::FaultHealed { fault } => format!("  {fault} healed"),
-        EventKind::FaultUndone { fault, evidence } => format!("  {fault} over: {evidence}"),
+        EventKind::FaultUndone { fault, evidence, .. } => format!("  {fault} over: {evidence}"),
         EventKind::FaultNotUndone { fault, reason } => format!("  {fault} NOT shown to be over: {reason}"),
         EventKind::InvariantViolated { invariant, text } => format!("  {invariant} VIOLATED: {text}"),
         EventKind::Warning { text } => format!("warning: {text}"),

@@ -117,7 +117,11 @@ impl Evidence<'_> {
                 let mut touched = Vec::new();
                 for (index, phase) in self.plan.phases.iter().enumerate() {
                     let end = start + phase.length;
-                    if fault.from < end && fault.to > start {
+                    if fault
+                        .windows
+                        .iter()
+                        .any(|window| window.from < end && window.to > start)
+                    {
                         touched.push(index);
                     }
                     start = end;
@@ -231,8 +235,9 @@ impl Evidence<'_> {
     fn seconds(&self, scope: &Scope) -> f64 {
         match scope {
             Scope::Fault(index) => {
-                let fault = &self.plan.faults[*index];
-                fault.to.saturating_sub(fault.from).as_secs_f64()
+                let windows = &self.plan.faults[*index].windows;
+                let lengths = windows.iter().map(|window| window.to.saturating_sub(window.from));
+                lengths.sum::<std::time::Duration>().as_secs_f64()
             }
             _ => self
                 .phases_of(scope)

@@ -10,6 +10,7 @@ mod faults;
 mod fleet;
 mod intake;
 mod preflight;
+mod restarts;
 mod setup;
 mod starting;
 mod supervisor;

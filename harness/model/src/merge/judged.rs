@@ -105,6 +105,9 @@ pub(super) fn faults(parts: &[Part<'_>]) -> Vec<FaultRecord> {
             undone_evidence: texts(|fault| &fault.undone_evidence),
             detect_us: longest(|fault| fault.detect_us),
             recover_us: longest(|fault| fault.recover_us),
+            // What came of each run's own times stands in its words.
+            repeated: None,
+            held: None,
             ..fault.clone()
         }
     });

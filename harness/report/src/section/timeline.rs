@@ -144,7 +144,7 @@ fn told_of_fault(kind: &EventKind) -> Option<(Tone, String, String)> {
         EventKind::FaultProved { fault, evidence } => (Tone::Good, format!("{fault} proved: {evidence}")),
         EventKind::FaultNotProved { fault, reason } => (Tone::Doubt, format!("{fault} not proved: {reason}")),
         EventKind::FaultHealed { fault } => (Tone::Plain, format!("{fault} healed")),
-        EventKind::FaultUndone { fault, evidence } => (Tone::Good, format!("{fault} undone: {evidence}")),
+        EventKind::FaultUndone { fault, evidence, .. } => (Tone::Good, format!("{fault} undone: {evidence}")),
         EventKind::FaultNotUndone { fault, reason } => (Tone::Bad, format!("{fault} not undone: {reason}")),
         _ => return None,
     };

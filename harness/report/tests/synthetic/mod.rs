@@ -364,6 +364,7 @@ fn fault_events(phase: &Phase) -> Vec<Event> {
             EventKind::FaultUndone {
                 fault: fault(),
                 evidence: "ids read its clock with offset 0".to_owned(),
+                held_us: None,
             },
         ),
     ]
