@@ -32,7 +32,7 @@ use crate::plan::Plan;
 use crate::record::{FolderError, RecordError};
 use crate::undo::JournalError;
 
-pub use preflight::{Missing, preflight};
+pub use preflight::{Missing, existing, preflight};
 
 /// How a plan is to be run.
 #[derive(Clone, Debug)]

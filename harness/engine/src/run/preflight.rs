@@ -82,7 +82,7 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
 }
 
 /// The folder itself, or the nearest one above it that is there already.
-fn existing(folder: &Path) -> PathBuf {
+pub fn existing(folder: &Path) -> PathBuf {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let found = folder
         .ancestors()

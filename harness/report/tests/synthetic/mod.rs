@@ -291,6 +291,7 @@ fn header(phases: &[Phase]) -> RunHeader {
             target: Some(SERVICE.to_owned()),
             edge: None,
             phase: phase.name.to_owned(),
+            ..PlannedFault::default()
         })
     });
     let planned = phases.iter().map(|phase| PlannedPhase {
