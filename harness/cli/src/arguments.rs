@@ -43,6 +43,8 @@ pub enum Command {
     Plan(PlanArguments),
     /// List scenarios, services, faults, protocols, pacers and invariants.
     List(ListArguments),
+    /// Say of each fault in which ways it works on this machine, or what is missing.
+    Faults(FaultsArguments),
     /// Make the report of a run again, whole or interrupted.
     Report(ReportArguments),
     /// Merge the records of several runs without loss.
@@ -107,6 +109,18 @@ pub struct RunArguments {
     /// Print only how each run ended, and errors.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `squall faults`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall faults --json")]
+pub struct FaultsArguments {
+    /// Print them as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where runs would land.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
 }
 
 /// `squall check`.

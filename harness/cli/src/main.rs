@@ -58,6 +58,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::List(arguments) => commands::list::run(&arguments),
+        Command::Faults(arguments) => commands::faults::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),

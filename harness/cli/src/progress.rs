@@ -39,6 +39,8 @@ pub struct Progress {
     told: (usize, u64),
     /// Violations so far, by invariant.
     violations: BTreeMap<String, u32>,
+    /// How often each fault was injected so far.
+    injections: BTreeMap<String, u32>,
     at_us: u64,
 }
 
@@ -51,6 +53,7 @@ impl Progress {
             screen: live.then(Screen::default),
             told: (0, 0),
             violations: BTreeMap::new(),
+            injections: BTreeMap::new(),
             at_us: 0,
         }
     }
@@ -60,6 +63,28 @@ impl Progress {
         if let Some(mut screen) = self.screen.take() {
             output::error_out(&screen.clear(output::error_size().columns));
         }
+    }
+
+    /// Whether an event is of a fault that has come before and only says that it comes again, as it should.
+    fn was_told(&mut self, kind: &EventKind) -> bool {
+        let (EventKind::FaultInjected { fault }
+        | EventKind::FaultProved { fault, .. }
+        | EventKind::FaultHealed { fault }
+        | EventKind::FaultUndone { fault, .. }) = kind
+        else {
+            return false;
+        };
+        let injections = self.injections.entry(fault.clone()).or_default();
+        if !matches!(kind, EventKind::FaultInjected { .. }) {
+            return *injections > 1;
+        }
+        *injections += 1;
+        if *injections == 2 {
+            self.say(&format!(
+                "  {fault} again; from here on only what goes wrong with it"
+            ));
+        }
+        self.injections[fault] > 1
     }
 
     fn say(&mut self, text: &str) {
@@ -94,6 +119,9 @@ impl Observer for Progress {
                 }
                 Ordering::Greater => return,
             }
+        }
+        if self.was_told(&event.kind) {
+            return;
         }
         if let Some(text) = tell(&event.kind) {
             self.say(&text);
@@ -141,7 +169,7 @@ fn tell(kind: &EventKind) -> Option<String> {
         EventKind::FaultProved { fault, evidence } => format!("  {fault} proven: {evidence}"),
         EventKind::FaultNotProved { fault, reason } => format!("  {fault} NOT proven: {reason}"),
         EventKind::FaultHealed { fault } => format!("  {fault} healed"),
-        EventKind::FaultUndone { fault, evidence } => format!("  {fault} over: {evidence}"),
+        EventKind::FaultUndone { fault, evidence, .. } => format!("  {fault} over: {evidence}"),
         EventKind::FaultNotUndone { fault, reason } => format!("  {fault} NOT shown to be over: {reason}"),
         EventKind::InvariantViolated { invariant, text } => format!("  {invariant} VIOLATED: {text}"),
         EventKind::Warning { text } => format!("warning: {text}"),

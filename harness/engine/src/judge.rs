@@ -130,7 +130,11 @@ impl Evidence<'_> {
                 let mut touched = Vec::new();
                 for (index, phase) in self.plan.phases.iter().enumerate() {
                     let end = start + phase.length;
-                    if fault.from < end && fault.to > start {
+                    if fault
+                        .windows
+                        .iter()
+                        .any(|window| window.from < end && window.to > start)
+                    {
                         touched.push(index);
                     }
                     start = end;
@@ -179,8 +183,8 @@ impl Evidence<'_> {
         let felt = self.felt.get(fault)?;
         let after_us = felt.recover_us.or(felt.unrecovered_us).unwrap_or(0);
         let first_us = self.phases.first()?.start_us;
-        let from_us = first_us + planned.from.as_micros() as u64;
-        let until_us = first_us + planned.to.as_micros() as u64 + after_us;
+        let from_us = first_us + planned.begin().as_micros() as u64;
+        let until_us = first_us + planned.end().as_micros() as u64 + after_us;
         let needed = self
             .phases
             .iter()
@@ -274,8 +278,9 @@ impl Evidence<'_> {
     fn seconds(&self, scope: &Scope) -> f64 {
         match scope {
             Scope::Fault(index) => {
-                let fault = &self.plan.faults[*index];
-                fault.to.saturating_sub(fault.from).as_secs_f64()
+                let windows = &self.plan.faults[*index].windows;
+                let lengths = windows.iter().map(|window| window.to.saturating_sub(window.from));
+                lengths.sum::<std::time::Duration>().as_secs_f64()
             }
             _ => self
                 .phases_of(scope)

@@ -91,7 +91,7 @@ fn a_bundled_service_says_where_it_listens_and_is_there_again_after_a_restart() 
         ];
         (words, Ready::Line)
     };
-    let mut service = start(&stage, launch(&stage, "ids", command)).expect("ready");
+    let service = start(&stage, launch(&stage, "ids", command)).expect("ready");
     let first = service.addresses().clone();
     assert!(first.listen.is_some() && first.admin.is_some());
     assert!(matches!(service.restart(), Err(StartError::StillRunning { .. })));
@@ -128,7 +128,7 @@ fn a_service_that_comes_back_elsewhere_is_refused() {
             Ready::Line,
         )
     };
-    let mut service = start(&stage, launch(&stage, "ids", command)).expect("ready");
+    let service = start(&stage, launch(&stage, "ids", command)).expect("ready");
     service.kill().expect("killed");
     assert!(matches!(service.restart(), Err(StartError::Moved { .. })));
     assert_eq!(remains(&stage.run_id).len(), 1, "only the guard runs");

@@ -34,7 +34,7 @@ mod poller;
 pub mod protocol;
 pub mod recorder;
 pub mod report;
-mod slice;
+pub mod slice;
 mod socket;
 pub mod spec;
 mod stamp;

@@ -1,4 +1,4 @@
-//! Asking the kernel to let the generator's threads run soon after they wake.
+//! Asking the kernel to let threads run soon after they wake: the generator's, and the one that injects faults.
 //!
 //! Since Linux 6.12 an ordinary thread may ask for a shorter time slice (sched(7), `sched_setattr(2)`: `sched_runtime`
 //! of `SCHED_OTHER`). Its share of the processor stays what it was; it is only served earlier and for less time at once,
@@ -22,6 +22,13 @@ struct Attributes {
     runtime_ns: u64,
     deadline_ns: u64,
     period_ns: u64,
+}
+
+/// Lets the calling thread run soon after it wakes, and wake when it asked to, as far as the kernel allows. What it starts
+/// afterwards inherits this.
+pub fn run_in_time() {
+    shorten();
+    wake_on_time();
 }
 
 /// Asks for the shortest slice for the calling thread; says whether the kernel granted it.

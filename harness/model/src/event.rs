@@ -120,6 +120,9 @@ pub enum EventKind {
         fault: String,
         /// The second receipt.
         evidence: String,
+        /// How long the target was held, microseconds, where its kind measures that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held_us: Option<f64>,
     },
     /// Nothing showed that it is over, or it could not be taken back.
     FaultNotUndone {
@@ -230,7 +233,7 @@ pub struct PlannedPhase {
 }
 
 /// A fault as planned.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedFault {
     /// Its kind.
     pub kind: String,
@@ -244,4 +247,29 @@ pub struct PlannedFault {
     pub edge: Option<String>,
     /// The phase it begins in.
     pub phase: String,
+    /// How often it comes.
+    #[serde(default = "once")]
+    pub times: u64,
+    /// How long it is to hold each time, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_us: Option<u64>,
+}
+
+fn once() -> u64 {
+    1
+}
+
+impl Default for PlannedFault {
+    fn default() -> PlannedFault {
+        PlannedFault {
+            kind: String::new(),
+            name: String::new(),
+            about: String::new(),
+            target: None,
+            edge: None,
+            phase: String::new(),
+            times: once(),
+            asked_us: None,
+        }
+    }
 }

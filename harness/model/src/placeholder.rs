@@ -88,14 +88,18 @@ impl Template {
 /// As it could be written in a scenario.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in &self.parts {
+        for (index, part) in self.parts.iter().enumerate() {
+            // A placeholder begins with a brace, and two of them would be read as one that is none.
+            let before_placeholder = index + 1 < self.parts.len();
             match part {
                 Part::Placeholder(name) => write!(f, "{{{}}}", name.value)?,
                 Part::Text(text) => {
                     let mut rest = text.as_str();
                     while let Some(at) = rest.find('{') {
-                        let doubled =
-                            rest[at + 1..].starts_with('{') || name_length(&rest[at + 1..]).is_some();
+                        let after = &rest[at + 1..];
+                        let doubled = after.starts_with('{')
+                            || name_length(after).is_some()
+                            || (after.is_empty() && before_placeholder);
                         write!(f, "{}{}", &rest[..at], if doubled { "{{" } else { "{" })?;
                         rest = &rest[at + 1..];
                     }

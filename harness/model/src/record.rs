@@ -381,7 +381,7 @@ impl Pauses {
     }
 }
 
-/// One fault, injected once.
+/// One fault, with all times that it came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRecord {
     /// Its kind, such as `clock`.
@@ -411,6 +411,12 @@ pub struct FaultRecord {
     /// How the loads took it.
     #[serde(flatten)]
     pub felt: FaultFelt,
+    /// What came of each time, where it was to come more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repeated>,
+    /// How long it held its target, where its kind measures that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 /// How the loads took a fault, held to the phase that is the baseline. Of several loads, and of a fault that comes several times, the
@@ -430,6 +436,53 @@ pub struct FaultFelt {
     /// Why these numbers are not there; empty where they are.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unmeasured: String,
+}
+
+/// A fault that comes again and again: how often. Its other times are from the first to the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// How often it was to come.
+    pub planned: u64,
+    /// How often it was injected.
+    pub injected: u64,
+    /// How often its target was shown to have felt it.
+    pub proved: u64,
+    /// How often it was shown to be over.
+    pub undone: u64,
+}
+
+/// How long a fault held its target, as measured each time, microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// Times that were measured.
+    pub count: u64,
+    /// What was asked for.
+    pub asked_us: Option<u64>,
+    /// The shortest.
+    pub shortest_us: f64,
+    /// The median.
+    pub median_us: f64,
+    /// The longest.
+    pub longest_us: f64,
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |us: f64| us / 1e3;
+        let (shortest, median, longest) = (ms(self.shortest_us), ms(self.median_us), ms(self.longest_us));
+        if self.count == 1 {
+            write!(f, "held for {median:.3} ms")?;
+        } else {
+            write!(
+                f,
+                "held for {shortest:.3} to {longest:.3} ms, {median:.3} ms at the median"
+            )?;
+        }
+        match self.asked_us {
+            Some(asked) => write!(f, ", {} ms asked for", ms(asked as f64)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One invariant.

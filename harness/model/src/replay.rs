@@ -4,8 +4,11 @@
 //! and `squall report` on an interrupted one is the same fold over the lines that were written. What the events do not
 //! hold stays absent, and a run without its last event is `invalid`.
 
+mod fault;
+
 use crate::event::{Event, EventKind, PlannedFault, RunHeader};
-use crate::record::{FaultRecord, GeneratorRecord, PhaseRecord, RunRecord, SCHEMA, Verdict};
+use crate::record::{GeneratorRecord, PhaseRecord, RunRecord, SCHEMA, Verdict};
+use fault::FaultFold;
 
 /// Why there is no record to be made.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,7 @@ pub fn record<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<RunReco
 /// The record so far.
 struct Fold {
     record: RunRecord,
+    faults: Vec<FaultFold>,
     last_us: u64,
     interrupted: Option<String>,
     open_phase: Option<String>,
@@ -65,7 +69,7 @@ impl Fold {
             verdict: Verdict::Invalid,
             reasons: Vec::new(),
             exit_code: 96,
-            faults: header.faults.into_iter().map(waiting).collect(),
+            faults: Vec::new(),
             invariants: Vec::new(),
             expectations: Vec::new(),
             edges: Vec::new(),
@@ -74,6 +78,7 @@ impl Fold {
         };
         Fold {
             record,
+            faults: header.faults.into_iter().map(FaultFold::new).collect(),
             last_us: 0,
             interrupted: None,
             open_phase: None,
@@ -123,24 +128,17 @@ impl Fold {
     }
 
     fn take_fault(&mut self, at_us: u64, kind: &EventKind) {
-        match kind {
-            EventKind::FaultInjected { fault } => self.fault(fault).injected_us = Some(at_us),
-            EventKind::FaultProved { fault, evidence } => {
-                let fault = self.fault(fault);
-                (fault.proved, fault.evidence) = (true, evidence.clone());
-            }
-            EventKind::FaultNotProved { fault, reason } => self.fault(fault).evidence.clone_from(reason),
-            EventKind::FaultHealed { fault } => self.fault(fault).healed_us = Some(at_us),
-            EventKind::FaultUndone { fault, evidence } => {
-                let fault = self.fault(fault);
-                (fault.undone, fault.undone_evidence) = (true, evidence.clone());
-            }
-            EventKind::FaultNotUndone { fault, reason } => {
-                self.fault(fault).undone_evidence.clone_from(reason);
-            }
-            EventKind::FaultFelt { fault, felt } => self.fault(fault).felt.clone_from(felt),
-            _ => {}
-        }
+        let (EventKind::FaultInjected { fault }
+        | EventKind::FaultProved { fault, .. }
+        | EventKind::FaultNotProved { fault, .. }
+        | EventKind::FaultHealed { fault }
+        | EventKind::FaultUndone { fault, .. }
+        | EventKind::FaultNotUndone { fault, .. }
+        | EventKind::FaultFelt { fault, .. }) = kind
+        else {
+            return;
+        };
+        self.fault(fault).take(at_us, kind);
     }
 
     /// The phase called `name`; an event of an unplanned one adds it, so that nothing recorded is lost.
@@ -153,12 +151,14 @@ impl Fold {
     }
 
     /// The fault called `name`, as [`Fold::phase`] has it.
-    fn fault(&mut self, name: &str) -> &mut FaultRecord {
-        let unplanned = || FaultRecord {
-            name: name.to_owned(),
-            ..FaultRecord::default()
+    fn fault(&mut self, name: &str) -> &mut FaultFold {
+        let unplanned = || {
+            FaultFold::new(PlannedFault {
+                name: name.to_owned(),
+                ..PlannedFault::default()
+            })
         };
-        find_or_add(&mut self.record.faults, |fault| fault.name == name, unplanned)
+        find_or_add(&mut self.faults, |fault| fault.name() == name, unplanned)
     }
 
     fn finish(mut self) -> RunRecord {
@@ -166,11 +166,8 @@ impl Fold {
         if let Some(open) = self.open_phase.take() {
             self.phase(&open).end_us = self.last_us;
         }
-        for fault in &mut self.record.faults {
-            if fault.injected_us.is_none() && fault.evidence.is_empty() {
-                "it was not injected: the run ended before its time".clone_into(&mut fault.evidence);
-            }
-        }
+        let faults = std::mem::take(&mut self.faults);
+        self.record.faults = faults.into_iter().map(FaultFold::finish).collect();
         if !self.ended {
             let reason = match self.interrupted {
                 Some(signal) => format!("interrupted by {signal}"),
@@ -181,19 +178,6 @@ impl Fold {
             self.record.reasons.push(reason);
         }
         self.record
-    }
-}
-
-/// A fault that nothing has happened to yet.
-fn waiting(planned: PlannedFault) -> FaultRecord {
-    FaultRecord {
-        kind: planned.kind,
-        name: planned.name,
-        about: planned.about,
-        target: planned.target,
-        edge: planned.edge,
-        phase: planned.phase,
-        ..FaultRecord::default()
     }
 }
 
@@ -368,6 +352,7 @@ mod tests {
             EventKind::FaultUndone {
                 fault: fault(),
                 evidence: over,
+                held_us: None,
             },
             result("a", true),
             EventKind::Interrupted {

@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod check;
 pub mod clean;
 pub mod completions;
+pub mod faults;
 pub mod list;
 pub mod load;
 pub mod merge;

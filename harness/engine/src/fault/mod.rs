@@ -1,26 +1,37 @@
 //! Faults: what may be done to a service, one module each, and the small trait they all fulfil.
 //!
-//! A fault here only acts and gives evidence. It never decides when to: the supervisor calls [`Fault::inject`], polls
-//! [`Fault::prove`] until the receipt is there or its deadline is over, and later does the same with
-//! [`Fault::heal`] and [`Fault::prove_healed`]. No method may wait for its target.
+//! A fault here only acts and gives evidence. It never decides when to: the supervisor calls [`Fault::prepare`] and
+//! [`Fault::inject`], polls [`Fault::prove`] until the receipt is there or its deadline is over, and later does the same with
+//! [`Fault::heal`] and [`Fault::prove_healed`]; for a fault that comes again, all of it once more. No method may wait for its
+//! target.
 
 pub mod clock;
+mod ending;
+pub mod kill;
+pub mod pause;
+pub mod restart;
+mod target;
+mod way;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clock::{ClockError, LawError};
 use squall_model::decode::Schema;
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
 
+pub use target::{Target, TargetProcess};
+pub use way::{Here, Lack, SIGNALS, Way};
+
 use crate::undo::Undo;
 
 /// Every kind of fault that a scenario may name. A new fault is a module and a line here.
-pub static FAULTS: &[FaultKind] = &[clock::KIND];
+pub static FAULTS: &[FaultKind] = &[clock::KIND, pause::KIND, kill::KIND, restart::KIND];
 
 /// A kind of fault as `squall list` and `squall faults` show it.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +44,8 @@ pub struct FaultKind {
     pub decode: fn(&scenario::Fault, &mut Diagnostics) -> Option<Arc<dyn FaultSpec>>,
     /// The schema of its parameters.
     pub schema: fn() -> Schema,
+    /// The ways in which it works; at least one.
+    pub ways: &'static [Way],
 }
 
 /// A fault as planned: its parameters, decoded and checked.
@@ -43,33 +56,99 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     /// The service it hits, where it hits one.
     fn target(&self) -> Option<&str>;
 
+    /// The services it hits: the first time it comes the first of them, then the next, and after the last the first again.
+    fn targets(&self) -> Vec<&str> {
+        self.target().into_iter().collect()
+    }
+
+    /// How long it holds where the scenario doesn't say so with `for`; nothing where that is to the end of its phase.
+    fn holds(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What of its target it acts on, where faults of other kinds that act on the same must not hold at once.
+    fn acts_on(&self) -> Option<Part> {
+        None
+    }
+
     /// Whether `program`, which its target runs, can be reached by it from a run's folder below `reports`, which exists;
     /// if not, why, and what would make it work.
     fn available(&self, program: &Path, reports: &Path) -> Result<(), String>;
 
     /// Sets up in the run's folder what its target must be started with.
-    fn needs(&self, folder: &Path) -> Result<SpawnNeeds, FaultError>;
+    fn needs(&self, folder: &Path) -> Result<SpawnNeeds, FaultError> {
+        let _ = folder;
+        Ok(SpawnNeeds::default())
+    }
 
-    /// The fault, ready to be injected into `target`, which is up. `folder` is the one that [`FaultSpec::needs`] had.
-    fn arm(&self, folder: &Path, target: Option<&TargetProcess>) -> Result<Box<dyn Fault>, FaultError>;
+    /// The fault, ready to be injected into `target`, which is up. `folder` is the one that [`FaultSpec::needs`] had. Asked
+    /// once for each of [`FaultSpec::targets`].
+    fn arm(&self, folder: &Path, target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError>;
 
-    /// What reverses it from another process; nothing where it ends with its target.
-    fn undo(&self, folder: &Path) -> Option<Undo>;
+    /// What reverses it from another process; nothing where it ends with its target, or where only [`Fault::prepare`] knows.
+    fn undo(&self, folder: &Path) -> Option<Undo> {
+        let _ = folder;
+        None
+    }
+}
+
+/// What of a service a fault acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Whether its processes run.
+    Processes,
 }
 
 /// One fault on one target. Synchronous, and quick: a method does its step and returns.
 pub trait Fault: Send {
+    /// Looks, shortly before it is injected, at what it will change; what reverses that from another process, beside
+    /// [`FaultSpec::undo`]. Changes nothing.
+    fn prepare(&mut self) -> Result<Vec<Undo>, FaultError> {
+        Ok(Vec::new())
+    }
+
     /// Starts the fault. The supervisor has pushed its undo before.
     fn inject(&mut self) -> Result<(), FaultError>;
 
     /// Whether the target felt it. Asked again and again until the answer is not [`Receipt::Pending`].
     fn prove(&mut self) -> Receipt;
 
+    /// Whether it tells by [`Fault::onset`] when it took hold, so that it is given some time for that.
+    fn tells_onset(&self) -> bool {
+        false
+    }
+
+    /// The moment since which its target is held, once it is; what it is to hold is counted from there. Nothing where that is
+    /// the injection itself.
+    fn onset(&self) -> Option<Instant> {
+        None
+    }
+
+    /// What is lacking where [`Fault::prove`] found nothing until the fault was healed.
+    fn lacking(&self) -> String {
+        "nothing shows that the target felt it".to_owned()
+    }
+
+    /// Looks, just before a proven fault is healed, whether it held all the time. The error says what ended it early.
+    fn still_holds(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Ends the fault.
     fn heal(&mut self) -> Result<(), FaultError>;
 
     /// Whether the target felt that it is over. Asked like [`Fault::prove`].
     fn prove_healed(&mut self) -> Receipt;
+
+    /// How long after it was healed [`Fault::prove_healed`] may take.
+    fn over_within(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    /// How long it held its target the last time, as measured, where it measures that. Asked after [`Fault::prove_healed`].
+    fn held(&self) -> Option<Duration> {
+        None
+    }
 
     /// Carries the fault over to the process that took the target's place after a restart. What was proven before
     /// says nothing about the new process: [`Fault::prove`] starts anew.
@@ -93,15 +172,6 @@ pub enum Receipt {
     },
 }
 
-/// The process a fault acts on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetProcess {
-    /// The service's name in the scenario.
-    pub service: String,
-    /// The process that squall spawned for it; it may have children.
-    pub pid: u32,
-}
-
 /// Why a fault could not be injected or healed.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultError {
@@ -114,6 +184,24 @@ pub enum FaultError {
     /// The fault's parameters contradict each other.
     #[error("{0}")]
     Parameters(String),
+    /// The system refused something about a service's processes.
+    #[error("{doing} of {service}: {source}")]
+    Processes {
+        /// What was being done: `finding the processes`.
+        doing: &'static str,
+        /// The service.
+        service: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The service is not there to be hit.
+    #[error("{service} {state}")]
+    NotUp {
+        /// The service.
+        service: String,
+        /// How it stands instead.
+        state: String,
+    },
 }
 
 /// What must be set up before a service starts so that faults can reach it later; merged over all of its faults.
@@ -242,5 +330,6 @@ mod tests {
                 .iter()
                 .all(|kind| !kind.about.is_empty() && !kind.about.contains('\n'))
         );
+        assert!(FAULTS.iter().all(|kind| !kind.ways.is_empty()));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub fn monotonic_us() -> u64 {
 #[derive(Debug)]
 pub struct Poller {
     ask: Sender<Sender<()>>,
+    /// Per service: how many of its processes are over.
+    over: Arc<Mutex<BTreeMap<usize, u32>>>,
     told: Receiver<Told>,
     thread: Option<JoinHandle<()>>,
 }
@@ -72,13 +75,16 @@ impl Poller {
             .into_iter()
             .map(|(of, addr)| Target::new(of, addr))
             .collect();
+        let over = Arc::new(Mutex::new(BTreeMap::new()));
+        let known = Arc::clone(&over);
         let thread = std::thread::Builder::new()
             .name("squall-admin".to_owned())
             .spawn(move || {
-                poll(&mut targets, zero_us, &asked, &tell);
+                poll(&mut targets, zero_us, &asked, &tell, &known);
             })?;
         Ok(Poller {
             ask,
+            over,
             told,
             thread: Some(thread),
         })
@@ -87,6 +93,13 @@ impl Poller {
     /// What came in. The channel closes when the poller ends.
     pub fn told(&self) -> &Receiver<Told> {
         &self.told
+    }
+
+    /// Says that a service's process is over and can't answer any more. The next one counts from its own beginning, so its
+    /// first answer is read from there.
+    pub fn forget(&self, service: usize) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        *over.entry(service).or_default() += 1;
     }
 
     /// Asks every service now, and waits until all have answered or had their time.
@@ -108,7 +121,13 @@ impl Drop for Poller {
     }
 }
 
-fn poll(targets: &mut [Target], zero_us: u64, asked: &Receiver<Sender<()>>, tell: &Sender<Told>) {
+fn poll(
+    targets: &mut [Target],
+    zero_us: u64,
+    asked: &Receiver<Sender<()>>,
+    tell: &Sender<Told>,
+    over: &Mutex<BTreeMap<usize, u32>>,
+) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .max_idle_connections_per_host(1)
@@ -121,6 +140,10 @@ fn poll(targets: &mut [Target], zero_us: u64, asked: &Receiver<Sender<()>>, tell
             Err(RecvTimeoutError::Disconnected) => return,
         };
         for target in &mut *targets {
+            let over = over.lock().unwrap_or_else(PoisonError::into_inner);
+            let lives = over.get(&target.service).copied().unwrap_or_default();
+            drop(over);
+            target.begin_anew(lives);
             if let Some(told) = target.ask(&agent, zero_us)
                 && tell.send(told).is_err()
             {
@@ -140,6 +163,8 @@ struct Target {
     address: SocketAddr,
     pauses_after: u64,
     events_after: u64,
+    /// How many processes of the service were over when it was read last.
+    lives: u32,
 }
 
 /// A line of `/pauses`: `at_us` is when it began.
@@ -166,6 +191,14 @@ impl Target {
             address,
             pauses_after: 0,
             events_after: 0,
+            lives: 0,
+        }
+    }
+
+    /// Reads from the beginning where another process has begun to count.
+    fn begin_anew(&mut self, lives: u32) {
+        if lives != self.lives {
+            (self.lives, self.pauses_after, self.events_after) = (lives, 0, 0);
         }
     }
 

@@ -66,6 +66,7 @@ struct Seen {
     voluntary: Option<u64>,
     involuntary: Option<u64>,
     threads_ended: Option<u64>,
+    restarts: u32,
     /// Looks that fell into it.
     looks: u64,
     pauses: BTreeMap<&'static str, Lengths>,
@@ -156,6 +157,13 @@ impl Services {
     /// Takes in that a service's output can't be read.
     pub fn unreadable(&mut self, service: usize, why: String) {
         self.views[service].unreadable = Some(why);
+    }
+
+    /// Takes in that a service is ready again; `phase` is the one in which it was.
+    pub fn restarted(&mut self, service: usize, phase: Option<usize>) {
+        if let Some(phase) = phase {
+            self.phases[phase][service].restarts += 1;
+        }
     }
 
     /// Writes rows of this length.
@@ -336,6 +344,7 @@ impl Seen {
             voluntary_switches: self.voluntary,
             involuntary_switches: self.involuntary,
             threads_ended: self.threads_ended,
+            restarts: self.restarts,
             ..ServiceRecord::default()
         };
         for kind in KINDS {

@@ -8,6 +8,7 @@ use squall_model::scenario::{Fault, Scenario};
 use squall_model::span::{Span, Spanned};
 
 use super::compile::Scale;
+use super::windows::{Place, windows};
 use super::{PlannedFault, PlannedPhase};
 use crate::fault::FAULTS;
 
@@ -41,23 +42,28 @@ pub(super) fn compile(
         let Some(spec) = (kind.decode)(fault, diagnostics) else {
             continue;
         };
-        if let Some(target) = spec.target() {
-            let span = fault
-                .params
-                .get("target")
-                .map_or(fault.kind.span, |node| node.span);
-            check_target(scenario, &Spanned::new(target, span), diagnostics);
+        let targets = spec.targets();
+        for (at, target) in targets.iter().enumerate() {
+            check_target(
+                scenario,
+                &Spanned::new(*target, target_span(fault, at)),
+                diagnostics,
+            );
         }
-        let written = scenario.phases[phase].duration.value;
-        let from = starts[phase] + scale.of(fault.after(), written);
         let ends_with = match &fault.schedule.through {
             Some(through) => scenario.phase(through.as_str()).map_or(phase, |(index, _)| index),
             None => phase,
         };
-        let to = match &fault.schedule.duration {
-            // Scaled as one time: two that are rounded apart could end after their phase, or overlap what follows.
-            Some(duration) => starts[phase] + scale.of(fault.after().saturating_add(duration.value), written),
-            None => starts[ends_with] + phases[ends_with].length,
+        let place = Place {
+            start: starts[phase],
+            end: starts[ends_with] + phases[ends_with].length,
+            written: scenario.phases[phase].duration.value,
+            scale,
+            holds: spec.holds(),
+            targets: targets.len(),
+        };
+        let Some(windows) = windows(fault, &place, diagnostics) else {
+            continue;
         };
         let name = fault.name();
         planned.push((
@@ -65,8 +71,7 @@ pub(super) fn compile(
                 kind: kind.name,
                 name: unique_name(fault, &mut taken),
                 phase,
-                from,
-                to,
+                windows,
                 spec,
             },
             name.span,
@@ -74,7 +79,7 @@ pub(super) fn compile(
     }
     check_overlaps(&planned, diagnostics);
     let mut planned: Vec<PlannedFault> = planned.into_iter().map(|(fault, _)| fault).collect();
-    planned.sort_by_key(|fault| fault.from);
+    planned.sort_by_key(PlannedFault::begin);
     planned
 }
 
@@ -124,15 +129,19 @@ fn check_target(scenario: &Scenario, target: &Spanned<&str>, diagnostics: &mut D
     }
 }
 
-/// Two faults of one kind on one target must not hold at the same time: healing one would heal both.
+/// Where the `at`-th target is written.
+fn target_span(fault: &Fault, at: usize) -> Span {
+    let written = |key: &str| fault.params.get(key);
+    let listed = written("targets").and_then(|node| node.as_sequence()?.get(at));
+    let node = written("target").or(listed);
+    node.map_or(fault.kind.span, |node| node.span)
+}
+
+/// Two faults of one kind on one target must not hold at the same time, since healing one would heal both; nor two that
+/// stop or end its processes.
 fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostics) {
     for (at, (fault, span)) in planned.iter().enumerate() {
-        let same = |(other, _): &&(PlannedFault, Span)| {
-            other.kind == fault.kind
-                && other.spec.target() == fault.spec.target()
-                && other.from < fault.to
-                && fault.from < other.to
-        };
+        let same = |(other, _): &&(PlannedFault, Span)| excludes(other, fault) && overlap(other, fault);
         if let Some((other, first)) = planned[..at].iter().find(same) {
             let message = format!(
                 "`{}` begins while `{}` still holds on the same service",
@@ -144,4 +153,26 @@ fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostic
             );
         }
     }
+}
+
+fn excludes(one: &PlannedFault, other: &PlannedFault) -> bool {
+    let acts_on = |fault: &PlannedFault| fault.spec.acts_on();
+    one.kind == other.kind || (acts_on(one).is_some() && acts_on(one) == acts_on(other))
+}
+
+/// Whether some window of one shares time and target with one of the other. Both lists are in order.
+fn overlap(one: &PlannedFault, other: &PlannedFault) -> bool {
+    let (mut at, mut of) = (0, 0);
+    while let (Some(a), Some(b)) = (one.windows.get(at), other.windows.get(of)) {
+        let share_time = a.from < b.to && b.from < a.to;
+        if share_time && one.target_of(at) == other.target_of(of) {
+            return true;
+        }
+        if a.to <= b.to {
+            at += 1;
+        } else {
+            of += 1;
+        }
+    }
+    false
 }

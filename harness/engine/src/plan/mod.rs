@@ -15,6 +15,7 @@ mod pacers;
 mod protocol;
 mod services;
 mod show;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use metrics::{
 pub use pacers::{PACERS, PacerEntry};
 pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;
+pub use windows::{TIMES_MAX, Window};
 
 use crate::fault::FaultSpec;
 use crate::invariant::InvariantKind;
@@ -192,12 +194,28 @@ pub struct PlannedFault {
     pub name: String,
     /// The phase it begins in, by index.
     pub phase: usize,
-    /// When it is injected.
-    pub from: Duration,
-    /// When it is healed.
-    pub to: Duration,
+    /// When it holds: at least one window, in order, none of which touches another.
+    pub windows: Vec<Window>,
     /// What it does, and to whom.
     pub spec: Arc<dyn FaultSpec>,
+}
+
+impl PlannedFault {
+    /// When it is injected first.
+    pub fn begin(&self) -> Duration {
+        self.windows.first().map_or(Duration::ZERO, |window| window.from)
+    }
+
+    /// When it is healed last.
+    pub fn end(&self) -> Duration {
+        self.windows.last().map_or(Duration::ZERO, |window| window.to)
+    }
+
+    /// The service that it hits the n-th time, counted from zero, where it hits one.
+    pub fn target_of(&self, time: usize) -> Option<&str> {
+        let targets = self.spec.targets();
+        targets.get(time % targets.len().max(1)).copied()
+    }
 }
 
 /// Something checked over all data of a run.

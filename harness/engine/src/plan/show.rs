@@ -7,7 +7,7 @@ use squall_load::journey::Part;
 use squall_load::{Arrivals, Trust};
 use squall_model::units::human;
 
-use super::{Check, Plan, PlannedService, ReadyWhen, Start};
+use super::{Check, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window};
 
 /// What `squall plan` prints.
 pub fn show(plan: &Plan) -> String {
@@ -171,18 +171,35 @@ fn write_timeline(plan: &Plan, text: &mut String) -> std::fmt::Result {
             writeln!(text, "  {:>9}    {} {}", "", load.name, rate(arrivals))?;
         }
         for fault in plan.faults.iter().filter(|fault| fault.phase == index) {
-            let held = human::duration(fault.to.saturating_sub(fault.from));
             writeln!(
                 text,
-                "  {:>9}    {}: {}, for {held}",
-                seconds(fault.from),
+                "  {:>9}    {}: {}, {}",
+                seconds(fault.begin()),
                 fault.name,
-                fault.spec.about()
+                fault.spec.about(),
+                holds(fault)
             )?;
         }
         at += phase.length;
     }
     Ok(())
+}
+
+/// "for 2 s", "for 12.4 ms every 1 s, 20 times"
+fn holds(fault: &PlannedFault) -> String {
+    let length = |window: &Window| human::duration(window.to.saturating_sub(window.from));
+    match fault.windows.as_slice() {
+        [first, second, ..] => {
+            let every = human::duration(second.from.saturating_sub(first.from));
+            format!(
+                "for {} every {every}, {} times",
+                length(first),
+                fault.windows.len()
+            )
+        }
+        [only] => format!("for {}", length(only)),
+        [] => String::new(),
+    }
 }
 
 fn seconds(at: Duration) -> String {
@@ -217,7 +234,7 @@ fn needs(plan: &Plan) -> Vec<String> {
         }
     }
     for fault in &plan.faults {
-        if let Some(target) = fault.spec.target() {
+        for target in fault.spec.targets() {
             needs.push(format!(
                 "{}: the {} fault must reach {}",
                 fault.name, fault.kind, target

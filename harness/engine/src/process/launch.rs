@@ -130,6 +130,12 @@ pub enum StartError {
         /// Where it is.
         found: SocketAddr,
     },
+    /// The run ended before it was ready.
+    #[error("service `{service}` was not ready again when the run ended")]
+    GivenUp {
+        /// Which one.
+        service: String,
+    },
     /// It was to be started again while it runs.
     #[error("service `{service}` still runs: stop it before starting it again")]
     StillRunning {

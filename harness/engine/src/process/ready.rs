@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
@@ -89,6 +90,8 @@ pub(super) enum Unready {
         address: SocketAddr,
         holder: Option<Holder>,
     },
+    /// Nobody waits any more.
+    GivenUp,
     /// Its log can't be read.
     Log(io::Error),
 }
@@ -104,6 +107,8 @@ pub(super) struct Watched<'a> {
     pub(super) pids: &'a dyn Fn() -> io::Result<HashSet<i32>>,
     /// Give up as soon as somebody else is seen at the address: the port was drawn and can be drawn again.
     pub(super) give_up_to_stranger: bool,
+    /// Set when nobody waits any more.
+    pub(super) given_up: &'a AtomicBool,
 }
 
 /// What one look came to.
@@ -141,6 +146,9 @@ pub(super) fn wait(watched: &Watched<'_>, within: Duration) -> Result<Option<Rea
             } => format!("{address} is held by another process"),
             Look::NotYet(seen) => seen,
         };
+        if watched.given_up.load(Ordering::Relaxed) {
+            return Err(Unready::GivenUp);
+        }
         let now = Instant::now();
         if now >= deadline {
             return Err(Unready::TimedOut { last_seen });

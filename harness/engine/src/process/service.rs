@@ -1,22 +1,23 @@
 //! One service, from its first start over its restarts to its end.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::process::Signal;
 
+use super::family::Family;
 use super::identity::{Identity, send, wait_exited};
 use super::launch::{Addresses, Launch, StartError, StopError, StopReport};
 use super::log::last_lines;
 use super::port::{PortError, PortReserver, check_free, lost_race};
 use super::ready::{ReadyLine, Unready, Watched, wait};
 use super::sweep::sweep;
-use super::table::{Table, carries};
+use super::table::Table;
 use crate::guard::{ExitStatus, ExitWatch, GuardHandle, SpawnRequest, Spawned};
 
 /// The environment variable that every process of a service carries, its value the service's name.
@@ -32,11 +33,20 @@ const LINES_SHOWN: usize = 20;
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 
 /// A service that was started. Dropping it leaves it running: the guard ends what nobody stopped.
+///
+/// It may be started again by one thread while others look at it: until the new process is ready, they see the old one.
 pub struct ServiceProcess {
     guard: Arc<GuardHandle>,
     launch: Launch,
     addresses: Addresses,
-    spawned: Spawned,
+    latest: Mutex<Latest>,
+    /// Set when nobody waits any more for it to get ready.
+    given_up: AtomicBool,
+}
+
+/// What the latest start came to.
+struct Latest {
+    spawned: Arc<Spawned>,
     log_from: u64,
     restarts: u32,
 }
@@ -57,9 +67,10 @@ impl ServiceProcess {
     ) -> Result<Self, StartError> {
         let may_redraw = launch.ports.iter().any(|wish| wish.fixed.is_none());
         let mut redraws = 0;
+        let given_up = AtomicBool::new(false);
         loop {
             let mut addresses = draw(&launch, ports)?;
-            match start_once(&guard, &launch, &addresses, may_redraw) {
+            match start_once(&guard, &launch, &addresses, may_redraw, &given_up) {
                 Ok(Started {
                     spawned,
                     log_from,
@@ -71,9 +82,12 @@ impl ServiceProcess {
                         guard,
                         launch,
                         addresses,
-                        spawned,
-                        log_from,
-                        restarts: 0,
+                        latest: Mutex::new(Latest {
+                            spawned: Arc::new(spawned),
+                            log_from,
+                            restarts: 0,
+                        }),
+                        given_up,
                     });
                 }
                 Err(_) if may_redraw && redraws < REDRAWS_MAX && lost_any(&launch, &addresses) => {
@@ -84,8 +98,8 @@ impl ServiceProcess {
         }
     }
 
-    /// Starts it again where it was before, after it ended or was stopped.
-    pub fn restart(&mut self) -> Result<(), StartError> {
+    /// Starts it again where it was before, after it ended or was stopped. Waits until it is ready.
+    pub fn restart(&self) -> Result<(), StartError> {
         let service = || self.launch.name.clone();
         if self.exit_status().is_none() {
             return Err(StartError::StillRunning { service: service() });
@@ -96,7 +110,7 @@ impl ServiceProcess {
                 source,
             })?;
         }
-        let started = start_once(&self.guard, &self.launch, &self.addresses, false)?;
+        let started = start_once(&self.guard, &self.launch, &self.addresses, false, &self.given_up)?;
         if let Some((expected, found)) = moved(&self.addresses, started.line) {
             end(&self.guard, &self.launch, &started.spawned);
             return Err(StartError::Moved {
@@ -105,10 +119,30 @@ impl ServiceProcess {
                 found,
             });
         }
-        self.spawned = started.spawned;
-        self.log_from = started.log_from;
-        self.restarts += 1;
+        let mut latest = self.latest();
+        latest.spawned = Arc::new(started.spawned);
+        latest.log_from = started.log_from;
+        latest.restarts += 1;
         Ok(())
+    }
+
+    /// Lets a restart that is under way fail soon instead of waiting for it to get ready, and any later one.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        // Never held for longer than it takes to copy a few words.
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawned(&self) -> Arc<Spawned> {
+        Arc::clone(&self.latest().spawned)
+    }
+
+    /// What tells its processes from others, as of the latest start.
+    pub fn family(&self) -> Family {
+        family(&self.guard, &self.launch, &self.spawned())
     }
 
     /// Ends it and all that it started: SIGTERM to its process group, SIGKILL to what is left after `grace`. A stopped
@@ -126,22 +160,19 @@ impl ServiceProcess {
     /// Ends it and all that it started at once.
     pub fn kill(&self) -> Result<StopReport, StopError> {
         let service = || self.launch.name.clone();
-        let swept = sweep(
-            KILL_WITHIN,
-            |table| family(table, &self.guard, &self.launch, &self.spawned),
-            || {},
-        )
-        .map_err(|source| StopError::System {
-            service: service(),
-            source,
-        })?;
+        let family = self.family();
+        let swept =
+            sweep(KILL_WITHIN, |table| family.members(table), || {}).map_err(|source| StopError::System {
+                service: service(),
+                source,
+            })?;
         if !swept.left.is_empty() {
             return Err(StopError::Left {
                 service: service(),
                 left: swept.left,
             });
         }
-        let status = self.spawned.exit.wait(KILL_WITHIN);
+        let status = self.exit().wait(KILL_WITHIN);
         let source = || io::Error::new(io::ErrorKind::TimedOut, "the guard did not report its end");
         let status = status.ok_or_else(|| StopError::System {
             service: service(),
@@ -155,7 +186,7 @@ impl ServiceProcess {
 
     /// Sends SIGTERM to the group; returns pidfds of all whom it reaches.
     fn ask_to_end(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
-        let leader = self.spawned.process;
+        let leader = self.process();
         let table = Table::read()?;
         let below = table.descendants(&[self.guard.process().pid]);
         let mut asked = Vec::new();
@@ -179,7 +210,7 @@ impl ServiceProcess {
 
     /// Sends a signal to its main process; `false` if that has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<bool> {
-        send(&self.spawned.pidfd, signal)
+        send(&self.spawned().pidfd, signal)
     }
 
     /// The service's name.
@@ -189,27 +220,22 @@ impl ServiceProcess {
 
     /// Its main process, of the latest start.
     pub fn process(&self) -> Identity {
-        self.spawned.process
-    }
-
-    /// The pidfd of its main process, of the latest start.
-    pub fn pidfd(&self) -> &std::os::fd::OwnedFd {
-        &self.spawned.pidfd
+        self.latest().spawned.process
     }
 
     /// Its pids: its main process and all that it started, so far as they run.
     pub fn pids(&self) -> io::Result<HashSet<i32>> {
-        pids_of(&self.guard, &self.launch, &self.spawned)
+        self.family().pids()
     }
 
     /// Tells how its main process ended, once it has; of the latest start.
-    pub fn exit(&self) -> &ExitWatch {
-        &self.spawned.exit
+    pub fn exit(&self) -> ExitWatch {
+        self.latest().spawned.exit.clone()
     }
 
     /// How its main process ended; `None` while it runs.
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        self.spawned.exit.get()
+        self.exit().get()
     }
 
     /// Where it is to be found.
@@ -219,7 +245,7 @@ impl ServiceProcess {
 
     /// How often it was started again.
     pub fn restarts(&self) -> u32 {
-        self.restarts
+        self.latest().restarts
     }
 
     /// Its log, all starts in one file.
@@ -229,12 +255,12 @@ impl ServiceProcess {
 
     /// Where in the log its latest start begins, in bytes.
     pub fn log_from(&self) -> u64 {
-        self.log_from
+        self.latest().log_from
     }
 
     /// What it printed last, since its latest start.
     pub fn last_lines(&self, count: usize) -> io::Result<Vec<String>> {
-        last_lines(&self.launch.log, self.log_from, count)
+        last_lines(&self.launch.log, self.log_from(), count)
     }
 }
 
@@ -274,6 +300,7 @@ fn start_once(
     launch: &Launch,
     addresses: &Addresses,
     give_up_to_stranger: bool,
+    given_up: &AtomicBool,
 ) -> Result<Started, StartError> {
     let service = || launch.name.clone();
     let invocation = (launch.command)(addresses);
@@ -298,8 +325,9 @@ fn start_once(
         exit: &spawned.exit,
         log: &launch.log,
         log_from,
-        pids: &|| pids_of(guard, launch, &spawned),
+        pids: &|| family(guard, launch, &spawned).pids(),
         give_up_to_stranger,
+        given_up,
     };
     let unready = match wait(&watched, launch.within) {
         Ok(line) => {
@@ -337,6 +365,7 @@ fn explain(unready: Unready, launch: &Launch, last_lines: Vec<String>) -> StartE
                 holder,
             },
         },
+        Unready::GivenUp => StartError::GivenUp { service },
         Unready::Log(source) => StartError::System {
             service,
             doing: "watching it get ready",
@@ -347,38 +376,15 @@ fn explain(unready: Unready, launch: &Launch, last_lines: Vec<String>) -> StartE
 
 /// Kills a service that is not to be kept. What can't be killed is left to the guard's own end, which reports it.
 fn end(guard: &GuardHandle, launch: &Launch, spawned: &Spawned) {
-    drop(sweep(
-        KILL_WITHIN,
-        |table| family(table, guard, launch, spawned),
-        || {},
-    ));
+    let family = family(guard, launch, spawned);
+    drop(sweep(KILL_WITHIN, |table| family.members(table), || {}));
     spawned.exit.wait(KILL_WITHIN);
 }
 
-fn pids_of(guard: &GuardHandle, launch: &Launch, spawned: &Spawned) -> io::Result<HashSet<i32>> {
-    let table = Table::read()?;
-    Ok(family(&table, guard, launch, spawned)
-        .iter()
-        .map(|process| process.pid)
-        .collect())
-}
-
-/// The service's processes: its main one and all below that, its process group, and those that carry its name because they
-/// detached from both. Never anything outside of the guard's own descendants, so a reused number can't point elsewhere.
-fn family(table: &Table, guard: &GuardHandle, launch: &Launch, spawned: &Spawned) -> Vec<Identity> {
-    let guarded = table.descendants(&[guard.process().pid]);
-    let leader = spawned.process;
-    let name: &OsStr = launch.name.as_ref();
-    let is_root = |pid: i32| {
-        table.get(pid).is_some_and(|entry| {
-            entry.identity == leader || entry.group == leader.pid || carries(pid, SERVICE_MARKER, name)
-        })
-    };
-    let roots: Vec<i32> = guarded.iter().copied().filter(|pid| is_root(*pid)).collect();
-    let mut all = table.descendants(&roots);
-    all.extend(roots);
-    all.into_iter()
-        .filter_map(|pid| table.get(pid))
-        .map(|entry| entry.identity)
-        .collect()
+fn family(guard: &GuardHandle, launch: &Launch, spawned: &Spawned) -> Family {
+    Family {
+        guard: guard.process(),
+        leader: spawned.process,
+        name: launch.name.clone(),
+    }
 }

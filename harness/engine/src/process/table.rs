@@ -34,6 +34,11 @@ impl Entry {
     pub fn runs(&self) -> bool {
         !matches!(self.state, 'Z' | 'X' | 'x') || self.threads > 1
     }
+
+    /// Whether its main thread is held by a stop signal, or has ended.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.state, 'T' | 'Z' | 'X' | 'x')
+    }
 }
 
 /// Every process that was there when it was read.
@@ -120,6 +125,26 @@ fn parse_stat(stat: &[u8]) -> Option<Entry> {
         session: field(6)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
     })
+}
+
+/// Whether a stop signal holds every thread of a process; also true of one that has ended.
+pub fn is_at_rest(process: Identity) -> bool {
+    let Some(leader) = read_one(process.pid).filter(|entry| entry.identity == process) else {
+        return true;
+    };
+    if !leader.is_at_rest() {
+        return false;
+    }
+    if leader.threads == 1 {
+        return true;
+    }
+    let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", process.pid)) else {
+        return true;
+    };
+    let mut threads = tasks
+        .flatten()
+        .filter_map(|task| parse_stat(&fs::read(task.path().join("stat")).ok()?));
+    threads.all(|thread| thread.is_at_rest())
 }
 
 /// What a process was given in its environment under `name` when it was started; `None` if it has no such variable,

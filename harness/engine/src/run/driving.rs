@@ -1,7 +1,7 @@
 //! The phases: pushed to the generator, followed step by step, each fault injected and healed when its time comes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, select, unbounded};
 use squall_load::host::HiccupMeter;
@@ -12,7 +12,7 @@ use super::beat::Beat;
 use super::faults::Running;
 use super::fleet::Fleet;
 use super::supervisor::{Supervisor, describe};
-use super::timeline::{Step, steps};
+use super::timeline::{Agenda, Step};
 use super::{Stop, setup};
 use crate::guard::GuardHandle;
 use crate::measure::admin::Poller;
@@ -20,8 +20,14 @@ use crate::measure::collector::ROW_US;
 use crate::measure::recovery::History;
 use crate::measure::sampler::Sampler;
 
-/// The longest wait of the loop while a receipt is awaited.
-const AWAITING: Duration = Duration::from_millis(5);
+/// So shortly before a step nothing else is begun, so that it is made in time.
+const NEAR: Duration = Duration::from_millis(3);
+
+/// So long before a fault is injected it may look at what it will change.
+const AHEAD: Duration = Duration::from_millis(25);
+
+/// The last of a wait for a step, in which the loop does not sleep.
+const AWAKE: Duration = Duration::from_micros(80);
 
 /// From the push of the phases to the begin of the first.
 const LEAD: Duration = Duration::from_millis(20);
@@ -127,11 +133,9 @@ impl Supervisor<'_> {
 
     /// The loop: until the last phase is over and everything in it has ended, or the run is cut short.
     pub(super) fn follow(&mut self, from: &Sources<'_>, first_us: u64, quorum: usize, stop: &Stop) {
-        let steps = steps(self.plan);
-        let mut due = steps
-            .iter()
-            .map(|(at, step)| (first_us + at.as_micros() as u64, *step))
-            .peekable();
+        // Not before: what is started by this thread would inherit it.
+        squall_load::slice::run_in_time();
+        let mut agenda = Agenda::new(self.plan, first_us);
         let longest = self
             .plan
             .loads
@@ -148,25 +152,96 @@ impl Supervisor<'_> {
             if self.cut_short() {
                 return self.cut_phase();
             }
-            while let Some((at_us, step)) = due.next_if(|(at_us, _)| *at_us <= self.now_us()) {
-                self.sample(from.fleet, from.sampler, at_us);
-                self.step(at_us, step);
-            }
-            self.poll_faults();
+            self.take_steps(&mut agenda, from);
             self.beat(&mut beat, from.fleet, from.sampler, quorum);
+            self.prepare_faults_until(&agenda, self.now_us() + AHEAD.as_micros() as u64);
             let settled = self.settled.iter().all(|count| *count >= quorum);
-            if due.peek().is_none() && (settled || self.now_us() > give_up_us) {
+            let is_over = agenda.next_us().is_none() && !self.restarts.is_starting_any();
+            if is_over && (settled || self.now_us() > give_up_us) {
                 return;
             }
             let now = self.now_us();
-            let step = due
-                .peek()
-                .map_or(u64::MAX, |(at_us, _)| at_us.saturating_sub(now));
-            let row = ROW_US - now % ROW_US;
-            let next = Duration::from_micros(step.min(row));
-            let awaits = self.faults.iter().any(Running::awaits);
-            self.wait(from, if awaits { next.min(AWAITING) } else { next });
+            let near = agenda.next_us().map(|at_us| at_us.saturating_sub(now));
+            let near = near
+                .map_or(Duration::MAX, Duration::from_micros)
+                .saturating_sub(NEAR / 2);
+            let row = Duration::from_micros(ROW_US - now % ROW_US);
+            let look = self.next_look().unwrap_or(Duration::MAX);
+            self.wait(from, near.min(row).min(look));
         }
+    }
+
+    /// Takes the steps that are due, and those that are near, each at its moment, with nothing else in between but looks at
+    /// what awaits a receipt.
+    fn take_steps(&mut self, agenda: &mut Agenda, from: &Sources<'_>) {
+        loop {
+            self.poll_faults();
+            self.hold_as_long(agenda);
+            if let Some((at_us, step)) = agenda.take_due(self.now_us()) {
+                self.take_step(at_us, step, from);
+                continue;
+            }
+            let near = NEAR.as_micros() as u64;
+            let Some(left) = agenda
+                .next_us()
+                .map(|at_us| at_us.saturating_sub(self.now_us()))
+                .filter(|left| *left <= near)
+            else {
+                return;
+            };
+            self.prepare_faults_until(agenda, self.now_us() + near);
+            let left = Duration::from_micros(left);
+            wait_precisely(self.next_look().map_or(left, |look| look.min(left)));
+        }
+    }
+
+    /// Takes one step, and asks for a look at the services beside it.
+    fn take_step(&mut self, at_us: u64, step: Step, from: &Sources<'_>) {
+        match step {
+            // What was used until now belongs to the phase that ends.
+            Step::BeginPhase(_) | Step::EndPhase(_) => {
+                self.sample(from.fleet, from.sampler, at_us);
+                self.step(at_us, step);
+            }
+            // The phase stays the same, and the step must not wait.
+            Step::Inject(_) | Step::Heal(_) => {
+                self.step(at_us, step);
+                if from.sampler.keeps_up() {
+                    self.sample(from.fleet, from.sampler, at_us);
+                }
+            }
+        }
+    }
+
+    /// A fault that was late to take hold holds as long as it was to, counted from there. One that ends with a phase ends with
+    /// it all the same.
+    fn hold_as_long(&mut self, agenda: &mut Agenda) {
+        for fault in 0..self.faults.len() {
+            let Some((onset, length)) = self.faults[fault].take_onset() else {
+                continue;
+            };
+            let onset_us = onset.saturating_duration_since(self.zero).as_micros() as u64;
+            let ends_with_phase = |heal_us| self.bounds.iter().any(|(_, end)| *end == heal_us);
+            let heal_us = agenda.heal_us(fault);
+            if heal_us.is_some_and(|heal_us| !ends_with_phase(heal_us)) {
+                agenda.heal_at(fault, onset_us + length.as_micros() as u64);
+            }
+        }
+    }
+
+    /// Has the faults that are injected until then look at what they will change.
+    fn prepare_faults_until(&mut self, agenda: &Agenda, until_us: u64) {
+        for fault in agenda.injected_until(until_us) {
+            // One that still holds, or is not known to be over, has its look when its turn comes.
+            if self.faults[fault].looks_again_in().is_none() && self.faults[fault].holds().is_none() {
+                self.faults[fault].prepare();
+            }
+        }
+    }
+
+    /// How soon the first receipt is to be looked for again.
+    fn next_look(&self) -> Option<Duration> {
+        self.faults.iter().filter_map(Running::looks_again_in).min()
     }
 
     pub(super) fn wait(&mut self, from: &Sources<'_>, at_most: Duration) {
@@ -177,10 +252,15 @@ impl Supervisor<'_> {
                 Err(_) => std::thread::park_timeout(at_most),
             },
             recv(from.guard.events()) -> event => match event {
-                Ok(event) => self.take_exit(from.fleet, &event),
+                Ok(event) => self.take_exit(from, &event),
                 // Nobody would hear of a service that dies from here on.
                 Err(_) => self.fail("what listens to the guard process has failed".to_owned()),
             },
+            recv(self.restarts.told()) -> started => {
+                if let Ok(started) = started {
+                    self.take_started(started);
+                }
+            }
             default(at_most) => {}
         }
     }
@@ -210,11 +290,14 @@ impl Supervisor<'_> {
                 );
             }
             Step::Inject(index) => {
-                let event = self.faults[index].inject(&mut self.stack);
-                if matches!(event, EventKind::FaultInjected { .. }) {
+                let events = self.faults[index].inject(&mut self.stack);
+                let injected = |event: &EventKind| matches!(event, EventKind::FaultInjected { .. });
+                if events.iter().any(injected) {
                     self.collector.open_window(index, self.now_us());
                 }
-                self.emit(event);
+                for event in events {
+                    self.emit(event);
+                }
             }
             Step::Heal(index) => self.heal(index),
         }
@@ -260,6 +343,18 @@ impl Supervisor<'_> {
                 },
             );
         }
+    }
+}
+
+/// Waits for so long and, with a processor to itself, not much longer: the last of it awake, since waking takes the kernel
+/// some tens of microseconds.
+fn wait_precisely(time: Duration) {
+    let until = Instant::now() + time;
+    if let Some(asleep) = time.checked_sub(AWAKE) {
+        std::thread::park_timeout(asleep);
+    }
+    while time <= NEAR && Instant::now() < until {
+        std::hint::spin_loop();
     }
 }
 

@@ -1,4 +1,5 @@
-//! The life of each fault in a run: waiting, injected, proven or not, healed, shown to be over or not.
+//! The life of each fault in a run: waiting, injected, proven or not, healed, shown to be over or not; and then, where it comes
+//! again, all of it once more.
 //!
 //! The undo of a fault is on the stack before it is injected and is taken off once it was healed.
 
@@ -6,22 +7,53 @@ use std::time::{Duration, Instant};
 
 use squall_model::event::EventKind;
 
-use crate::fault::{Fault, Receipt};
+use crate::fault::{Fault, Receipt, TargetProcess};
 use crate::undo::{self, Stack, Undo};
 
-/// How long after healing the second receipt may take.
-const HEALED_WITHIN: Duration = Duration::from_secs(2);
+/// The first look for a receipt comes so soon; each further one after twice the time.
+const FIRST_LOOK: Duration = Duration::from_micros(100);
+
+/// The longest time between two looks.
+const LAST_LOOK: Duration = Duration::from_millis(5);
+
+/// How long a fault may take to take hold, where it tells that itself, beyond the time at which it would be healed.
+const ONSET_WITHIN: Duration = Duration::from_millis(50);
 
 /// One fault in a run.
 pub struct Running {
     name: String,
-    fault: Box<dyn Fault>,
-    undo: Option<Undo>,
-    pushed: Option<undo::Step>,
+    turns: Vec<Turn>,
+    /// How long it is to hold, each time that it comes.
+    times: Vec<Duration>,
+    /// How often it has come, the present time included.
+    begun: usize,
+    pushed: Vec<undo::Step>,
+    prepared: Option<Prepared>,
     state: State,
+    /// How often a receipt was looked for since the state changed.
+    looks: u32,
+    /// Since when it holds, until that was taken in.
+    onset: Option<Instant>,
+    /// Times that are over and were not proven.
+    bad: u64,
+    /// The first of them, counted from 1, and why.
+    first_bad: Option<(usize, String)>,
     /// Why it was proven and yet not shown to be over.
     lingers: Option<String>,
 }
+
+/// A fault on one of its targets; the n-th time the n-th has its turn, and after the last the first again.
+pub struct Turn {
+    /// The target's name, where it hits a service.
+    pub target: Option<String>,
+    /// The fault on it.
+    pub fault: Box<dyn Fault>,
+    /// What reverses it from another process.
+    pub undo: Option<Undo>,
+}
+
+/// What a look at the target, shortly before, came to.
+type Prepared = Result<Vec<Undo>, String>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
@@ -37,79 +69,148 @@ enum State {
         until: Instant,
         unproven: Option<String>,
     },
-    /// Nothing is left to do.
+    /// Nothing is left to do, until it comes again.
     Over {
         unproven: Option<String>,
     },
 }
 
 impl Running {
-    /// A fault that waits. `undo` is what reverses it from another process.
-    pub fn new(name: String, fault: Box<dyn Fault>, undo: Option<Undo>) -> Running {
+    /// A fault that waits, and holds so long each time that it comes. There is at least one turn, and one time.
+    pub fn new(name: String, turns: Vec<Turn>, times: Vec<Duration>) -> Running {
         Running {
             name,
-            fault,
-            undo,
-            pushed: None,
+            turns,
+            times,
+            begun: 0,
+            pushed: Vec::new(),
+            prepared: None,
             state: State::Waiting,
+            looks: 0,
+            onset: None,
+            bad: 0,
+            first_bad: None,
             lingers: None,
         }
     }
 
-    /// Injects it.
-    pub fn inject(&mut self, stack: &mut Stack) -> EventKind {
-        let what = format!("fault {}", self.name);
-        let pushed = self.undo.clone().map(|undo| stack.push(what, undo)).transpose();
-        let done = match pushed {
-            Ok(step) => {
-                self.pushed = step;
-                self.fault.inject().map_err(|e| e.to_string())
-            }
-            Err(e) => Err(e.to_string()),
-        };
-        match done {
-            Ok(()) => {
-                self.state = State::Injected;
-                EventKind::FaultInjected {
-                    fault: self.name.clone(),
-                }
-            }
-            Err(reason) => self.not_proven(format!("could not be injected: {reason}")),
+    /// The turn of the present time; before the first, of that.
+    fn turn(&mut self) -> &mut Turn {
+        let at = self.begun.saturating_sub(1) % self.turns.len();
+        &mut self.turns[at]
+    }
+
+    fn fault(&mut self) -> &mut dyn Fault {
+        self.turn().fault.as_mut()
+    }
+
+    /// Looks at what it will change when it is injected next, so that this needs no time then.
+    pub fn prepare(&mut self) {
+        if self.prepared.is_none() {
+            let at = self.begun % self.turns.len();
+            let prepared = self.turns[at].fault.prepare();
+            self.prepared = Some(prepared.map_err(|e| e.to_string()));
         }
+    }
+
+    /// Injects it, after closing the time before.
+    pub fn inject(&mut self, stack: &mut Stack) -> Vec<EventKind> {
+        let mut events: Vec<EventKind> = self.close().into_iter().collect();
+        self.prepare();
+        self.begun += 1;
+        self.pushed.clear();
+        self.enter(State::Injected);
+        let prepared = self.prepared.take().unwrap_or_else(|| Ok(Vec::new()));
+        let done = prepared.and_then(|undos| self.act(undos, stack));
+        // Where it tells by itself since when it holds, it is given some time to take hold.
+        let patience = if self.fault().tells_onset() {
+            ONSET_WITHIN
+        } else {
+            Duration::ZERO
+        };
+        self.onset = Some(Instant::now() + patience);
+        events.push(match done {
+            Ok(()) => EventKind::FaultInjected {
+                fault: self.name.clone(),
+            },
+            Err(reason) => self.not_proven(format!("could not be injected: {reason}")),
+        });
+        events
+    }
+
+    fn act(&mut self, undos: Vec<Undo>, stack: &mut Stack) -> Result<(), String> {
+        let what = format!("fault {}", self.name);
+        let own = self.turn().undo.clone();
+        for undo in own.into_iter().chain(undos) {
+            let step = stack.push(what.clone(), undo).map_err(|e| e.to_string())?;
+            self.pushed.push(step);
+        }
+        self.fault().inject().map_err(|e| e.to_string())
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.looks = 0;
+    }
+
+    /// Ends the present time, because the next begins.
+    fn close(&mut self) -> Option<EventKind> {
+        let mut event = self.poll();
+        if let State::Healed { until, .. } = &mut self.state {
+            *until = Instant::now();
+            event = self.poll();
+        }
+        if let State::Over {
+            unproven: Some(reason),
+        } = &self.state
+        {
+            self.bad += 1;
+            self.first_bad.get_or_insert((self.begun, reason.clone()));
+        }
+        event
     }
 
     /// Asks for receipts; what came of it, if anything did.
     pub fn poll(&mut self) -> Option<EventKind> {
         match self.state.clone() {
-            State::Injected => match self.fault.prove() {
-                Receipt::Pending => None,
-                Receipt::Proven { evidence } => {
-                    self.state = State::Proven;
-                    Some(EventKind::FaultProved {
-                        fault: self.name.clone(),
-                        evidence,
-                    })
+            State::Injected => {
+                self.looks += 1;
+                match self.fault().prove() {
+                    Receipt::Pending => None,
+                    Receipt::Proven { evidence } => {
+                        self.onset = self.fault().onset().or(self.onset);
+                        self.enter(State::Proven);
+                        Some(EventKind::FaultProved {
+                            fault: self.name.clone(),
+                            evidence,
+                        })
+                    }
+                    Receipt::Failed { reason } => Some(self.not_proven(reason)),
                 }
-                Receipt::Failed { reason } => Some(self.not_proven(reason)),
-            },
+            }
             State::Healed { until, unproven } => {
+                self.looks += 1;
                 let fault = self.name.clone();
-                let kind = match self.fault.prove_healed() {
+                let kind = match self.fault().prove_healed() {
                     Receipt::Pending if Instant::now() < until => return None,
                     Receipt::Pending => {
                         let reason =
                             "nothing shows that it is over: the target did not look again".to_owned();
                         EventKind::FaultNotUndone { fault, reason }
                     }
-                    Receipt::Proven { evidence } => EventKind::FaultUndone { fault, evidence },
+                    Receipt::Proven { evidence } => EventKind::FaultUndone {
+                        fault,
+                        evidence,
+                        held_us: self.fault().held().map(|held| held.as_secs_f64() * 1e6),
+                    },
                     Receipt::Failed { reason } => EventKind::FaultNotUndone { fault, reason },
                 };
                 if let EventKind::FaultNotUndone { reason, .. } = &kind
                     && unproven.is_none()
                 {
-                    self.lingers = Some(reason.clone());
+                    self.lingers.get_or_insert(reason.clone());
                 }
-                self.state = State::Over { unproven };
+                self.enter(State::Over { unproven });
                 Some(kind)
             }
             State::Waiting | State::Proven | State::Unproven(_) | State::Over { .. } => None,
@@ -121,26 +222,30 @@ impl Running {
         let mut events: Vec<EventKind> = self.poll().into_iter().collect();
         let unproven = match &self.state {
             State::Waiting | State::Healed { .. } | State::Over { .. } => return events,
-            State::Proven => None,
+            State::Proven => match self.fault().still_holds() {
+                Ok(()) => None,
+                Err(reason) => {
+                    events.push(self.not_proven(reason.clone()));
+                    Some(reason)
+                }
+            },
             State::Unproven(reason) => Some(reason.clone()),
             State::Injected => {
-                let reason = "nothing shows that the target felt it before it was healed".to_owned();
+                let reason = format!("{} before it was healed", self.fault().lacking());
                 events.push(self.not_proven(reason.clone()));
                 Some(reason)
             }
         };
-        match self.fault.heal() {
+        match self.fault().heal() {
             Ok(()) => {
-                if let Some(step) = self.pushed.take() {
+                for step in std::mem::take(&mut self.pushed) {
                     stack.done(step);
                 }
                 events.push(EventKind::FaultHealed {
                     fault: self.name.clone(),
                 });
-                self.state = State::Healed {
-                    until: Instant::now() + HEALED_WITHIN,
-                    unproven,
-                };
+                let until = Instant::now() + self.fault().over_within();
+                self.enter(State::Healed { until, unproven });
             }
             // Its undo stays on the stack, which tries again at the end and says so if that fails too.
             Err(e) => {
@@ -150,12 +255,24 @@ impl Running {
                 });
                 // What comes after is measured while it still holds.
                 if unproven.is_none() {
-                    self.lingers = Some(e.to_string());
+                    self.lingers.get_or_insert(e.to_string());
                 }
-                self.state = State::Over { unproven };
+                self.enter(State::Over { unproven });
             }
         }
         events
+    }
+
+    /// Since when it holds and how long it is to, once each time that it is known better than before.
+    pub fn take_onset(&mut self) -> Option<(Instant, Duration)> {
+        let onset = self.onset.take()?;
+        Some((onset, *self.times.get(self.begun.checked_sub(1)?)?))
+    }
+
+    /// Whether it hits this service at present.
+    pub fn is_on(&self, service: &str) -> bool {
+        let at = self.begun.saturating_sub(1) % self.turns.len();
+        self.turns[at].target.as_deref() == Some(service)
     }
 
     /// Its target was stopped. What was healed and not looked at since is over with it.
@@ -163,14 +280,40 @@ impl Running {
         let State::Healed { unproven, .. } = &self.state else {
             return None;
         };
-        self.state = State::Over {
-            unproven: unproven.clone(),
-        };
+        let unproven = unproven.clone();
+        self.enter(State::Over { unproven });
         let evidence = "its target was stopped after it was healed and before it looked again".to_owned();
         Some(EventKind::FaultUndone {
             fault: self.name.clone(),
             evidence,
+            held_us: None,
         })
+    }
+
+    /// A service has another process since it was started again: what holds there has to be proven once more.
+    pub fn rearm(&mut self, target: &TargetProcess) -> Option<EventKind> {
+        let on_it = self.is_on(&target.service);
+        let mut failed = None;
+        for turn in &mut self.turns {
+            if turn.target.as_deref() == Some(target.service.as_str())
+                && let Err(e) = turn.fault.rearm(target)
+            {
+                failed = Some(e.to_string());
+            }
+        }
+        if !on_it {
+            return None;
+        }
+        match (&self.state, failed) {
+            (State::Injected | State::Proven, Some(why)) => {
+                Some(self.not_proven(format!("could not be carried over to pid {}: {why}", target.pid)))
+            }
+            (State::Proven, None) => {
+                self.enter(State::Injected);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// Why it took effect and is not shown to be over, though its target went on; nothing where it is.
@@ -187,24 +330,38 @@ impl Running {
         }
     }
 
-    /// Whether a receipt may still come.
-    pub fn awaits(&self) -> bool {
+    /// How soon to look for a receipt that may still come; nothing where none may.
+    pub fn looks_again_in(&self) -> Option<Duration> {
         matches!(self.state, State::Injected | State::Healed { .. })
+            .then(|| (FIRST_LOOK * 2_u32.pow(self.looks.min(6))).min(LAST_LOOK))
     }
 
     /// Why it is not proven; nothing where it is. One that never began is not proven either.
     pub fn unproven(&self) -> Option<String> {
-        match &self.state {
+        let present = match &self.state {
             State::Waiting => Some("the run ended before it began".to_owned()),
             State::Injected => Some("the run ended before the target felt it".to_owned()),
             State::Unproven(reason) => Some(reason.clone()),
             State::Proven => None,
             State::Healed { unproven, .. } | State::Over { unproven } => unproven.clone(),
+        };
+        let times = self.times.len();
+        if times == 1 || self.begun == 0 {
+            return present;
+        }
+        let bad = self.bad + u64::from(present.is_some());
+        let first = self.first_bad.clone().or(present.map(|why| (self.begun, why)));
+        match first {
+            Some((at, why)) => Some(format!("{bad} of {times} times, first no. {at}: {why}")),
+            None if self.begun < times => {
+                Some(format!("the run ended after {} of {times} times", self.begun))
+            }
+            None => None,
         }
     }
 
     fn not_proven(&mut self, reason: String) -> EventKind {
-        self.state = State::Unproven(reason.clone());
+        self.enter(State::Unproven(reason.clone()));
         EventKind::FaultNotProved {
             fault: self.name.clone(),
             reason,
@@ -213,281 +370,5 @@ impl Running {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fault::{FaultError, TargetProcess};
-    use std::collections::VecDeque;
-    use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex};
-
-    /// A fault that does as it is told, and looks at the journal while it is injected.
-    struct Scripted {
-        journal: PathBuf,
-        inject: Result<(), &'static str>,
-        heal: Result<(), &'static str>,
-        proofs: VecDeque<Receipt>,
-        over: VecDeque<Receipt>,
-        seen: Arc<Mutex<Vec<String>>>,
-    }
-
-    fn failing(text: &'static str) -> FaultError {
-        FaultError::Parameters(text.to_owned())
-    }
-
-    impl Fault for Scripted {
-        fn inject(&mut self) -> Result<(), FaultError> {
-            let journal = std::fs::read_to_string(&self.journal).unwrap_or_default();
-            let pushed = journal.matches("push").count();
-            self.seen
-                .lock()
-                .unwrap()
-                .push(format!("inject after {pushed} push"));
-            self.inject.map_err(failing)
-        }
-
-        fn prove(&mut self) -> Receipt {
-            self.proofs.pop_front().unwrap_or(Receipt::Pending)
-        }
-
-        fn heal(&mut self) -> Result<(), FaultError> {
-            self.seen.lock().unwrap().push("heal".to_owned());
-            self.heal.map_err(failing)
-        }
-
-        fn prove_healed(&mut self) -> Receipt {
-            self.over.pop_front().unwrap_or(Receipt::Pending)
-        }
-
-        fn rearm(&mut self, _: &TargetProcess) -> Result<(), FaultError> {
-            unreachable!("nothing is restarted here")
-        }
-    }
-
-    /// A fault in a run of its own.
-    struct Stage {
-        folder: tempfile::TempDir,
-        stack: Stack,
-        running: Running,
-        seen: Arc<Mutex<Vec<String>>>,
-    }
-
-    fn proven(text: &str) -> Receipt {
-        Receipt::Proven {
-            evidence: text.to_owned(),
-        }
-    }
-
-    fn failed(text: &str) -> Receipt {
-        Receipt::Failed {
-            reason: text.to_owned(),
-        }
-    }
-
-    impl Stage {
-        fn new(change: impl FnOnce(&mut Scripted)) -> Stage {
-            let folder = tempfile::tempdir().unwrap();
-            let stack = Stack::create(folder.path(), "faults-test").unwrap();
-            let path = folder.path().join("page");
-            std::fs::write(&path, "").unwrap();
-            let seen = Arc::default();
-            let mut fault = Scripted {
-                journal: folder.path().join(undo::FILE_NAME),
-                inject: Ok(()),
-                heal: Ok(()),
-                proofs: VecDeque::new(),
-                over: VecDeque::new(),
-                seen: Arc::clone(&seen),
-            };
-            change(&mut fault);
-            let undo = Some(Undo::RemoveFile { path });
-            Stage {
-                running: Running::new("back".to_owned(), Box::new(fault), undo),
-                folder,
-                stack,
-                seen,
-            }
-        }
-
-        fn inject(&mut self) -> String {
-            told(&self.running.inject(&mut self.stack))
-        }
-
-        fn poll(&mut self) -> Option<String> {
-            self.running.poll().as_ref().map(told)
-        }
-
-        fn heal(&mut self) -> Vec<String> {
-            self.running.heal(&mut self.stack).iter().map(told).collect()
-        }
-
-        /// Lets the time for the second receipt run out.
-        fn run_out(&mut self) {
-            if let State::Healed { until, .. } = &mut self.running.state {
-                *until = Instant::now();
-            }
-        }
-
-        /// Whether the undo is still to be done: then unwinding does it.
-        fn was_left_to_undo(mut self) -> bool {
-            assert_eq!(self.stack.unwind(), []);
-            !self.folder.path().join("page").exists()
-        }
-    }
-
-    /// An event in short.
-    fn told(kind: &EventKind) -> String {
-        match kind {
-            EventKind::FaultInjected { fault } => format!("{fault} injected"),
-            EventKind::FaultProved { fault, evidence } => format!("{fault} proved: {evidence}"),
-            EventKind::FaultNotProved { fault, reason } => format!("{fault} not proved: {reason}"),
-            EventKind::FaultHealed { fault } => format!("{fault} healed"),
-            EventKind::FaultUndone { fault, evidence } => format!("{fault} undone: {evidence}"),
-            EventKind::FaultNotUndone { fault, reason } => format!("{fault} not undone: {reason}"),
-            other => panic!("{other:?} is no event of a fault"),
-        }
-    }
-
-    #[test]
-    fn a_fault_is_injected_proven_healed_and_shown_to_be_over() {
-        let mut stage = Stage::new(|fault| {
-            fault.proofs = [Receipt::Pending, proven("it saw epoch 2")].into();
-            fault.over = [Receipt::Pending, Receipt::Pending, proven("it saw epoch 4")].into();
-        });
-        assert_eq!((stage.running.holds(), stage.running.awaits()), (None, false));
-        assert!(stage.running.unproven().is_some(), "it has not begun");
-        assert_eq!(stage.inject(), "back injected");
-        assert_eq!(
-            (stage.running.holds(), stage.running.awaits()),
-            (Some(false), true)
-        );
-        assert_eq!(stage.poll(), None);
-        assert_eq!(stage.poll().unwrap(), "back proved: it saw epoch 2");
-        assert_eq!(
-            (stage.running.holds(), stage.running.awaits()),
-            (Some(true), false)
-        );
-        assert_eq!(stage.poll(), None, "a receipt is asked for until it is there");
-        assert_eq!(stage.heal(), ["back healed"]);
-        assert_eq!((stage.running.holds(), stage.running.awaits()), (None, true));
-        assert_eq!(stage.poll(), None);
-        assert_eq!(stage.poll(), None);
-        assert_eq!(stage.poll().unwrap(), "back undone: it saw epoch 4");
-        assert!(!stage.running.awaits());
-        assert_eq!((stage.running.unproven(), stage.running.lingers()), (None, None));
-        assert_eq!(stage.heal(), [""; 0], "healing again does nothing");
-        assert_eq!(*stage.seen.lock().unwrap(), ["inject after 1 push", "heal"]);
-        assert!(!stage.was_left_to_undo(), "what was healed is not undone again");
-    }
-
-    #[test]
-    fn a_receipt_that_comes_just_before_the_healing_counts() {
-        let mut stage = Stage::new(|fault| fault.proofs = [proven("at last")].into());
-        stage.inject();
-        assert_eq!(stage.heal(), ["back proved: at last", "back healed"]);
-        assert_eq!(stage.running.unproven(), None);
-    }
-
-    #[test]
-    fn a_fault_that_nobody_felt_until_it_was_healed_is_unproven_for_good() {
-        let mut stage = Stage::new(|fault| {
-            fault.proofs = [Receipt::Pending, Receipt::Pending].into();
-            fault.over = [proven("over")].into();
-        });
-        stage.inject();
-        assert!(stage.running.unproven().unwrap().contains("the run ended before"));
-        let reason = "nothing shows that the target felt it before it was healed";
-        assert_eq!(
-            stage.heal(),
-            [format!("back not proved: {reason}"), "back healed".to_owned()]
-        );
-        assert_eq!(stage.poll().unwrap(), "back undone: over");
-        assert_eq!(stage.running.unproven().unwrap(), reason);
-        assert_eq!(stage.running.lingers(), None);
-    }
-
-    #[test]
-    fn a_fault_that_is_contradicted_holds_on_and_is_healed_all_the_same() {
-        let mut stage = Stage::new(|fault| fault.proofs = [failed("its clock went on")].into());
-        stage.inject();
-        assert_eq!(stage.poll().unwrap(), "back not proved: its clock went on");
-        assert_eq!(
-            (stage.running.holds(), stage.running.awaits()),
-            (Some(false), false)
-        );
-        assert_eq!(stage.heal(), ["back healed"]);
-        assert_eq!(stage.running.unproven().unwrap(), "its clock went on");
-    }
-
-    #[test]
-    fn a_fault_that_could_not_be_injected_may_have_half_happened_and_is_healed() {
-        let mut stage = Stage::new(|fault| fault.inject = Err("no page"));
-        assert_eq!(stage.inject(), "back not proved: could not be injected: no page");
-        assert_eq!(stage.heal(), ["back healed"]);
-        assert!(stage.running.unproven().unwrap().contains("no page"));
-        assert!(!stage.was_left_to_undo());
-    }
-
-    #[test]
-    fn without_a_journalled_undo_nothing_is_injected() {
-        let mut stage = Stage::new(|_| {});
-        stage.running.undo = Some(Undo::RemoveFile {
-            path: Path::new("/etc/hostname").to_owned(),
-        });
-        let told = stage.inject();
-        assert!(
-            told.starts_with("back not proved: could not be injected: "),
-            "{told}"
-        );
-        assert_eq!(*stage.seen.lock().unwrap(), [""; 0]);
-    }
-
-    #[test]
-    fn what_cannot_be_healed_stays_on_the_stack_and_spoils_what_follows() {
-        let mut stage = Stage::new(|fault| {
-            fault.proofs = [proven("felt")].into();
-            fault.heal = Err("the page is gone");
-        });
-        stage.inject();
-        stage.poll();
-        assert_eq!(stage.heal(), ["back not undone: the page is gone"]);
-        assert_eq!((stage.running.holds(), stage.running.awaits()), (None, false));
-        assert_eq!(stage.running.unproven(), None, "it did take effect");
-        assert_eq!(stage.running.lingers().unwrap(), "the page is gone");
-        assert!(stage.was_left_to_undo());
-    }
-
-    #[test]
-    fn a_target_that_never_looks_again_is_not_shown_to_be_free_of_it() {
-        let mut stage = Stage::new(|fault| fault.proofs = [proven("felt")].into());
-        stage.inject();
-        stage.poll();
-        stage.heal();
-        assert_eq!(stage.poll(), None);
-        stage.run_out();
-        let told = stage.poll().unwrap();
-        assert!(told.starts_with("back not undone: nothing shows"), "{told}");
-        assert!(stage.running.lingers().is_some());
-        assert_eq!(stage.running.target_ended(), None, "what was said stays said");
-    }
-
-    #[test]
-    fn a_fault_is_over_with_its_target() {
-        let mut stage = Stage::new(|fault| fault.proofs = [proven("felt")].into());
-        assert_eq!(stage.running.target_ended(), None, "nothing was to end");
-        stage.inject();
-        stage.poll();
-        stage.heal();
-        let told = told(&stage.running.target_ended().unwrap());
-        assert!(told.starts_with("back undone: its target was stopped"), "{told}");
-        assert_eq!((stage.running.lingers(), stage.running.unproven()), (None, None));
-    }
-
-    #[test]
-    fn what_waits_is_not_healed_and_stays_unproven() {
-        let mut stage = Stage::new(|_| {});
-        assert_eq!(stage.heal(), [""; 0]);
-        assert!(stage.running.unproven().unwrap().contains("before it began"));
-        assert_eq!(*stage.seen.lock().unwrap(), [""; 0]);
-        assert!(!stage.was_left_to_undo());
-    }
-}
+#[path = "faults_tests.rs"]
+mod tests;

@@ -33,7 +33,7 @@ pub struct Member {
     /// Its name.
     pub name: String,
     /// Its process; nothing where it was already running.
-    pub process: Option<ServiceProcess>,
+    pub process: Option<Arc<ServiceProcess>>,
     /// Where callers find it; nothing where it has no port.
     pub address: Option<SocketAddr>,
     /// Its ports by name, for placeholders.
@@ -167,13 +167,13 @@ impl Fleet {
         let address = addresses
             .listen
             .or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
-        Ok(self.add(planned, Some(process), address))
+        Ok(self.add(planned, Some(Arc::new(process)), address))
     }
 
     fn add(
         &mut self,
         planned: &PlannedService,
-        process: Option<ServiceProcess>,
+        process: Option<Arc<ServiceProcess>>,
         address: Option<SocketAddr>,
     ) -> &Member {
         let addresses = process

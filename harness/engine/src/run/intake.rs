@@ -5,12 +5,12 @@ use squall_load::host::HiccupMeter;
 use squall_model::event::EventKind;
 
 use super::driving::Sources;
-use super::fleet::{Fleet, Member};
 use super::supervisor::Supervisor;
 use crate::guard;
 use crate::measure::admin::Told;
 use crate::measure::pause::{Pause, hiccup};
 use crate::measure::sampler::{Found, Sampler, What};
+use crate::process::ServiceProcess;
 
 /// Events of services and violations that become events, each; all are counted.
 const TOLD_MAX: usize = 1_000;
@@ -25,7 +25,10 @@ impl Supervisor<'_> {
             self.take_report(report);
         }
         for event in from.guard.events().try_iter() {
-            self.take_exit(from.fleet, &event);
+            self.take_exit(from, &event);
+        }
+        for started in self.restarts.told().clone().try_iter() {
+            self.take_started(started);
         }
         for told in from.poller.told().try_iter() {
             self.take_told(told);
@@ -58,9 +61,9 @@ impl Supervisor<'_> {
         }
     }
 
-    pub(super) fn take_exit(&mut self, fleet: &Fleet, event: &guard::Event) {
+    pub(super) fn take_exit(&mut self, from: &Sources<'_>, event: &guard::Event) {
         let (process, status) = match event {
-            guard::Event::Exited { process, status } => (process, status),
+            guard::Event::Exited { process, status } => (*process, *status),
             guard::Event::Lost(rescue) => {
                 let killed = rescue.killed.len();
                 return self.fail(format!(
@@ -68,25 +71,32 @@ impl Supervisor<'_> {
                 ));
             }
         };
-        let of = |member: &&Member| member.process.as_ref().is_some_and(|p| p.process() == *process);
-        let Some(member) = fleet.members().iter().find(of) else {
+        if self.take_asked_end(process, status, from.poller) {
             return;
-        };
-        let last_lines = member
-            .process
-            .as_ref()
-            .and_then(|process| process.last_lines(LAST_LINES).ok())
-            .unwrap_or_default();
+        }
+        let mut all = from
+            .fleet
+            .members()
+            .iter()
+            .filter_map(|member| member.process.as_ref());
+        if let Some(of) = all.find(|of| of.process() == process) {
+            self.take_death(of, status);
+        }
+    }
+
+    /// A service ended without being asked to.
+    pub(super) fn take_death(&mut self, process: &ServiceProcess, status: guard::ExitStatus) {
+        let last_lines = process.last_lines(LAST_LINES).unwrap_or_default();
         let tail = match last_lines.as_slice() {
             [] => "; it printed nothing".to_owned(),
             lines => format!("; its last lines:\n    {}", lines.join("\n    ")),
         };
         self.incidents.services.push(format!(
             "service {} died unasked with {status}{tail}",
-            member.name
+            process.name()
         ));
         self.emit(EventKind::ServiceDied {
-            service: member.name.clone(),
+            service: process.name().to_owned(),
             status: status.to_string(),
             last_lines,
         });

@@ -11,6 +11,7 @@ mod fleet;
 mod intake;
 mod preflight;
 mod recovering;
+mod restarts;
 mod setup;
 mod starting;
 mod supervisor;
@@ -32,7 +33,7 @@ use crate::plan::Plan;
 use crate::record::{FolderError, RecordError};
 use crate::undo::JournalError;
 
-pub use preflight::{Missing, preflight};
+pub use preflight::{Missing, existing, preflight};
 
 /// How a plan is to be run.
 #[derive(Clone, Debug)]

@@ -59,30 +59,30 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
             });
         }
     }
-    for fault in &plan.faults {
-        let program = fault.spec.target().and_then(|target| {
-            let service = plan.services.iter().find(|service| service.name == target)?;
-            match &service.start {
-                Start::Bundled { .. } => Some(catalogue.program.clone()),
-                Start::Run {
-                    command, directory, ..
-                } => find(command.first()?.as_literal()?, directory).ok(),
-                Start::At { .. } => None,
-            }
-        });
-        // A program that is not there was reported with its service.
-        if let Some(Err(text)) = program.map(|program| fault.spec.available(&program, &reports)) {
-            missing.push(Missing {
-                needed_by: format!("fault {}", fault.name),
-                text,
-            });
+    let program_of = |target: &str| {
+        let service = plan.services.iter().find(|service| service.name == target)?;
+        match &service.start {
+            Start::Bundled { .. } => Some(catalogue.program.clone()),
+            Start::Run {
+                command, directory, ..
+            } => find(command.first()?.as_literal()?, directory).ok(),
+            Start::At { .. } => None,
         }
+    };
+    for fault in &plan.faults {
+        // A program that is not there was reported with its service.
+        let programs = fault.spec.targets().into_iter().filter_map(program_of);
+        let lacks = programs.filter_map(|program| fault.spec.available(&program, &reports).err());
+        missing.extend(lacks.take(1).map(|text| Missing {
+            needed_by: format!("fault {}", fault.name),
+            text,
+        }));
     }
     missing
 }
 
 /// The folder itself, or the nearest one above it that is there already.
-fn existing(folder: &Path) -> PathBuf {
+pub fn existing(folder: &Path) -> PathBuf {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let found = folder
         .ancestors()

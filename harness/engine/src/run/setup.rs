@@ -58,9 +58,17 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
                 kind: fault.kind.to_owned(),
                 name: fault.name.clone(),
                 about: fault.spec.about(),
-                target: fault.spec.target().map(str::to_owned),
+                target: {
+                    let targets = fault.spec.targets();
+                    (!targets.is_empty()).then(|| targets.join(", "))
+                },
                 edge: None,
                 phase: plan.phases[fault.phase].name.clone(),
+                times: fault.windows.len() as u64,
+                asked_us: fault
+                    .windows
+                    .first()
+                    .map(|window| window.to.saturating_sub(window.from).as_micros() as u64),
             })
             .collect(),
         merged: None,

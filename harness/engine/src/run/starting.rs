@@ -9,11 +9,11 @@ use squall_load::{Trust, affinity};
 use squall_model::event::EventKind;
 use squall_model::scenario::Address;
 
-use super::faults::Running;
+use super::faults::{Running, Turn};
 use super::fleet::Fleet;
 use super::supervisor::Supervisor;
 use super::{Options, Stop};
-use crate::fault::{SpawnNeeds, TargetProcess};
+use crate::fault::SpawnNeeds;
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, Start};
 
@@ -49,40 +49,44 @@ impl Supervisor<'_> {
         let mut prepared = BTreeSet::new();
         let faults_folder = self.folder.faults();
         for fault in &self.plan.faults {
-            let Some(target) = fault.spec.target() else {
-                continue;
-            };
-            // Faults of one kind on one service share what they need.
-            if !prepared.insert((fault.kind, target)) {
-                continue;
+            for target in fault.spec.targets() {
+                // Faults of one kind on one service share what they need.
+                if !prepared.insert((fault.kind, target)) {
+                    continue;
+                }
+                let failed = |e: String| format!("fault {}: {e}", fault.name);
+                let mine = fault.spec.needs(&faults_folder);
+                let all = needs.entry(target.to_owned()).or_default();
+                let merged = all.merge(mine.map_err(|e| failed(e.to_string()))?);
+                merged.map_err(|e| failed(e.to_string()))?;
             }
-            let mine = fault
-                .spec
-                .needs(&faults_folder)
-                .map_err(|e| format!("fault {}: {e}", fault.name))?;
-            let all = needs.entry(target.to_owned()).or_default();
-            all.merge(mine)
-                .map_err(|e| format!("fault {}: {e}", fault.name))?;
         }
         Ok(needs)
     }
 
-    pub(super) fn arm_faults(&mut self, fleet: &Fleet) -> Result<(), String> {
+    pub(super) fn arm_faults(&mut self) -> Result<(), String> {
         let faults_folder = self.folder.faults();
         for planned in &self.plan.faults {
-            let process = planned
-                .spec
-                .target()
-                .and_then(|target| fleet.get(target))
-                .and_then(|m| m.process.as_ref());
-            let target = process.map(|process| TargetProcess {
-                service: process.name().to_owned(),
-                pid: process.process().pid.cast_unsigned(),
-            });
-            let armed = planned.spec.arm(&faults_folder, target.as_ref());
-            let fault = armed.map_err(|e| format!("fault {}: {e}", planned.name))?;
-            let undo = planned.spec.undo(&faults_folder);
-            self.faults.push(Running::new(planned.name.clone(), fault, undo));
+            let mut turns = Vec::new();
+            let mut targets: Vec<Option<&str>> = planned.spec.targets().into_iter().map(Some).collect();
+            if targets.is_empty() {
+                targets.push(None);
+            }
+            for name in targets {
+                let target = name.and_then(|name| self.restarts.target(name));
+                let armed = planned.spec.arm(&faults_folder, target.as_ref());
+                turns.push(Turn {
+                    target: name.map(str::to_owned),
+                    fault: armed.map_err(|e| format!("fault {}: {e}", planned.name))?,
+                    undo: planned.spec.undo(&faults_folder),
+                });
+            }
+            let lengths = planned
+                .windows
+                .iter()
+                .map(|window| window.to.saturating_sub(window.from));
+            let running = Running::new(planned.name.clone(), turns, lengths.collect());
+            self.faults.push(running);
         }
         Ok(())
     }
@@ -162,6 +166,7 @@ impl Supervisor<'_> {
                     ),
                 });
             }
+            self.addresses.push(address.clone());
             let service = planned.name.clone();
             self.emit(if silent {
                 let at = address.unwrap_or_default();

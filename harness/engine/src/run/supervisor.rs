@@ -19,6 +19,7 @@ use time::format_description::well_known::Rfc3339;
 use super::checking::Checking;
 use super::faults::Running;
 use super::fleet::Fleet;
+use super::restarts::Restarts;
 use super::{Options, Outcome, RunError, Stop, setup};
 use crate::guard::{self, GuardHandle};
 use crate::judge::Incidents;
@@ -47,6 +48,9 @@ pub(super) struct Supervisor<'a> {
     pub(super) histories: Vec<History>,
     pub(super) services: Services,
     pub(super) faults: Vec<Running>,
+    pub(super) restarts: Restarts,
+    /// Per service: where it listens, as its readiness was told.
+    pub(super) addresses: Vec<Option<String>>,
     pub(super) told: BTreeMap<String, BTreeMap<String, f64>>,
     pub(super) incidents: Incidents,
     pub(super) checking: Checking,
@@ -112,6 +116,8 @@ pub(super) fn supervise(
         histories: Vec::new(),
         services: Services::new(service_names, sights, plan.phases.len()).with_rows_of(rows_of),
         faults: Vec::new(),
+        restarts: Restarts::new(),
+        addresses: Vec::new(),
         told: BTreeMap::new(),
         incidents: Incidents::default(),
         checking,
@@ -239,7 +245,8 @@ impl Supervisor<'_> {
         if !self.start_services(fleet, guard, options, needs, stop) {
             return Ok(());
         }
-        self.arm_faults(fleet)?;
+        self.restarts.watch(fleet);
+        self.arm_faults()?;
         let targets = fleet.members().iter().enumerate();
         let targets = targets
             .filter_map(|(index, member)| member.admin.map(|admin| (index, admin)))
@@ -250,6 +257,7 @@ impl Supervisor<'_> {
         let mut sampler = Sampler::start(outputs(self.plan, fleet), self.zero)
             .map_err(|e| format!("starting the sampler: {e}"))?;
         let ran = self.drive(fleet, guard, &poller, &host, &sampler, stop);
+        self.restarts.retire();
         poller.now();
         for told in poller.told().try_iter() {
             self.take_told(told);

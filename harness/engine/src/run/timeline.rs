@@ -1,5 +1,6 @@
 //! What happens when, as a sorted list: phases and faults on one clock.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::plan::Plan;
@@ -39,11 +40,69 @@ pub fn steps(plan: &Plan) -> Vec<(Duration, Step)> {
         steps.push((at, Step::EndPhase(index)));
     }
     for (index, fault) in plan.faults.iter().enumerate() {
-        steps.push((fault.from, Step::Inject(index)));
-        steps.push((fault.to, Step::Heal(index)));
+        for window in &fault.windows {
+            steps.push((window.from, Step::Inject(index)));
+            steps.push((window.to, Step::Heal(index)));
+        }
     }
     steps.sort_by_key(|(at, step)| (*at, step.rank()));
     steps
+}
+
+/// What is still to be done, each at its moment, in microseconds since the run's start.
+#[derive(Debug)]
+pub struct Agenda {
+    steps: VecDeque<(u64, Step)>,
+}
+
+impl Agenda {
+    /// All of `plan`, whose first phase begins at `first_us`.
+    pub fn new(plan: &Plan, first_us: u64) -> Agenda {
+        let at = |(at, step): (Duration, Step)| (first_us + at.as_micros() as u64, step);
+        Agenda {
+            steps: steps(plan).into_iter().map(at).collect(),
+        }
+    }
+
+    /// When the next step is due; nothing where all are done.
+    pub fn next_us(&self) -> Option<u64> {
+        self.steps.front().map(|(at_us, _)| *at_us)
+    }
+
+    /// Takes out the next step if it is due.
+    pub fn take_due(&mut self, now_us: u64) -> Option<(u64, Step)> {
+        self.steps.front().filter(|(at_us, _)| *at_us <= now_us)?;
+        self.steps.pop_front()
+    }
+
+    /// When a fault that holds is to be healed.
+    pub fn heal_us(&self, fault: usize) -> Option<u64> {
+        let heal = self.steps.iter().find(|(_, step)| *step == Step::Heal(fault));
+        heal.map(|(at_us, _)| *at_us)
+    }
+
+    /// The faults that are to be injected until then, and are not yet.
+    pub fn injected_until(&self, until_us: u64) -> impl Iterator<Item = usize> {
+        let soon = self.steps.iter().take_while(move |(at_us, _)| *at_us <= until_us);
+        soon.filter_map(|(_, step)| match step {
+            Step::Inject(fault) => Some(*fault),
+            _ => None,
+        })
+    }
+
+    /// Moves the healing of a fault that holds, though not behind its next injection.
+    pub fn heal_at(&mut self, fault: usize, at_us: u64) {
+        let Some(at) = self.steps.iter().position(|(_, step)| *step == Step::Heal(fault)) else {
+            return;
+        };
+        let again = self.steps.iter().find(|(_, step)| *step == Step::Inject(fault));
+        let latest_us = again.map_or(u64::MAX, |(at_us, _)| at_us.saturating_sub(1));
+        let (_, step) = self.steps[at];
+        let at_us = at_us.min(latest_us);
+        self.steps.remove(at);
+        let later = self.steps.partition_point(|(other_us, _)| *other_us < at_us);
+        self.steps.insert(later, (at_us, step));
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +160,51 @@ mod tests {
                 (5, EndPhase(1)),
             ]
         );
+    }
+
+    #[test]
+    fn each_time_of_a_fault_has_its_own_steps() {
+        let plan = plan(
+            "  - { phase: a, for: 5s, faults: [ { clock: { target: own, step: -5ms, after: 1s, for: 1s, every: 2s } } ] }
+",
+        );
+        assert_eq!(
+            listed(&plan),
+            [
+                (0, BeginPhase(0)),
+                (1, Inject(0)),
+                (2, Heal(0)),
+                (3, Inject(0)),
+                (4, Heal(0)),
+                (5, EndPhase(0)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_healing_can_be_moved_and_stays_before_the_next_injection() {
+        let plan = plan(
+            "  - phase: a
+    for: 10s
+    faults:
+      - clock: { as: one, target: own, step: -5ms, for: 1s, every: 2s, times: 2 }
+      - clock: { as: two, target: other, step: -5ms, after: 1500ms, for: 1s }
+",
+        );
+        let mut agenda = Agenda::new(&plan, 0);
+        let due = |agenda: &mut Agenda, now_us| agenda.take_due(now_us).map(|(_, step)| step);
+        assert_eq!(due(&mut agenda, 0), Some(BeginPhase(0)));
+        assert_eq!(agenda.injected_until(0).collect::<Vec<_>>(), [0]);
+        assert_eq!(due(&mut agenda, 0), Some(Inject(0)));
+        agenda.heal_at(0, 1_700_000);
+        assert_eq!(agenda.next_us(), Some(1_500_000));
+        assert_eq!(due(&mut agenda, 1_500_000), Some(Inject(1)));
+        assert_eq!(agenda.next_us(), Some(1_700_000));
+        agenda.heal_at(0, 2_600_000);
+        assert_eq!(agenda.next_us(), Some(1_999_999));
+        assert_eq!(due(&mut agenda, 1_999_998), None);
+        assert_eq!(due(&mut agenda, 2_000_000), Some(Heal(0)));
+        assert_eq!(due(&mut agenda, 2_000_000), Some(Inject(0)));
     }
 
     #[test]

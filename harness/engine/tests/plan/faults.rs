@@ -1,14 +1,16 @@
 //! Faults: their targets, names and places on the run's timeline.
 
 use expect_test::expect;
-use squall_engine::plan::Plan;
+use squall_engine::plan::{Plan, Window};
 
 use crate::rig::{around, check, plan, quick};
 
 fn windows(plan: &Plan) -> String {
     let line = |fault: &squall_engine::plan::PlannedFault| {
         let phase = &plan.phases[fault.phase].name;
-        format!("{} in {phase}: {:?} to {:?}\n", fault.name, fault.from, fault.to)
+        let window = |window: &Window| format!("{:?} to {:?}", window.from, window.to);
+        let windows: Vec<String> = fault.windows.iter().map(window).collect();
+        format!("{} in {phase}: {}\n", fault.name, windows.join(", "))
     };
     plan.faults.iter().map(line).collect()
 }
@@ -150,7 +152,7 @@ fn scaling_down_makes_no_neighbours_overlap_and_no_fault_outlive_its_phase() {
             let edges: Vec<_> = plan
                 .faults
                 .iter()
-                .flat_map(|fault| [fault.from, fault.to])
+                .flat_map(|fault| [fault.begin(), fault.end()])
                 .collect();
             assert!(edges.is_sorted(), "{phase_ms} {cut_ms}: {edges:?}");
             assert_eq!(
@@ -174,4 +176,159 @@ fn unnamed_faults_of_a_kind_get_names_that_nothing_else_has() {
     ));
     let names: Vec<_> = plan.faults.iter().map(|fault| fault.name.as_str()).collect();
     assert_eq!(names, ["clock", "clock-4", "clock-5", "clock-2"]);
+}
+
+#[test]
+fn what_comes_again_lies_at_even_distances_and_ends_with_its_phases() {
+    let text = around(
+        "services: { ids: { use: store }, other: { use: store } }
+phases:
+  - phase: a
+    for: 10s
+    faults:
+      - pause: { as: fits, target: ids, after: 500ms, for: 12.4ms, every: 3s }
+      - clock: { as: counted, target: ids, step: -5ms, after: 1s, for: 500ms, every: 1s, times: 3 }
+      - restart: { as: rolling, targets: [ids, other], after: 4s, down: 250ms, every: 2s }
+      - clock: { as: on, target: other, freeze: true, after: 8s, for: 1s, every: 2s, through: b }
+  - { phase: b, for: 3s }
+",
+    );
+    expect![[r#"
+        fits in a: 500ms to 512.4ms, 3.5s to 3.5124s, 6.5s to 6.5124s, 9.5s to 9.5124s
+        counted in a: 1s to 1.5s, 2s to 2.5s, 3s to 3.5s
+        rolling in a: 4s to 4.25s, 6s to 6.25s
+        on in a: 8s to 9s, 10s to 11s, 12s to 13s
+    "#]]
+    .assert_eq(&windows(&plan(&text)));
+    expect![[r#"
+        fits in a: 100ms to 102.48ms, 700ms to 702.48ms, 1.3s to 1.30248s, 1.9s to 1.90248s
+        counted in a: 200ms to 300ms, 400ms to 500ms, 600ms to 700ms
+        rolling in a: 800ms to 850ms, 1.2s to 1.25s
+        on in a: 1.6s to 1.8s, 2s to 2.2s, 2.4s to 2.6s, 2.8s to 3s, 3.2s to 3.4s, 3.6s to 3.8s
+    "#]]
+    .assert_eq(&windows(&quick(&text)));
+}
+
+#[test]
+fn repetitions_that_can_not_be_are_told_where_they_are_written() {
+    check(
+        &around(
+            "services: { ids: { use: store }, other: { use: store } }
+phases:
+  - phase: a
+    for: 10s
+    faults:
+      - pause: { target: ids, every: 1s }
+      - pause: { as: two, target: ids, for: 2s, every: 1s }
+      - restart: { as: three, target: ids, down: 2s, every: 2s }
+      - clock: { as: four, target: ids, step: 1s, for: 1s, every: 3s, times: 5 }
+      - pause: { as: five, targets: [ids, other], for: 1s }
+      - restart: { as: six, target: other, after: 9s, down: 2s }
+      - pause: { as: seven, targets: [ids, ids], for: 1s, every: 2s }
+      - pause: { as: eight, targets: [], for: 1s, every: 2s }
+      - pause: { as: nine, target: ids, for: 1ms, every: 2ms, times: 20000 }
+",
+        ),
+        &expect![[r#"
+            s.yaml:9:38: error: it is not said how long each time lasts
+              help: say so with `for`
+            s.yaml:10:45: error: each time lasts 2s, and the next begins after 1s
+              s.yaml:10:56: the next begins then
+              help: make `for` shorter than `every`: each time is over before the next begins
+            s.yaml:11:61: error: each time lasts 2s, and the next begins after 2s
+              help: each time is over before the next begins: make `every` longer
+            s.yaml:12:78: error: of 5 times 4 are over before the phase is
+              help: make the phase longer, or let it span phases with `through: PHASE`
+            s.yaml:13:9: error: several targets are hit one after the other
+              help: say with `every` how far apart
+            s.yaml:14:9: error: the fault lasts 2s, and its phase is over before
+            s.yaml:15:44: error: `ids` is among the targets twice
+              help: for several rounds, say how many `times` in all
+            s.yaml:16:38: error: the list is empty; at least one item is needed
+            s.yaml:17:70: error: it comes more than 10000 times"#]],
+    );
+}
+
+#[test]
+fn what_stops_or_ends_the_same_processes_never_does_so_at_once() {
+    check(
+        &around(
+            "services: { ids: { use: store }, other: { use: store } }
+phases:
+  - phase: a
+    for: 10s
+    faults:
+      - pause: { target: ids, for: 1s, every: 2s }
+      - kill: { target: ids, after: 3500ms, for: 200ms }
+      - restart: { target: ids, after: 4500ms, down: 200ms }
+      - clock: { target: ids, step: -5ms }
+",
+        ),
+        &expect![[r#"
+            s.yaml:11:9: error: `restart` begins while `pause` still holds on the same service
+              s.yaml:9:9: this one still holds
+              help: end the first one earlier with `for`, or begin this one later with `after`"#]],
+    );
+    // Of those that have several targets only the one whose turn it is counts.
+    plan(&around(
+        "services: { ids: { use: store }, other: { use: store } }
+phases:
+  - phase: a
+    for: 10s
+    faults:
+      - kill: { targets: [ids, other], for: 1s, every: 2s, times: 4 }
+      - pause: { target: ids, after: 1s, for: 3s }
+",
+    ));
+}
+
+#[test]
+fn faults_on_processes_say_what_they_lack() {
+    check(
+        &around(
+            "services: { ids: { use: store }, db: { at: \"127.0.0.1:5432\" } }
+phases:
+  - phase: a
+    for: 10s
+    faults:
+      - pause: { target: idd, for: 1s }
+      - kill: { target: db, for: 1s }
+      - restart: { targets: [ids, db], every: 2s, after: 1s }
+      - kill: { as: two, target: ids, signal: SIGTERM, after: 5s, for: 1s }
+      - kill: { as: three, target: ids, signal: STOP, after: 6s, for: 1s }
+      - restart: { as: four, target: ids, signal: HUP, after: 7s }
+      - restart: { as: five, target: ids, for: 2s }
+      - restart: { as: six, target: ids, through: b }
+      - restart: { as: seven, target: ids, down: 0s }
+      - pause: { as: eight, for: 2s }
+      - pause: { as: nine, target: ids, targets: [ids], for: 2s }
+  - { phase: b, for: 1s }
+",
+        ),
+        &expect![[r#"
+            s.yaml:9:26: error: there is no service called `idd`
+              help: did you mean `ids`?
+            s.yaml:10:25: error: `db` was not started by squall, so nothing in it can be changed
+              s.yaml:4:44: it already runs
+              help: start it with `run: [...]` to put it within reach
+            s.yaml:11:35: error: `db` was not started by squall, so nothing in it can be changed
+              s.yaml:4:44: it already runs
+              help: start it with `run: [...]` to put it within reach
+            s.yaml:12:47: error: `SIGTERM` is not possible here
+              help: one of `KILL`, `TERM`, `INT`, `QUIT`, `ABRT`, `SEGV`, `HUP`, `USR1`, `USR2`
+            s.yaml:13:49: error: `STOP` is not possible here
+              help: one of `KILL`, `TERM`, `INT`, `QUIT`, `ABRT`, `SEGV`, `HUP`, `USR1`, `USR2`
+            s.yaml:14:51: error: `HUP` is not possible here
+              help: one of `TERM`, `INT`, `QUIT`, `KILL`
+            s.yaml:15:48: error: a restart lasts as long as its `down`
+              help: write `down: DURATION` instead; to leave a service down, use `kill`
+            s.yaml:16:51: error: a restart lasts as long as its `down`
+              help: write `down: DURATION` instead; to leave a service down, use `kill`
+            s.yaml:17:50: error: a service must be down for longer than nothing
+            s.yaml:18:16: error: one of `target` or `targets` is needed
+            s.yaml:19:41: error: `target` and `targets` exclude each other
+              s.yaml:19:28: the other one
+            s.yaml:19:51: error: `ids` is among the targets twice
+              help: for several rounds, say how many `times` in all"#]],
+    );
 }

@@ -20,6 +20,7 @@ enum RuleKind {
     ExactlyOne,
     AtLeastOne,
     AtMostOne,
+    AtMostOneWithout,
     Needs,
     Later,
 }
@@ -49,6 +50,14 @@ impl Rule {
         }
     }
 
+    /// The keys after the first exclude each other where the first is not there.
+    pub const fn at_most_one_without(keys: &'static [&'static str]) -> Rule {
+        Rule {
+            kind: RuleKind::AtMostOneWithout,
+            keys,
+        }
+    }
+
     /// The first key needs one of the others.
     pub const fn needs(keys: &'static [&'static str]) -> Rule {
         Rule {
@@ -67,6 +76,11 @@ impl Rule {
 
     /// `guessed` are keys that a misspelt one was probably meant to be; to miss those as well would be noise.
     fn check(&self, node: &Node, mapping: &Mapping, guessed: &[&str], diagnostics: &mut Diagnostics) {
+        if self.kind == RuleKind::AtMostOneWithout
+            && (mapping.entry(self.keys[0]).is_some() || guessed.contains(&self.keys[0]))
+        {
+            return;
+        }
         let mut present: Vec<&Entry> = self.keys.iter().filter_map(|key| mapping.entry(key)).collect();
         present.sort_by_key(|(key, _)| key.span);
         match (self.kind, present.as_slice()) {
@@ -76,7 +90,10 @@ impl Rule {
                 let message = format!("one of {} is needed", listed(self.keys, "or"));
                 diagnostics.push(Diagnostic::error(node.head, message));
             }
-            (RuleKind::ExactlyOne | RuleKind::AtMostOne, [(first, _), others @ ..]) => {
+            (
+                RuleKind::ExactlyOne | RuleKind::AtMostOne | RuleKind::AtMostOneWithout,
+                [(first, _), others @ ..],
+            ) => {
                 for (other, _) in others {
                     let message = format!("`{}` and `{}` exclude each other", first.value, other.value);
                     diagnostics
@@ -101,6 +118,10 @@ impl Rule {
             RuleKind::ExactlyOne => Some(json!({"oneOf": each})),
             RuleKind::AtLeastOne => Some(json!({"anyOf": each})),
             RuleKind::AtMostOne => Some(json!({"anyOf": [{"oneOf": each}, {"not": {"anyOf": each}}]})),
+            RuleKind::AtMostOneWithout => {
+                let (unless, each) = (&each[0], &each[1..]);
+                Some(json!({"anyOf": [unless, {"oneOf": each}, {"not": {"anyOf": each}}]}))
+            }
             RuleKind::Needs => Some(json!({"anyOf": [{"not": each[0]}, {"anyOf": each[1..]}]})),
             RuleKind::Later => None,
         }

@@ -5,7 +5,8 @@
 /// A field is required unless its type is an `Option` or it has a default (`= expression`). `as "key"` gives the key
 /// where it is not the field's name. After the fields, `..pub name` takes one key of any name as a
 /// [`Kinded`](crate::decode::Kinded), with an example for when it is missing. After the struct come rules:
-/// `exactly_one ["a", "b"];` `at_least_one ["a", "b"];` `at_most_one ["a", "b"];` `needs ["a", "b"];` (`a` needs `b`) and `later ["a"];` for keys
+/// `exactly_one ["a", "b"];` `at_least_one ["a", "b"];` `at_most_one ["a", "b"];` `at_most_one_without ["a", "b", "c"];`
+/// (`b` and `c` exclude each other where there is no `a`) `needs ["a", "b"];` (`a` needs `b`) and `later ["a"];` for keys
 /// that the language has and this version does not.
 ///
 /// ```

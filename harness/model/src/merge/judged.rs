@@ -113,6 +113,9 @@ pub(super) fn faults(parts: &[Part<'_>]) -> Vec<FaultRecord> {
                 debt_us: longest(|fault| fault.felt.debt_us),
                 unmeasured: texts(|fault| &fault.felt.unmeasured),
             },
+            // What came of each run's own times stands in its words.
+            repeated: None,
+            held: None,
             ..fault.clone()
         }
     });

@@ -54,6 +54,10 @@ fn header(parts: &[Part<'_>], record: &RunRecord) -> Result<RunHeader, MergeErro
             *rate = phase.load.get(load).and_then(|load| load.target_rate);
         }
     }
+    // The times of all runs are one time from the first to the last.
+    for fault in &mut header.faults {
+        (fault.times, fault.asked_us) = (1, None);
+    }
     Ok(RunHeader {
         squall: record.squall.clone(),
         command: record.command.clone(),
@@ -131,6 +135,7 @@ fn of_fault(parts: &[Part<'_>], fault: &FaultRecord, end_us: u64) -> Vec<Event> 
                 EventKind::FaultUndone {
                     fault: name(),
                     evidence: fault.undone_evidence.clone(),
+                    held_us: None,
                 }
             } else {
                 EventKind::FaultNotUndone {

@@ -1,5 +1,6 @@
 //! A fault: what breaks, when, and for how long. What a kind of fault takes is not known here.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::json;
@@ -20,11 +21,16 @@ record! {
         pub after: Option<Spanned<Duration>>,
         /// How long it holds; to the end of its phase if left out.
         pub duration as "for": Option<Spanned<Duration>>,
-        /// The later phase with whose end it ends.
+        /// The later phase with whose end it ends, or with `every` the last in which it comes again.
         pub through: Option<Spanned<Name>>,
+        /// From the begin of each time that it holds to the begin of the next; it comes once if left out.
+        pub every: Option<Spanned<Duration>>,
+        /// How often it comes; as often as fits if left out.
+        pub times: Option<Spanned<NonZeroU32>>,
     }
-    at_most_one ["for", "through"];
-    later ["every", "times", "redirect"];
+    at_most_one_without ["every", "for", "through"];
+    needs ["times", "every"];
+    later ["redirect"];
 }
 
 impl Schedule {

@@ -1,6 +1,7 @@
 //! Faults must fit their phases, and phases one another.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Class, Fault, Names, Phase, Scenario};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -69,6 +70,9 @@ fn check_window(phase: &Phase, fault: &Fault, diagnostics: &mut Diagnostics) {
             "a fault must last longer than nothing",
         ));
     }
+    if !check_repetition(fault, duration, diagnostics) {
+        return;
+    }
     let end = after.saturating_add(duration.value);
     let over = end.saturating_sub(limit);
     if !over.is_zero() {
@@ -80,6 +84,21 @@ fn check_window(phase: &Phase, fault: &Fault, diagnostics: &mut Diagnostics) {
             "write at most {longest}, or `through: PHASE` to span phases"
         )));
     }
+}
+
+/// Each time is over before the next begins. False where that is not so, or the window need not lie in its phase.
+fn check_repetition(fault: &Fault, duration: &Spanned<Duration>, diagnostics: &mut Diagnostics) -> bool {
+    let Some(every) = &fault.schedule.every else {
+        return true;
+    };
+    if duration.value < every.value {
+        return fault.schedule.through.is_none();
+    }
+    let (lasts, again) = (duration_text(duration.value), duration_text(every.value));
+    let message = format!("each time lasts {lasts}, and the next begins after {again}");
+    let error = Diagnostic::error(duration.span, message).also(every.span, "the next begins then");
+    diagnostics.push(error.help("make `for` shorter than `every`: each time is over before the next begins"));
+    false
 }
 
 /// True if the fault spans phases and names one of them.

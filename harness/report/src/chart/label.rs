@@ -35,6 +35,14 @@ impl Label {
 /// Names over the windows, in as few rows as keep them apart; letters alone where `names` is false or there is no room
 /// for all names. `pixel` says where a moment lies, `limit` where the plot ends.
 pub(crate) fn placed(faults: &[Shade], names: bool, limit: f64, pixel: impl Fn(u64) -> f64) -> Vec<Label> {
+    // One that comes again is named where it comes first.
+    let mut firsts: Vec<&Shade> = Vec::new();
+    for fault in faults {
+        if !firsts.iter().any(|first| first.letter == fault.letter) {
+            firsts.push(fault);
+        }
+    }
+    let faults = firsts.as_slice();
     if names {
         let named = faults
             .iter()
@@ -54,7 +62,7 @@ pub(crate) fn placed(faults: &[Shade], names: bool, limit: f64, pixel: impl Fn(u
 
 /// Texts, one per fault, each in the first row that has room; those without room in any are left out.
 fn in_rows(
-    faults: &[Shade],
+    faults: &[&Shade],
     texts: impl Iterator<Item = String>,
     limit: f64,
     pixel: impl Fn(u64) -> f64,

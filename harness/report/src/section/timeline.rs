@@ -1,5 +1,7 @@
 //! What happened, in order: services, phases, faults, violations, warnings.
 
+use std::collections::BTreeMap;
+
 use squall_model::event::EventKind;
 
 use super::Detail;
@@ -17,9 +19,11 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     if detail == Detail::Brief {
         return warnings(recording);
     }
+    let mut again = Again::default();
     let told: Vec<(bool, Vec<Cell>)> = recording
         .events
         .iter()
+        .filter(|event| !again.only_repeats(&event.kind))
         .filter_map(|event| {
             let (tone, who, text) = told(&event.kind)?;
             let own = matches!(event.kind, EventKind::ServiceEvent { .. });
@@ -138,13 +142,33 @@ fn told(kind: &EventKind) -> Option<(Tone, String, String)> {
     }
 }
 
+/// Which faults have come before.
+#[derive(Default)]
+struct Again<'a>(BTreeMap<&'a str, u32>);
+
+impl<'a> Again<'a> {
+    /// Whether an event only says that a fault came again, as it should: the table of faults has how often.
+    fn only_repeats(&mut self, kind: &'a EventKind) -> bool {
+        let (EventKind::FaultInjected { fault }
+        | EventKind::FaultProved { fault, .. }
+        | EventKind::FaultHealed { fault }
+        | EventKind::FaultUndone { fault, .. }) = kind
+        else {
+            return false;
+        };
+        let times = self.0.entry(fault).or_default();
+        *times += u32::from(matches!(kind, EventKind::FaultInjected { .. }));
+        *times > 1
+    }
+}
+
 fn told_of_fault(kind: &EventKind) -> Option<(Tone, String, String)> {
     let (tone, text) = match kind {
         EventKind::FaultInjected { fault } => (Tone::Plain, format!("{fault} injected")),
         EventKind::FaultProved { fault, evidence } => (Tone::Good, format!("{fault} proved: {evidence}")),
         EventKind::FaultNotProved { fault, reason } => (Tone::Doubt, format!("{fault} not proved: {reason}")),
         EventKind::FaultHealed { fault } => (Tone::Plain, format!("{fault} healed")),
-        EventKind::FaultUndone { fault, evidence } => (Tone::Good, format!("{fault} undone: {evidence}")),
+        EventKind::FaultUndone { fault, evidence, .. } => (Tone::Good, format!("{fault} undone: {evidence}")),
         EventKind::FaultNotUndone { fault, reason } => (Tone::Bad, format!("{fault} not undone: {reason}")),
         _ => return None,
     };

@@ -291,6 +291,7 @@ fn header(phases: &[Phase]) -> RunHeader {
             target: Some(SERVICE.to_owned()),
             edge: None,
             phase: phase.name.to_owned(),
+            ..PlannedFault::default()
         })
     });
     let planned = phases.iter().map(|phase| PlannedPhase {
@@ -364,6 +365,7 @@ fn fault_events(phase: &Phase) -> Vec<Event> {
             EventKind::FaultUndone {
                 fault: fault(),
                 evidence: "ids read its clock with offset 0".to_owned(),
+                held_us: None,
             },
         ),
     ]

@@ -192,11 +192,13 @@ fn narrowed(mut plan: Plan, phase: usize) -> Plan {
         arrivals: kept.arrivals.clone(),
     };
     plan.faults
-        .retain(|fault| fault.phase == phase && fault.to <= begin + kept.length);
+        .retain(|fault| fault.phase == phase && fault.end() <= begin + kept.length);
     for fault in &mut plan.faults {
         fault.phase = 1;
-        fault.from = fault.from.saturating_sub(begin) + warm_up.length;
-        fault.to = fault.to.saturating_sub(begin) + warm_up.length;
+        for window in &mut fault.windows {
+            window.from = window.from.saturating_sub(begin) + warm_up.length;
+            window.to = window.to.saturating_sub(begin) + warm_up.length;
+        }
     }
     for expectation in &mut plan.expectations {
         expectation.scope = Scope::Phase(1);
@@ -349,7 +351,7 @@ expect: { early: [\"read.p99 < 1s\"] }
         let faults: Vec<_> = plan
             .faults
             .iter()
-            .map(|one| (one.name.as_str(), one.phase, one.from, one.to))
+            .map(|one| (one.name.as_str(), one.phase, one.begin(), one.end()))
             .collect();
         assert_eq!(
             faults,

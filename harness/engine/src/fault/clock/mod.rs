@@ -34,7 +34,7 @@ pub use preload::{InstalledClock, PAGE_VARIABLE, install, page_path};
 pub use reach::{Unreachable, reachable, reachable_on};
 pub use spec::ClockSpec;
 
-use super::FaultKind;
+use super::{FaultKind, Way};
 
 /// The clock fault in the list of faults.
 pub const KIND: FaultKind = FaultKind {
@@ -42,6 +42,19 @@ pub const KIND: FaultKind = FaultKind {
     about: "shows a service another time: stepped, jumped, frozen or drifting",
     decode: written::decode,
     schema: written::schema,
+    ways: &[Way {
+        name: "preload",
+        about: "a library that the service is started with; dynamically linked programs with glibc",
+        check: |here| {
+            preload::loadable(&here.reports)
+                .map(|_| ())
+                .map_err(|why| super::Lack {
+                    missing: why.to_string(),
+                    unlock: "choose with --out a folder on a file system that is not mounted noexec"
+                        .to_owned(),
+                })
+        },
+    }],
 };
 
 /// What can go wrong with the page and the library.

@@ -12,7 +12,7 @@ use super::law::ClockChange;
 use super::page::ClockPage;
 use super::preload::{install, loadable, page_path};
 use super::reach::reachable;
-use crate::fault::{Fault, FaultError, FaultSpec, SpawnNeeds, TargetProcess};
+use crate::fault::{Fault, FaultError, FaultSpec, SpawnNeeds, Target};
 use crate::undo::Undo;
 
 /// A clock fault on a service, decoded and checked.
@@ -72,11 +72,11 @@ impl FaultSpec for ClockSpec {
         Ok(install(folder, &self.service)?.needs())
     }
 
-    fn arm(&self, folder: &Path, target: Option<&TargetProcess>) -> Result<Box<dyn Fault>, FaultError> {
+    fn arm(&self, folder: &Path, target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
         let page = Arc::new(ClockPage::open(&page_path(folder, &self.service))?);
         let fault = ClockFault::new(self.params, page)?;
         Ok(match target {
-            Some(target) => Box::new(fault.for_target(target.clone())),
+            Some(target) => Box::new(fault.for_target(target.process.clone())),
             None => Box::new(fault),
         })
     }

@@ -114,6 +114,8 @@ const VALUES: &[&str] = &[
     "[down]",
     "[{down: ~}]",
     "[{down: {for: 1s, through: a}}]",
+    "[{down: {for: 1s, through: a, every: 2s}}]",
+    "[{down: {times: 2}}]",
     "poisson",
     "{poisson: {}}",
     "ramp",
@@ -138,8 +140,8 @@ const VALUES: &[&str] = &[
 /// Keys to rename a key to.
 const KEYS: &[&str] = &[
     "x-extra", "matrix", "until", "rate", "users", "think", "use", "run", "at", "with", "env", "calls",
-    "for", "through", "after", "as", "phase", "http", "tcp", "unknown", "ports", "arrivals", "name",
-    "target", "step", "freeze", "data",
+    "for", "through", "every", "times", "after", "as", "phase", "http", "tcp", "unknown", "ports",
+    "arrivals", "name", "target", "step", "freeze", "data",
 ];
 
 /// All nodes' paths: an index for each level.

@@ -375,8 +375,11 @@ fn timelines() {
       - six: { through: b, after: 3s }
       - seven: { through: c }
       - eight: { through: b, for: 3s }
-      - nine: { every: 1s, times: 3 }
-  - { phase: b, for: 0s, baseline: true, measure: false, faults: [ ten: { as: ten, through: a } ] }
+      - nine: { every: 1s, times: 3, for: 2s }
+      - ten: { times: 3, redirect: true }
+      - eleven: { every: 1s, for: 1s, through: b }
+      - twelve: { every: 1s, times: 0, for: 500ms }
+  - { phase: b, for: 0s, baseline: true, measure: false, faults: [ other: { as: other, through: a } ] }
   - { phase: until, until: steady, within: 60s }
 "#,
         ),
@@ -394,19 +397,26 @@ fn timelines() {
               help: one of `a`, `b`, `until`
             s.yaml:17:30: error: `through` and `for` exclude each other
               s.yaml:17:18: the other one
-            s.yaml:18:17: error: `every` is not supported by this version (comes with a later one)
-            s.yaml:18:28: error: `times` is not supported by this version (comes with a later one)
-            s.yaml:19:14: error: `b` is a second baseline
+            s.yaml:18:43: error: each time lasts 2s, and the next begins after 1s
+              s.yaml:18:24: the next begins then
+              help: make `for` shorter than `every`: each time is over before the next begins
+            s.yaml:19:16: error: `times` needs `every`
+            s.yaml:19:26: error: `redirect` is not supported by this version (comes with a later one)
+            s.yaml:20:35: error: each time lasts 1s, and the next begins after 1s
+              s.yaml:20:26: the next begins then
+              help: make `for` shorter than `every`: each time is over before the next begins
+            s.yaml:21:37: error: at least 1 is needed
+            s.yaml:22:14: error: `b` is a second baseline
               s.yaml:6:12: the first one
               help: recovery is measured against one phase
-            s.yaml:19:14: error: `b` is the baseline and is not measured
-            s.yaml:19:22: error: a phase must last longer than nothing
-            s.yaml:19:93: error: `a` does not come after `b`
-              s.yaml:19:14: the fault begins here
+            s.yaml:22:14: error: `b` is the baseline and is not measured
+            s.yaml:22:22: error: a phase must last longer than nothing
+            s.yaml:22:97: error: `a` does not come after `b`
+              s.yaml:22:14: the fault begins here
               help: `through` names a later phase; without it a fault ends with its own
-            s.yaml:20:5: error: the key `for` is missing
-            s.yaml:20:21: error: `until` is not supported by this version (comes with a later one)
-            s.yaml:20:36: error: `within` is not supported by this version (comes with a later one)"#]],
+            s.yaml:23:5: error: the key `for` is missing
+            s.yaml:23:21: error: `until` is not supported by this version (comes with a later one)
+            s.yaml:23:36: error: `within` is not supported by this version (comes with a later one)"#]],
     );
 }
 
