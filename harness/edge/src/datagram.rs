@@ -1,8 +1,18 @@
 //! Datagrams (UDP): a socket towards the callee for each caller, and what can happen to datagrams on the way.
 
+mod flows;
+mod lane;
+mod proxy;
+mod tally;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::error::EdgeError;
+use crate::proxy::check_share;
 use crate::toxic::Latency;
+
+pub(crate) use flows::{Flows, FlowsOrder};
+pub use proxy::DatagramProxy;
 
 /// A proxy for datagrams.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +47,21 @@ pub struct DatagramFaults {
     pub loss: f64,
     /// The share that is sent twice, one right after the other.
     pub duplicate: f64,
-    /// The share that waits until the next datagram of its flow and direction has gone, or 100 ms if none does.
+    /// The share that waits until the next datagram of its flow and direction has gone, or 100 ms if none does. One waits at a
+    /// time.
     pub reorder: f64,
     /// The share in which one bit, drawn evenly, is flipped. The checksum is made anew, so the receiver gets the datagram as it is.
+    /// Empty datagrams have no bit to flip.
     pub corrupt: f64,
     /// How long each waits. With jitter datagrams overtake each other.
     pub delay: Option<Latency>,
+}
+
+impl DatagramFaults {
+    fn check(&self) -> Result<(), EdgeError> {
+        check_share("the share of loss", self.loss)?;
+        check_share("the share of duplicate", self.duplicate)?;
+        check_share("the share of reorder", self.reorder)?;
+        check_share("the share of corrupt", self.corrupt)
+    }
 }

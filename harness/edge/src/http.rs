@@ -1,5 +1,13 @@
 //! HTTP/1.1 on an edge: counts what passes, and does faults to requests and responses.
 
+mod exchange;
+mod framing;
+mod rewrite;
+mod rules;
+
+pub(crate) use exchange::{Exchange, Passage};
+pub(crate) use rules::Rules;
+
 use crate::toxic::Latency;
 
 /// Something done to the requests or responses of a proxy that reads HTTP.

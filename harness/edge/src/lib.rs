@@ -7,18 +7,32 @@
 //! This crate knows no scenario, process, engine or load. It reaches out to no address but those it is given, and draws no random
 //! number but from the seeds it is given.
 
+mod chain;
+mod clock;
+mod config;
+mod connection;
 mod datagram;
 mod error;
 mod http;
+mod lane;
+mod poller;
 mod proxies;
+mod proxy;
 mod seen;
+mod slots;
+mod socket;
 mod spec;
+mod tally;
+mod timers;
+mod token;
 mod toxic;
+mod worker;
 
-pub use datagram::{DatagramFaults, DatagramSpec};
+pub use datagram::{DatagramFaults, DatagramProxy, DatagramSpec};
 pub use error::EdgeError;
 pub use http::{HttpAction, HttpFault, HttpMatch, PathMatch};
-pub use proxies::{DatagramProxy, Proxies, Proxy};
+pub use proxies::Proxies;
+pub use proxy::Proxy;
 pub use seen::{
     Amount, ConnectionSeen, DatagramDirectionSeen, DatagramSeen, DirectionSeen, EdgeSeen, HttpFaultSeen,
     HttpSeen, Met, PartitionSeen, ToxicSeen,

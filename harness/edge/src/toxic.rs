@@ -13,6 +13,7 @@ mod slow_close;
 mod timeout;
 
 pub use bandwidth::Bandwidth;
+pub(crate) use latency::unit;
 pub use latency::{Distribution, Latency};
 pub use limit_data::LimitData;
 pub use reset_peer::ResetPeer;
@@ -222,6 +223,7 @@ mod microseconds {
 mod count {
     use serde::{Deserialize, Deserializer, Serializer};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     pub(super) fn serialize<S: Serializer>(count: &u64, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u64(*count)
     }
