@@ -251,13 +251,17 @@ fn silence_counts_only_while_a_connection_is_open() {
     std::thread::park_timeout(std::time::Duration::from_millis(30));
     assert_eq!(stage.seen().longest_silence_ns, 0);
     let (caller, callee) = stage.open();
-    until("it has been silent for a while", || stage.seen().longest_silence_ns > 40_000_000);
+    until("it has been silent for a while", || {
+        stage.seen().longest_silence_ns > 40_000_000
+    });
     say(&caller, &callee, "noise");
     drop((caller, callee));
     until("the connection is over", || stage.seen().open() == 0);
     let after = stage.seen().longest_silence_ns;
     let over = stage.seen().at_ns;
-    until("more time passes", || stage.seen().at_ns > over + after + 1_000_000);
+    until("more time passes", || {
+        stage.seen().at_ns > over + after + 1_000_000
+    });
     assert_eq!(stage.seen().longest_silence_ns, after);
 }
 
