@@ -237,27 +237,21 @@ impl Chain {
 
     /// Gives bytes to the stage at `at`, or out.
     fn hand_on(&mut self, at: usize, bytes: Bytes, came_ns: u64, output: &mut Output) {
-        match self.stages.get_mut(at) {
-            Some(stage) => {
-                stage.meet(bytes.len(), came_ns);
-                stage.waiting.push_back((bytes, came_ns));
-            }
-            None => {
-                self.bytes -= bytes.len();
-                output.bytes.push_back(bytes);
-            }
+        if let Some(stage) = self.stages.get_mut(at) {
+            stage.meet(bytes.len(), came_ns);
+            stage.waiting.push_back((bytes, came_ns));
+        } else {
+            self.bytes -= bytes.len();
+            output.bytes.push_back(bytes);
         }
     }
 
     fn hand_on_end(&mut self, at: usize, end: End, now_ns: u64, output: &mut Output) {
-        match self.stages.get_mut(at) {
-            Some(stage) => {
-                stage.meet(0, now_ns);
-                stage.end.get_or_insert(end);
-            }
-            None => {
-                output.end.get_or_insert(end);
-            }
+        if let Some(stage) = self.stages.get_mut(at) {
+            stage.meet(0, now_ns);
+            stage.end.get_or_insert(end);
+        } else {
+            output.end.get_or_insert(end);
         }
     }
 
@@ -341,3 +335,7 @@ impl Chain {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

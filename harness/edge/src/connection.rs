@@ -196,7 +196,7 @@ impl Connection {
         let bytes = &cx.scratch[..count];
         match direction {
             Direction::Upstream => {
-                exchange.request_bytes(bytes, rules, &self.identity.tally, cx.now_ns, cx.passage)
+                exchange.request_bytes(bytes, rules, &self.identity.tally, cx.now_ns, cx.passage);
             }
             Direction::Downstream => {
                 exchange.response_bytes(bytes, &self.identity.tally, cx.now_ns, cx.passage);

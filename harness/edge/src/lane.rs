@@ -87,13 +87,12 @@ impl Lane {
 
     /// Takes bytes that came.
     pub(crate) fn push(&mut self, bytes: Bytes, view: View<'_>) {
-        match &mut self.chain {
-            Some(chain) => chain.push(bytes, view.now_ns, &mut self.output),
-            None => {
-                let count = bytes.len();
-                self.output.bytes.push_back(bytes);
-                self.account(count, view);
-            }
+        if let Some(chain) = &mut self.chain {
+            chain.push(bytes, view.now_ns, &mut self.output);
+        } else {
+            let count = bytes.len();
+            self.output.bytes.push_back(bytes);
+            self.account(count, view);
         }
     }
 
@@ -147,7 +146,6 @@ impl Lane {
             }
         } else if !stalls {
             self.stalled = false;
-            // What was held stays in memory only until it is taken.
         }
     }
 

@@ -150,3 +150,28 @@ pub(crate) fn receive_from(socket: impl AsFd, into: &mut [u8]) -> Result<(usize,
 pub(crate) fn send_to(socket: impl AsFd, bytes: &[u8], to: SocketAddr) -> Result<usize, Errno> {
     rustix::net::sendto(socket, bytes, SendFlags::NOSIGNAL, &to)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_and_what_is_connected_sends_without_delay() {
+        let reservation = Reservation::of("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = reservation.listen().unwrap();
+        let caller = connect(reservation.address()).unwrap();
+        assert!(sockopt::tcp_nodelay(&caller).unwrap());
+        // Over loopback the connection stands once `connect` has returned.
+        let (accepted, from) = accept(&listener).unwrap();
+        assert!(sockopt::tcp_nodelay(&accepted).unwrap());
+        assert_eq!(from, local_address(&caller).unwrap());
+    }
+
+    #[test]
+    fn a_reserved_address_stays_taken_while_nothing_listens() {
+        let reservation = Reservation::of("127.0.0.1:0".parse().unwrap()).unwrap();
+        drop(reservation.listen().unwrap());
+        assert!(std::net::TcpStream::connect(reservation.address()).is_err());
+        reservation.listen().unwrap();
+    }
+}

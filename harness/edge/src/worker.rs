@@ -159,17 +159,15 @@ impl Worker {
     fn on_ready(&mut self, token: Token, what: Interest, now_ns: u64) {
         match token.kind() {
             Kind::Connection => {
-                self.step(
-                    token.whole(),
-                    now_ns,
-                    |connection, token, cx| connection.on_ready(token.side(), what, token.whole().into(), cx),
-                    token,
-                );
+                let (side, token) = (token.side(), token.whole());
+                self.step(token, now_ns, |connection, cx| {
+                    connection.on_ready(side, what, token.into(), cx)
+                });
             }
             Kind::Listener => self.accept(token.slot(), now_ns),
             Kind::Datagrams => {
                 self.flows
-                    .on_ready(token, now_ns, &mut self.scratch, &self.poller, &mut self.timers)
+                    .on_ready(token, now_ns, &mut self.scratch, &self.poller, &mut self.timers);
             }
         }
     }
@@ -187,12 +185,9 @@ impl Worker {
                         continue;
                     };
                     *timer = None;
-                    self.step(
-                        token,
-                        now_ns,
-                        |connection, token, cx| connection.settle(token.into(), cx),
-                        token,
-                    );
+                    self.step(token, now_ns, |connection, cx| {
+                        connection.settle(token.into(), cx)
+                    });
                 }
                 Kind::Listener => self.listen(token.slot()),
                 Kind::Datagrams => self.flows.on_time(token, at_ns, now_ns, &mut self.timers),
@@ -206,8 +201,7 @@ impl Worker {
         &mut self,
         token: Token,
         now_ns: u64,
-        what: impl FnOnce(&mut Connection, Token, &mut Context<'_>) -> Fate,
-        with: Token,
+        what: impl FnOnce(&mut Connection, &mut Context<'_>) -> Fate,
     ) {
         // An event may be older than the end of what it is for.
         let Some(connection) = self.connections.get_mut(token) else {
@@ -220,7 +214,7 @@ impl Worker {
             passage: &mut self.passage,
             held_bytes_max: self.held_bytes_max,
         };
-        let fate = what(connection, with, &mut cx);
+        let fate = what(connection, &mut cx);
         if fate == Fate::Lives {
             if let Some(wake_ns) = connection.wake_ns()
                 && connection.timer_ns.is_none_or(|timer_ns| wake_ns < timer_ns)
@@ -304,12 +298,9 @@ impl Worker {
         let (identity, config) = (Arc::clone(&served.identity), Arc::clone(&served.config));
         let connection = Connection::new(identity, Arc::clone(&config), accepted, callee);
         let token = self.connections.insert(Kind::Connection, Box::new(connection));
-        self.step(
-            token,
-            now_ns,
-            |connection, token, cx| connection.configure(&config, token.into(), cx),
-            token,
-        );
+        self.step(token, now_ns, |connection, cx| {
+            connection.configure(&config, token.into(), cx)
+        });
     }
 
     /// Does what it was ordered; returns whether it goes on.
@@ -385,12 +376,9 @@ impl Worker {
         }
         self.listen(id);
         for token in self.connections_of(id) {
-            self.step(
-                token,
-                now_ns,
-                |connection, token, cx| connection.configure(config, token.into(), cx),
-                token,
-            );
+            self.step(token, now_ns, |connection, cx| {
+                connection.configure(config, token.into(), cx)
+            });
         }
     }
 

@@ -102,7 +102,11 @@ impl Running {
         let (api, listens) = (free_address(), free_address());
         let mut command = Command::new("noxious-server");
         command.args(["--host", "127.0.0.1", "--port", &api.port().to_string()]);
-        let mut running = start(&mut command, api, "cargo install --git https://github.com/oguzbilgener/noxious noxious-server")?;
+        let mut running = start(
+            &mut command,
+            api,
+            "cargo install --git https://github.com/oguzbilgener/noxious noxious-server",
+        )?;
         let body =
             format!(r#"{{"name":"bench","listen":"{listens}","upstream":"{upstream}","enabled":true}}"#);
         let mut stream = TcpStream::connect(api).map_err(|error| error.to_string())?;

@@ -58,6 +58,8 @@ struct Served {
     config: FlowsConfig,
     by_caller: HashMap<SocketAddr, Token>,
     next_number: u64,
+    /// Datagrams that have come, both ways.
+    datagrams: u64,
 }
 
 struct Flow {
@@ -65,7 +67,8 @@ struct Flow {
     caller: SocketAddr,
     socket: OwnedFd,
     lanes: [Lane; 2],
-    last_ns: u64,
+    /// Which of its proxy's datagrams it had last.
+    latest: u64,
     timer_ns: Option<u64>,
 }
 
@@ -106,6 +109,7 @@ impl Flows {
                     config,
                     by_caller: HashMap::new(),
                     next_number: 0,
+                    datagrams: 0,
                 };
                 self.proxies.insert(id, served);
             }
@@ -136,13 +140,13 @@ impl Flows {
         timers: &mut Timers,
     ) {
         match self.endpoints.get(token) {
-            Some(Endpoint::Listener(id)) => self.from_callers(*id, now_ns, scratch, poller, timers),
-            Some(Endpoint::Flow(_)) => self.from_callee(token, now_ns, scratch, timers),
+            Some(Endpoint::Listener(id)) => self.take_from_callers(*id, now_ns, scratch, poller, timers),
+            Some(Endpoint::Flow(_)) => self.take_from_callee(token, now_ns, scratch, timers),
             None => {}
         }
     }
 
-    fn from_callers(
+    fn take_from_callers(
         &mut self,
         id: u32,
         now_ns: u64,
@@ -157,26 +161,22 @@ impl Flows {
             let (count, caller) = match socket::receive_from(&served.listener, scratch) {
                 Ok((count, Some(caller))) => (count, caller),
                 Ok((_, None)) | Err(Errno::INTR) => continue,
-                // An error here is about a datagram that was sent before, and is over once it was told.
-                Err(Errno::AGAIN) | Err(_) => return,
+                // Nothing more; or an error about a datagram that was sent before, which is over once it was told.
+                Err(_) => return,
             };
-            let token = match served.by_caller.get(&caller) {
-                Some(token) => *token,
-                None => match self.open(id, caller, now_ns, poller) {
-                    Some(token) => token,
-                    None => {
-                        let tally = &self.proxies[&id].tally;
-                        tally.entered(0, count, now_ns);
-                        tally.directions[0].overflowed.add(count);
-                        continue;
-                    }
-                },
+            let known = served.by_caller.get(&caller).copied();
+            let Some(token) = known.or_else(|| self.open(id, caller, now_ns, poller)) else {
+                // The system has no descriptor left.
+                let tally = &self.proxies[&id].tally;
+                tally.entered(0, count, now_ns);
+                tally.directions[0].overflowed.add(count);
+                continue;
             };
             self.take(token, Direction::Upstream, &scratch[..count], now_ns, timers);
         }
     }
 
-    fn from_callee(&mut self, token: Token, now_ns: u64, scratch: &mut [u8], timers: &mut Timers) {
+    fn take_from_callee(&mut self, token: Token, now_ns: u64, scratch: &mut [u8], timers: &mut Timers) {
         for _ in 0..TAKEN {
             let Some(Endpoint::Flow(flow)) = self.endpoints.get(token) else {
                 return;
@@ -202,7 +202,7 @@ impl Flows {
             caller,
             socket,
             lanes: Direction::BOTH.map(|direction| Lane::new(seed.child(direction.name()))),
-            last_ns: now_ns,
+            latest: served.datagrams,
             timer_ns: None,
         };
         let token = self
@@ -231,11 +231,11 @@ impl Flows {
         if served.by_caller.len() < served.flows_max {
             return;
         }
-        let last_ns = |token: Token| match self.endpoints.get(token) {
-            Some(Endpoint::Flow(flow)) => flow.last_ns,
+        let latest = |token: Token| match self.endpoints.get(token) {
+            Some(Endpoint::Flow(flow)) => flow.latest,
             _ => 0,
         };
-        let silent = served.by_caller.iter().min_by_key(|(_, token)| last_ns(**token));
+        let silent = served.by_caller.iter().min_by_key(|(_, token)| latest(**token));
         if let Some((caller, token)) = silent.map(|(caller, token)| (*caller, *token)) {
             served.by_caller.remove(&caller);
             served.tally.flow_closed();
@@ -254,11 +254,12 @@ impl Flows {
         let Some(Endpoint::Flow(flow)) = self.endpoints.get_mut(token) else {
             return;
         };
-        let Some(served) = self.proxies.get(&flow.proxy) else {
+        let Some(served) = self.proxies.get_mut(&flow.proxy) else {
             return;
         };
         let at = direction.index();
-        flow.last_ns = now_ns;
+        served.datagrams += 1;
+        flow.latest = served.datagrams;
         served.tally.entered(at, datagram.len(), now_ns);
         let tally = &served.tally.directions[at];
         if served.config.cut[at] {

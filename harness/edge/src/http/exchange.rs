@@ -407,7 +407,7 @@ impl Exchange {
                     self.responses.drops = replaces;
                 }
                 let switches = head.status == 101 || (asked.is_connect && (200..300).contains(&head.status));
-                if !is_interim {
+                if !is_interim || switches {
                     tally.http.response();
                 }
                 if switches {

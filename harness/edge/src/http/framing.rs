@@ -76,7 +76,7 @@ impl Chunks {
     /// Where the reader is after a byte outside of the data, and whether the body ends with it.
     fn after(self, byte: u8) -> Option<(Chunks, bool)> {
         let next = match (self, byte) {
-            (Chunks::Size { digits: 1.., size }, b'\n') | (Chunks::Extension { size }, b'\n') => {
+            (Chunks::Size { digits: 1.., size } | Chunks::Extension { size }, b'\n') => {
                 if size == 0 {
                     Chunks::Trailer { length: 0 }
                 } else {
@@ -84,22 +84,20 @@ impl Chunks {
                 }
             }
             (Chunks::Size { digits: 1.., size }, b'\r' | b';' | b' ' | b'\t') => Chunks::Extension { size },
-            (Chunks::Size { size, digits: 0..16 }, _) => {
-                let digit = char::from(byte).to_digit(16)?;
-                let digits = match self {
-                    Chunks::Size { digits, .. } => digits + 1,
-                    _ => 1,
-                };
+            (
                 Chunks::Size {
-                    size: size << 4 | u64::from(digit),
-                    digits,
-                }
-            }
-            (Chunks::Extension { .. }, _) | (Chunks::DataEnd, b'\r') => self,
+                    size,
+                    digits: digits @ 0..16,
+                },
+                _,
+            ) => Chunks::Size {
+                size: size << 4 | u64::from(char::from(byte).to_digit(16)?),
+                digits: digits + 1,
+            },
+            (Chunks::Extension { .. }, _) | (Chunks::DataEnd | Chunks::Trailer { .. }, b'\r') => self,
             (Chunks::DataEnd, b'\n') => Chunks::START,
             (Chunks::Trailer { length: 0 }, b'\n') => return Some((self, true)),
             (Chunks::Trailer { .. }, b'\n') => Chunks::Trailer { length: 0 },
-            (Chunks::Trailer { .. }, b'\r') => self,
             (Chunks::Trailer { length }, _) => Chunks::Trailer {
                 length: length.saturating_add(1),
             },

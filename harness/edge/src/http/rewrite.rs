@@ -49,7 +49,8 @@ pub(super) fn rewritten(bytes: &[u8], head: &ResponseHead, faults: &[Arc<ActiveF
         let name = std::str::from_utf8(name).unwrap_or_default().trim();
         let is_blank = line.trim_ascii().is_empty();
         let is_replaced = replaced.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-        if !is_blank && !is_replaced && !(body.is_some() && is_framing(name)) {
+        let is_stale = body.is_some() && is_framing(name);
+        if !(is_blank || is_replaced || is_stale) {
             text.extend_from_slice(line);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_edge::{Direction, Latency, Options, Partition};
 
 use crate::stage::{Stage, noise, say, until};
@@ -40,6 +41,25 @@ fn held_for_a_slow_reader(stage: &Stage, release: impl FnOnce()) -> u64 {
         assert!(read == bytes);
         most
     })
+}
+
+/// Both ends of every connection are in this process. A soft limit is everybody's own to raise.
+fn allow_descriptors(count: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    assert!(
+        limit.maximum.is_none_or(|most| most >= count),
+        "this machine allows a process fewer than {count} descriptors"
+    );
+    if limit.current.is_some_and(|now| now < count) {
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: limit.maximum,
+                ..limit
+            },
+        )
+        .unwrap();
+    }
 }
 
 #[test]
@@ -98,6 +118,7 @@ fn a_partition_holds_no_more_than_it_may() {
 
 #[test]
 fn a_thousand_connections_each_get_their_own_bytes() {
+    allow_descriptors(4_500);
     let stage = Stage::with(
         Options {
             threads: 2,

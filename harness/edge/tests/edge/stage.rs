@@ -9,7 +9,7 @@ use squall_edge::{Direction, EdgeSeen, Options, Proxies, Proxy, ProxySpec, Toxic
 use squall_model::seed::Seed;
 
 /// How long anything may take that is to happen. Only a failure is ever so slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A proxy and where its callee listens.
 pub(crate) struct Stage {
