@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use squall_model::seed::Seed;
 
+use crate::backlog;
 use crate::chain::ActiveToxic;
 use crate::config::{Accept, Config, Identity};
 use crate::error::EdgeError;
@@ -302,6 +303,12 @@ impl Proxy {
         let mut all = self.threads.ask(|to| Order::List { id, to })?.concat();
         all.sort_unstable_by_key(|one| one.number);
         Ok(all)
+    }
+
+    /// Connections that the kernel has completed and nobody has accepted: while a partition is a black hole, those that met it.
+    /// `None` while nothing listens. Reads a list of the kernel, so it is not to be called often.
+    pub fn waiting(&self) -> std::io::Result<Option<u64>> {
+        backlog::waiting(self.listen())
     }
 
     /// What it saw so far. Asks no thread, so it can be called often.

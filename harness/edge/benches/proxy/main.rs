@@ -1,4 +1,4 @@
-//! What a proxy adds: squall's beside HAProxy in TCP mode, and noxious where it is installed, in front of one echo server.
+//! What a proxy adds: squall's beside `HAProxy` in TCP mode, and noxious where it is installed, in front of one echo server.
 //!
 //! Each way is measured in turn, again and again, so that what the machine does meanwhile falls on all of them. Server, proxies and
 //! client are processes of their own. `just bench-proxy` runs it; `--help` says what can be set.

@@ -75,7 +75,7 @@ impl Running {
         Running::role(&["hold", &to.to_string(), &count.to_string()])
     }
 
-    /// HAProxy in TCP mode with one thread, as squall's has.
+    /// `HAProxy` in TCP mode with one thread, as squall's has.
     pub(crate) fn haproxy(upstream: SocketAddr) -> Result<Running, String> {
         let listens = free_address();
         let connections = (descriptors_max().saturating_sub(100) / 2).min(10_000);

@@ -179,10 +179,14 @@ fn new_connections_are_left_waiting_and_served_after_healing() {
     // A thread that has followed a later order has had its chance to accept.
     stage.proxy.set_upstream(stage.proxy.upstream()).unwrap();
     assert_eq!(stage.seen().opened, 0);
+    until("the kernel has it waiting", || {
+        stage.proxy.waiting().unwrap() == Some(1)
+    });
     assert!(is_silent(&caller));
     stage.proxy.heal().unwrap();
     let callee = accept(&stage.callee);
     assert_eq!(hear(&callee, 14), "anybody there?");
+    assert_eq!(stage.proxy.waiting().unwrap(), Some(0));
 }
 
 #[test]
