@@ -63,6 +63,10 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{name}: {value} is no number"))
+}
+
 fn asked(words: &[&str]) -> Result<Asked, String> {
     let mut asked = Asked {
         pairs: 7,
@@ -74,16 +78,11 @@ fn asked(words: &[&str]) -> Result<Asked, String> {
         let [name, value] = option else {
             return Err(format!("{} needs a value", option[0]));
         };
-        let wrong = |_| format!("{name}: {value} is no number");
         match *name {
-            "--pairs" => asked.pairs = value.parse().map_err(wrong)?,
-            "--connections" => asked.connections = value.parse().map_err(wrong)?,
-            "--round-trips" => asked.round_trips = value.parse().map_err(wrong)?,
-            "--seconds" => {
-                asked.seconds = value
-                    .parse()
-                    .map_err(|_| format!("{name}: {value} is no number"))?
-            }
+            "--pairs" => asked.pairs = number(name, value)?,
+            "--connections" => asked.connections = number(name, value)?,
+            "--round-trips" => asked.round_trips = number(name, value)?,
+            "--seconds" => asked.seconds = number(name, value)?,
             _ => return Err(format!("there is no {name}")),
         }
     }

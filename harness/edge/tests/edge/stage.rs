@@ -54,6 +54,11 @@ impl Stage {
     }
 }
 
+/// A port of an address of loopback that no other test uses: once it is free again nobody else takes it.
+pub(crate) fn own(last: u8) -> SocketAddr {
+    SocketAddr::from(([127, 77, 0, last], 0))
+}
+
 pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     patient(TcpStream::connect(to).unwrap())
 }

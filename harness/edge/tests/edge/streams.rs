@@ -6,7 +6,7 @@ use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use squall_edge::{Direction, EdgeError, Options, ProxySpec};
 use squall_model::seed::Seed;
 
-use crate::stage::{Stage, accept, carry, connect, hear, is_reset, noise, rest, say, until};
+use crate::stage::{Stage, accept, carry, connect, hear, is_reset, noise, own, rest, say, until};
 
 #[test]
 fn bytes_cross_both_ways_and_are_counted() {
@@ -168,7 +168,10 @@ fn another_callee_is_for_new_connections() {
 
 #[test]
 fn another_address_closes_what_is_open_and_serves_there() {
-    let stage = Stage::new();
+    let stage = Stage::with(Options::default(), |spec| ProxySpec {
+        listen: own(1),
+        ..spec
+    });
     let (caller, _callee) = stage.open();
     let before = stage.proxy.listen();
     stage.proxy.set_listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -181,7 +184,7 @@ fn another_address_closes_what_is_open_and_serves_there() {
 
 #[test]
 fn a_caller_whose_callee_is_not_there_is_reset() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind(own(2)).unwrap().local_addr().unwrap();
     let stage = Stage::with(Options::default(), |spec| ProxySpec {
         upstream: nobody,
         ..spec
@@ -213,7 +216,10 @@ fn a_dropped_proxy_closes_its_connections_and_its_address() {
         proxy,
         proxies,
         callee,
-    } = Stage::new();
+    } = Stage::with(Options::default(), |spec| ProxySpec {
+        listen: own(3),
+        ..spec
+    });
     let caller = connect(proxy.listen());
     let callee = accept(&callee);
     let address = proxy.listen();
@@ -230,7 +236,10 @@ fn with_the_threads_everything_ends() {
         proxy,
         proxies,
         callee,
-    } = Stage::new();
+    } = Stage::with(Options::default(), |spec| ProxySpec {
+        listen: own(4),
+        ..spec
+    });
     let caller = connect(proxy.listen());
     let callee = accept(&callee);
     drop(proxies);
