@@ -37,8 +37,8 @@ just bench-proxy [--pairs 7] [--connections 9900] [--round-trips 15000] [--secon
   --round-trips  with one connection, for the latency
   --seconds      with 32 connections, for the throughput
 
-HAProxy is measured where `haproxy` is found (apt-get install haproxy), noxious where `noxious-server` is
-(it is not on crates.io: cargo install --git https://github.com/oguzbilgener/noxious noxious-server); what is missing is said and left out.";
+HAProxy is measured where `haproxy` is found (apt-get install haproxy), noxious once
+`bash harness/edge/benches/noxious.sh` has built it; what is missing is said and left out.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|one| one != "--bench").collect();

@@ -97,36 +97,16 @@ impl Running {
         started
     }
 
-    /// noxious, told over Toxiproxy's API.
+    /// noxious's core, with the runtime and the threads that its server has.
     pub(crate) fn noxious(upstream: SocketAddr) -> Result<Running, String> {
-        let (api, listens) = (free_address(), free_address());
-        let mut command = Command::new("noxious-server");
-        command.args(["--host", "127.0.0.1", "--port", &api.port().to_string()]);
-        let mut running = start(
-            &mut command,
-            api,
-            "cargo install --git https://github.com/oguzbilgener/noxious noxious-server",
-        )?;
-        let body =
-            format!(r#"{{"name":"bench","listen":"{listens}","upstream":"{upstream}","enabled":true}}"#);
-        let mut stream = TcpStream::connect(api).map_err(|error| error.to_string())?;
-        let request = format!(
-            "POST /proxies HTTP/1.1\r\nHost: {api}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
-            body.len()
+        let listens = free_address();
+        let built = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../target/bench-noxious/target/release/noxious-proxy"
         );
-        stream
-            .write_all(request.as_bytes())
-            .map_err(|error| error.to_string())?;
-        let mut answer = String::new();
-        stream
-            .read_to_string(&mut answer)
-            .map_err(|error| error.to_string())?;
-        if !answer.starts_with("HTTP/1.1 201") {
-            return Err(format!("it answered {answer}"));
-        }
-        running.listens = listens;
-        Ok(running)
+        let mut command = Command::new(built);
+        command.args([listens.to_string(), upstream.to_string()]);
+        start(&mut command, listens, "bash harness/edge/benches/noxious.sh")
     }
 
     /// The memory that the process has now.
