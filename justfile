@@ -47,6 +47,10 @@ bench-load *ARGS:
 bench-live *ARGS:
     bash harness/load/benches/live.sh {{ARGS}}
 
+# What a proxy adds: squall's beside HAProxy in the same run, and the memory of each connection (says what it needs).
+bench-proxy *ARGS:
+    cargo bench -p squall-edge --bench proxy -- {{ARGS}}
+
 # Memory of an hour at 20,000 requests a second, compressed in time.
 bench-long-run:
     cargo run --release -p squall-engine --example long_run
