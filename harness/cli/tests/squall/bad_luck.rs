@@ -7,9 +7,25 @@ mod signals;
 
 use crate::support::{Ended, Stage};
 
-/// An id-generator under a light load, with a fault of every kind, most of which come again and again, and a program that
-/// leaves a daemon behind. The clock fault holds all the time; so does one of the pauses, on three processes.
+/// An id-generator under a light load, with a fault that holds, and a program that leaves a daemon behind.
 const BUSY: &str = r#"squall: 1
+name: busy
+seed: 3
+services:
+  ids: { use: id-generator, with: { node: 3 } }
+  brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
+load:
+  single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
+phases:
+  - { phase: steady, for: 1s }
+  - phase: back
+    for: 60s
+    faults: [clock: { target: ids, step: -50ms, for: 50s }]
+"#;
+
+/// The same with a fault of every kind, most of which come again and again. One of the pauses holds all the time, on three
+/// processes, one of which has left its group and session.
+const EVERYTHING: &str = r#"squall: 1
 name: busy
 seed: 3
 services:
@@ -26,16 +42,16 @@ phases:
     faults:
       - clock: { target: ids, step: -50ms, for: 50s }
       - pause: { as: held, target: still, for: 50s }
-      - pause: { as: again, target: brood, after: 20ms, for: 30ms, every: 70ms }
-      - kill: { target: mortal, after: 10ms, for: 50ms, every: 200ms }
-      - restart: { target: ids, after: 150ms, down: 100ms, every: 700ms, signal: KILL }
+      - pause: { as: again, target: brood, after: 20ms, for: 30ms, every: 130ms }
+      - kill: { target: mortal, after: 10ms, for: 50ms, every: 500ms }
+      - restart: { target: ids, after: 150ms, down: 100ms, every: 900ms, signal: KILL }
 "#;
 
 #[test]
 fn the_scenario_that_is_cut_off_uses_every_fault_there_is() {
     for kind in squall_engine::fault::FAULTS {
         assert!(
-            BUSY.contains(&format!("- {}: {{", kind.name)),
+            EVERYTHING.contains(&format!("- {}: {{", kind.name)),
             "no {} in it",
             kind.name
         );

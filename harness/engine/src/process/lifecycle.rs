@@ -110,7 +110,11 @@ impl Lifecycle {
     }
 
     /// Has it started again, on a thread of its own, after ending what is left of it. An error says that there is no thread.
+    /// Nothing is started once nobody waits for it any more.
     pub fn start_again(self: &Arc<Self>) -> std::io::Result<()> {
+        if self.process.is_given_up() {
+            return Ok(());
+        }
         let mut state = self.state();
         let lifecycle = Arc::clone(self);
         let thread = std::thread::Builder::new()

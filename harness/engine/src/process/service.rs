@@ -131,6 +131,11 @@ impl ServiceProcess {
         self.given_up.store(true, Ordering::Relaxed);
     }
 
+    /// Whether nobody waits any more for it to get ready.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     fn latest(&self) -> MutexGuard<'_, Latest> {
         // Never held for longer than it takes to copy a few words.
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)

@@ -23,6 +23,9 @@ use crate::measure::sampler::Sampler;
 /// So shortly before a step nothing else is begun, so that it is made in time.
 const NEAR: Duration = Duration::from_millis(3);
 
+/// The longest that only steps are taken.
+const STEPS_ONLY: Duration = Duration::from_millis(10);
+
 /// So long before a fault is injected it may look at what it will change.
 const AHEAD: Duration = Duration::from_millis(25);
 
@@ -89,6 +92,9 @@ impl Supervisor<'_> {
                     usage.reports_lost
                 ));
             }
+        }
+        if self.cut_short() {
+            self.restarts.retire();
         }
         self.heal_all();
         Ok(())
@@ -172,9 +178,10 @@ impl Supervisor<'_> {
     }
 
     /// Takes the steps that are due, and those that are near, each at its moment, with nothing else in between but looks at
-    /// what awaits a receipt.
+    /// what awaits a receipt; not for long, so that where steps follow each other closely the rest has its turn as well.
     fn take_steps(&mut self, agenda: &mut Agenda, from: &Sources<'_>) {
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < STEPS_ONLY {
             self.poll_faults();
             self.hold_as_long(agenda);
             if let Some((at_us, step)) = agenda.take_due(self.now_us()) {

@@ -14,12 +14,16 @@ use squall_model::series::SeriesRow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{BUSY, clean, report};
+use super::{BUSY, EVERYTHING, clean, report};
 use crate::support::stage::only_run;
 use crate::support::{PATIENCE, Stage, eventually, processes};
 
-/// Moments at which squall is killed.
+/// Moments at which squall is killed, and its guard.
 const MOMENTS: u64 = 20;
+const GUARD_MOMENTS: u64 = 5;
+
+/// The same in the tests that take long.
+const MANY: u64 = 100;
 
 /// They lie in the first seconds: start of the guard and the services, the first phase, the fault.
 const LATEST: Duration = Duration::from_secs(3);
@@ -31,10 +35,10 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 const NEWEST_ROW: Duration = Duration::from_millis(1_600);
 
 /// The moments: one at random in each of as many equal parts, so that none of the parts is missed.
-fn moments() -> impl Iterator<Item = Duration> {
-    let part = LATEST / MOMENTS as u32;
-    (0..MOMENTS).map(move |number| {
-        let random = Seed::new(20).child("kill").child(&number.to_string()).value();
+fn moments(count: u64) -> impl Iterator<Item = Duration> {
+    let part = LATEST / count as u32;
+    (0..count).map(move |number| {
+        let random = Seed::new(count).child("kill").child(&number.to_string()).value();
         part * number as u32 + part.mul_f64(random as f64 / u64::MAX as f64)
     })
 }
@@ -122,6 +126,25 @@ fn remade_record(stage: &Stage, folder: &Path) {
     assert_eq!(text(), first);
 }
 
+fn has_guard(squall: u32) -> bool {
+    let of_run = processes::of_run(squall);
+    let mut guards = of_run
+        .iter()
+        .filter(|process| process.command.ends_with(" guard"));
+    guards.any(|process| process.parent == squall.cast_signed())
+}
+
+/// Whether a pause holds: then a process of the run stands still.
+fn any_is_stopped(squall: u32) -> bool {
+    let stopped = |pid: i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    };
+    processes::of_run(squall)
+        .iter()
+        .any(|process| stopped(process.pid))
+}
+
 /// The guard of a run: squall's own child.
 fn guard_of(squall: u32) -> Pid {
     let of_run = processes::of_run(squall);
@@ -135,13 +158,55 @@ fn guard_of(squall: u32) -> Pid {
 
 #[test]
 fn killed_at_any_moment_nothing_runs_on_and_the_report_is_made_from_what_is_there() {
+    kill_squall(MOMENTS);
+}
+
+#[test]
+#[ignore = "takes minutes: `just test-full` runs it"]
+fn killed_a_hundred_times_nothing_runs_on() {
+    kill_squall(MANY);
+}
+
+#[test]
+fn when_the_guard_is_killed_at_any_moment_squall_ends_what_it_left() {
+    kill_guard(GUARD_MOMENTS);
+}
+
+#[test]
+#[ignore = "takes minutes: `just test-full` runs it"]
+fn when_the_guard_is_killed_a_hundred_times_squall_ends_what_it_left() {
+    kill_guard(MANY);
+}
+
+/// Kills the guard of a run at so many moments: squall says so, and leaves nothing that runs or stands still.
+fn kill_guard(count: u64) {
+    let mut holding = 0;
+    for moment in moments(count) {
+        let stage = Stage::alone();
+        let scenario = stage.write("everything.yaml", EVERYTHING);
+        let running = stage.start(stage.run_command(&scenario, &[]));
+        eventually("there is a guard", PATIENCE, || has_guard(running.pid()));
+        assert!(!running.ends_within(moment), "it ended by itself");
+        holding += usize::from(any_is_stopped(running.pid()));
+        kill_process(guard_of(running.pid()), Signal::KILL).expect("it runs");
+        let ended = running.wait();
+        ended.assert_code(1).assert_nothing_left();
+        assert_eq!(clean(&stage), "nothing was left\n");
+    }
+    assert!(holding > 0, "no process stood still at any of the moments");
+}
+
+/// Kills squall at so many moments: its guard leaves nothing that runs or stands still.
+fn kill_squall(count: u64) {
     let mut with_rows = 0;
     let mut with_report = 0;
-    for moment in moments() {
+    let mut holding = 0;
+    for moment in moments(count) {
         let stage = Stage::alone();
-        let scenario = stage.write("busy.yaml", BUSY);
+        let scenario = stage.write("everything.yaml", EVERYTHING);
         let running = stage.start(stage.run_command(&scenario, &[]));
         assert!(!running.ends_within(moment), "it ended by itself");
+        holding += usize::from(any_is_stopped(running.pid()));
         running.signal(Signal::KILL);
         let killed = now();
         let ended = running.wait();
@@ -163,21 +228,22 @@ fn killed_at_any_moment_nothing_runs_on_and_the_report_is_made_from_what_is_ther
     }
     // Otherwise the moments were too early to prove anything.
     assert!(
-        with_report * 4 >= MOMENTS as usize * 3,
-        "only {with_report} of {MOMENTS} had begun"
+        with_report * 4 >= count as usize * 3,
+        "only {with_report} of {count} had begun"
     );
     assert!(
-        with_rows * 4 >= MOMENTS as usize,
-        "only {with_rows} of {MOMENTS} had rows"
+        with_rows * 4 >= count as usize,
+        "only {with_rows} of {count} had rows"
     );
+    assert!(holding > 0, "no process stood still at any of the moments");
 }
 
 #[test]
 fn what_squall_and_its_guard_leave_when_both_are_killed_is_cleaned() {
     let stage = Stage::alone();
-    let scenario = stage.write("busy.yaml", BUSY);
+    let scenario = stage.write("everything.yaml", EVERYTHING);
     let mut running = stage.start(stage.run_command(&scenario, &[]));
-    running.wait_for("clock proven");
+    running.wait_for("held proven");
     let guard = guard_of(running.pid());
     // Stopped first, so that it can't do its work in between.
     kill_process(guard, Signal::STOP).expect("it runs");
@@ -190,8 +256,8 @@ fn what_squall_and_its_guard_leave_when_both_are_killed_is_cleaned() {
             .all(|process| !process.command.ends_with(" guard"))
     });
     assert!(
-        !processes::of_run(ended.pid).is_empty(),
-        "nothing to clean up proves nothing"
+        any_is_stopped(ended.pid),
+        "without a process that stands still nothing is proven"
     );
     let cleaned = clean(&stage);
     assert!(cleaned.contains("undone: every process of this run"), "{cleaned}");
