@@ -10,15 +10,15 @@ use squall_model::exit::Exit;
 use squall_model::expression::Operator;
 use squall_model::histogram::{self, HistogramError};
 use squall_model::record::{
-    ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses, PhaseRecord, ServiceRecord, Spoils,
-    Verdict,
+    EdgeRecord, ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses, PhaseRecord,
+    ServiceRecord, Spoils, Verdict,
 };
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
 use crate::plan::{
-    Condition, FaultMetric, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope, ServiceMetric,
-    Stat, show_value,
+    Condition, EdgeMetric, FaultMetric, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope,
+    ServiceMetric, Stat, show_value,
 };
 
 /// Everything a verdict is made from.
@@ -33,6 +33,8 @@ pub struct Evidence<'a> {
     pub unproven: &'a [Option<String>],
     /// Per fault: how the loads took it.
     pub felt: &'a [FaultFelt],
+    /// What the proxies saw of the plan's edges.
+    pub edges: &'a [EdgeRecord],
     /// Per service, by name: the last value of each metric it told.
     pub told: &'a BTreeMap<String, BTreeMap<String, f64>>,
     /// The invariants, judged.
@@ -254,6 +256,10 @@ impl Evidence<'_> {
                 || Value::Nothing("no load was watched".to_owned()),
                 |felt| fault_value(felt, *what),
             ),
+            Metric::Edge { edge, what } => self.edges.get(*edge).map_or_else(
+                || Value::Nothing("no proxy was started".to_owned()),
+                |seen| edge_value(seen, *what),
+            ),
             Metric::Invariant { path } => match self.invariants.iter().find(|one| one.path() == *path) {
                 Some(invariant) => Value::Judged(invariant.verdict),
                 None => Value::Nothing(format!("{path} was not checked")),
@@ -406,6 +412,30 @@ fn hidden(records: &[&ServiceRecord], service: &str, what: ServiceMetric, kind: 
     match whys.as_slice() {
         [] => format!("{name} is not visible for {service}"),
         whys => format!("{name} is not visible for {service}: {}", whys.join("; ")),
+    }
+}
+
+fn edge_value(seen: &EdgeRecord, what: EdgeMetric) -> Value {
+    let or_nothing = |value: Option<f64>, none: &str| {
+        value.map_or_else(|| Value::Nothing(format!("no data: {none}")), Value::Number)
+    };
+    // An edge that nobody used holds every upper limit, and says nothing.
+    if seen.connections == 0 {
+        let (caller, callee) = (&seen.caller, &seen.callee);
+        return Value::Nothing(format!("no data: {caller} never used its edge to {callee}"));
+    }
+    match what {
+        EdgeMetric::Bytes => Value::Number(seen.bytes as f64),
+        EdgeMetric::Connections => Value::Number(seen.connections as f64),
+        EdgeMetric::ConnectionsPerSecond => Value::Number(seen.connections_per_s_max),
+        EdgeMetric::RequestsPerCall => or_nothing(
+            seen.requests_per_call,
+            "its requests, or those of its caller, can't be counted: they are no HTTP/1.1 that a proxy reads",
+        ),
+        EdgeMetric::LongestSilence => or_nothing(
+            seen.longest_silence_us.map(|us| us as f64),
+            "no connection was open",
+        ),
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{
-    ExpectationRecord, FaultFelt, GeneratorRecord, InvariantRecord, LoadRecord, Machine, MergedFrom,
-    ServiceRecord, Verdict,
+    EdgeRecord, ExpectationRecord, FaultFelt, GeneratorRecord, InvariantRecord, LoadRecord, Machine,
+    MergedFrom, ServiceRecord, Verdict,
 };
 
 /// One line of `events.ndjson`.
@@ -130,6 +130,11 @@ pub enum EventKind {
         fault: String,
         /// Why.
         reason: String,
+    },
+    /// What the proxies saw; told at the end of the run.
+    Edges {
+        /// Per edge that has one.
+        results: Vec<EdgeRecord>,
     },
     /// How the loads took a fault; told at the end of the run.
     FaultFelt {

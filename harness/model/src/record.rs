@@ -547,6 +547,12 @@ pub struct EdgeRecord {
     pub bytes: u64,
     /// Connections opened.
     pub connections: u64,
+    /// The most that were opened in a second.
+    #[serde(default)]
+    pub connections_per_s_max: f64,
+    /// Requests that crossed, where it carries HTTP/1.1.
+    #[serde(default)]
+    pub requests: Option<u64>,
     /// Requests per incoming request.
     pub requests_per_call: Option<f64>,
     /// Longest time without a byte.

@@ -110,6 +110,7 @@ impl Fold {
                 phase.invalid.clone_from(invalid);
             }
             EventKind::Interrupted { signal } => self.interrupted = Some(signal.clone()),
+            EventKind::Edges { results } => self.record.edges.clone_from(results),
             EventKind::Invariants { results } => self.record.invariants.clone_from(results),
             EventKind::Generator { result } => self.record.generator = result.as_ref().clone(),
             EventKind::Expectations { results } => self.record.expectations.clone_from(results),

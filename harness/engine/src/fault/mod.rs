@@ -6,6 +6,7 @@
 //! target.
 
 pub mod clock;
+pub mod edge;
 mod ending;
 pub mod kill;
 pub mod pause;
@@ -25,13 +26,43 @@ use squall_model::decode::Schema;
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
 
+pub use edge::{Crossing, Ends};
 pub use target::{Target, TargetProcess};
 pub use way::{Here, Lack, SIGNALS, Way};
 
 use crate::undo::Undo;
 
 /// Every kind of fault that a scenario may name. A new fault is a module and a line here.
-pub static FAULTS: &[FaultKind] = &[clock::KIND, pause::KIND, kill::KIND, restart::KIND];
+pub static FAULTS: &[FaultKind] = &{
+    let [
+        partition,
+        latency,
+        bandwidth,
+        slicer,
+        limit,
+        slow,
+        timeout,
+        reset,
+        down,
+        http,
+    ] = edge::KINDS;
+    [
+        clock::KIND,
+        pause::KIND,
+        kill::KIND,
+        restart::KIND,
+        partition,
+        latency,
+        bandwidth,
+        slicer,
+        limit,
+        slow,
+        timeout,
+        reset,
+        down,
+        http,
+    ]
+};
 
 /// A kind of fault as `squall list` and `squall faults` show it.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +116,22 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     /// once for each of [`FaultSpec::targets`].
     fn arm(&self, folder: &Path, target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError>;
 
+    /// The ends of the edges that it hits, where it hits edges.
+    fn ends(&self) -> Option<&Ends> {
+        None
+    }
+
+    /// Whether its edges must be read as HTTP/1.1.
+    fn reads_http(&self) -> bool {
+        false
+    }
+
+    /// In place of [`FaultSpec::arm`] for one that hits edges, whose proxies are up. `name` is the fault's own.
+    fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
+        let _ = crossings;
+        Err(FaultError::Parameters(format!("{name} hits no edge")))
+    }
+
     /// What reverses it from another process; nothing where it ends with its target, or where only [`Fault::prepare`] knows.
     fn undo(&self, folder: &Path) -> Option<Undo> {
         let _ = folder;
@@ -92,11 +139,13 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// What of a service a fault acts on.
+/// What of a service, or of an edge, a fault acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Whether its processes run.
     Processes,
+    /// Of an edge: whether its connections go through.
+    Edge,
 }
 
 /// One fault on one target. Synchronous, and quick: a method does its step and returns.
@@ -181,6 +230,9 @@ pub enum FaultError {
     /// The clock can't be set so.
     #[error(transparent)]
     Law(#[from] LawError),
+    /// A proxy refused.
+    #[error(transparent)]
+    Edge(squall_edge::EdgeError),
     /// The fault's parameters contradict each other.
     #[error("{0}")]
     Parameters(String),

@@ -9,6 +9,7 @@ use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::scenario::Scenario;
 use squall_model::seed::Seed;
 
+use super::edges::Edges;
 use super::metrics::{NamedService, Names};
 use super::pacers::Stretch;
 use super::{Plan, PlannedPhase, expectations, faults, invariants, loads, services};
@@ -68,10 +69,12 @@ pub fn compile(
             },
         })
         .collect();
-    let faults = faults::compile(scenario, &phases, scale, diagnostics);
+    let mut edges = Edges::default();
+    let faults = faults::compile(scenario, &phases, scale, &mut edges, diagnostics);
     let mut names = names(scenario, catalogue);
     let steps = loads.iter().filter(|load| load.is_step());
     names.loads.extend(steps.map(|load| load.name.clone()));
+    names.edges = edges.planned.iter().map(super::PlannedEdge::name).collect();
     names.faults = faults.iter().map(|fault| fault.name.clone()).collect();
     let invariants = invariants::compile(scenario, catalogue, &mut loads, &mut names, diagnostics);
     let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
@@ -94,6 +97,7 @@ pub fn compile(
         loads,
         phases,
         faults,
+        edges: edges.planned,
         invariants,
         expectations,
         generator_threads: scenario
@@ -137,6 +141,7 @@ fn names(scenario: &Scenario, catalogue: &Catalogue) -> Names {
         loads: scenario.load.names().map(str::to_owned).collect(),
         services: scenario.services.iter().map(service).collect(),
         faults: Vec::new(),
+        edges: Vec::new(),
         invariants: Vec::new(),
     }
 }

@@ -59,7 +59,7 @@ fn check_scope(
         (Metric::Reported { .. }, Scope::Phase(_) | Scope::Fault(_)) => {
             ("at the end of the run", "expect it of `run`")
         }
-        (Metric::Fault { .. }, Scope::Phase(_) | Scope::Fault(_)) => {
+        (Metric::Fault { .. } | Metric::Edge { .. }, Scope::Phase(_) | Scope::Fault(_)) => {
             ("once the run is over", "expect it of `run`")
         }
         (Metric::Service { .. }, Scope::Fault(_)) => {

@@ -8,6 +8,7 @@ use squall_model::scenario::{Fault, Scenario};
 use squall_model::span::{Span, Spanned};
 
 use super::compile::Scale;
+use super::edges::Edges;
 use super::windows::{Place, windows};
 use super::{PlannedFault, PlannedPhase};
 use crate::fault::FAULTS;
@@ -17,6 +18,7 @@ pub(super) fn compile(
     scenario: &Scenario,
     phases: &[PlannedPhase],
     scale: Scale,
+    edges: &mut Edges,
     diagnostics: &mut Diagnostics,
 ) -> Vec<PlannedFault> {
     let starts: Vec<Duration> = phases
@@ -50,6 +52,9 @@ pub(super) fn compile(
                 diagnostics,
             );
         }
+        let Some(crossings) = edges.of(spec.as_ref(), scenario, diagnostics) else {
+            continue;
+        };
         let ends_with = match &fault.schedule.through {
             Some(through) => scenario.phase(through.as_str()).map_or(phase, |(index, _)| index),
             None => phase,
@@ -72,6 +77,7 @@ pub(super) fn compile(
                 name: unique_name(fault, &mut taken),
                 phase,
                 windows,
+                crossings,
                 spec,
             },
             name.span,
@@ -144,8 +150,14 @@ fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostic
         let same = |(other, _): &&(PlannedFault, Span)| excludes(other, fault) && overlap(other, fault);
         if let Some((other, first)) = planned[..at].iter().find(same) {
             let message = format!(
-                "`{}` begins while `{}` still holds on the same service",
-                fault.name, other.name
+                "`{}` begins while `{}` still holds on the same {}",
+                fault.name,
+                other.name,
+                if fault.crossings.is_empty() {
+                    "service"
+                } else {
+                    "edge"
+                }
             );
             let error = Diagnostic::error(*span, message).also(*first, "this one still holds");
             diagnostics.push(
@@ -157,7 +169,14 @@ fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostic
 
 fn excludes(one: &PlannedFault, other: &PlannedFault) -> bool {
     let acts_on = |fault: &PlannedFault| fault.spec.acts_on();
-    one.kind == other.kind || (acts_on(one).is_some() && acts_on(one) == acts_on(other))
+    let same_part = acts_on(one).is_some() && acts_on(one) == acts_on(other);
+    if one.crossings.is_empty() || other.crossings.is_empty() {
+        return one.kind == other.kind || same_part;
+    }
+    // Toxics stand beside each other on an edge.
+    let edges = |fault: &PlannedFault| -> Vec<usize> { fault.crossings.iter().map(|one| one.edge).collect() };
+    let theirs = edges(other);
+    same_part && edges(one).iter().any(|edge| theirs.contains(edge))
 }
 
 /// Whether some window of one shares time and target with one of the other. Both lists are in order.

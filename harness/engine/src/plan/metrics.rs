@@ -37,6 +37,13 @@ pub enum Metric {
         /// Which.
         what: FaultMetric,
     },
+    /// What a proxy saw of an edge.
+    Edge {
+        /// The edge, by index in the plan.
+        edge: usize,
+        /// Which.
+        what: EdgeMetric,
+    },
     /// An invariant: it holds or not.
     Invariant {
         /// As in the run record: `ids.unique`.
@@ -96,6 +103,21 @@ pub enum FaultMetric {
     Recovery,
     /// What all requests together waited longer than in the baseline.
     Debt,
+}
+
+/// What is seen of an edge, over the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeMetric {
+    /// Bytes that crossed, both ways.
+    Bytes,
+    /// Connections opened.
+    Connections,
+    /// The most connections that were opened in a second.
+    ConnectionsPerSecond,
+    /// Requests over it for each that its caller got.
+    RequestsPerCall,
+    /// The longest time without a byte while a connection was open.
+    LongestSilence,
 }
 
 /// What is seen of a service from outside.
@@ -170,6 +192,17 @@ const FAULT: [(&str, FaultMetric); 3] = [
     ("detect", FaultMetric::Detect),
     ("recovery", FaultMetric::Recovery),
     ("debt", FaultMetric::Debt),
+];
+
+/// What paths of edges begin with.
+const EDGE_ROOT: &str = "edge";
+
+const EDGE: [(&str, EdgeMetric); 5] = [
+    ("bytes", EdgeMetric::Bytes),
+    ("connections", EdgeMetric::Connections),
+    ("connections_per_s_max", EdgeMetric::ConnectionsPerSecond),
+    ("requests_per_call", EdgeMetric::RequestsPerCall),
+    ("longest_silence", EdgeMetric::LongestSilence),
 ];
 
 const PAUSES: &str = "pauses";
@@ -258,6 +291,13 @@ impl Metric {
             },
             Metric::Service { what, .. } => what.dimension(),
             Metric::Fault { .. } => Dimension::Duration,
+            Metric::Edge { what, .. } => match what {
+                EdgeMetric::Bytes => Dimension::Bytes,
+                EdgeMetric::Connections => Dimension::Count,
+                EdgeMetric::ConnectionsPerSecond => Dimension::Rate,
+                EdgeMetric::RequestsPerCall => Dimension::Number,
+                EdgeMetric::LongestSilence => Dimension::Duration,
+            },
             Metric::Reported { .. } => Dimension::Number,
             Metric::Invariant { .. } => Dimension::Boolean,
         }
@@ -293,6 +333,8 @@ pub struct Names {
     pub services: Vec<NamedService>,
     /// Faults, in the plan's order.
     pub faults: Vec<String>,
+    /// Edges that have a proxy, in the plan's order: `feed->ranking`.
+    pub edges: Vec<String>,
     /// Invariants, by path.
     pub invariants: Vec<String>,
 }
@@ -324,6 +366,9 @@ impl Names {
         if let Some(load) = self.load(root) {
             return load_metric(load, &rest);
         }
+        if root == EDGE_ROOT {
+            return self.edge_metric(&rest);
+        }
         if let Some(fault) = self.faults.iter().position(|fault| fault == root) {
             return fault_metric(fault, &rest);
         }
@@ -340,11 +385,31 @@ impl Names {
         self.loads.iter().position(|load| load == name)
     }
 
+    fn edge_metric(&self, rest: &[&str]) -> Result<Metric, Resolution> {
+        let unknown = |segment, candidates: Vec<String>| Resolution::Unknown { segment, candidates };
+        let [name, rest @ ..] = rest else {
+            return Err(Resolution::Incomplete {
+                candidates: self.edges.clone(),
+            });
+        };
+        let edge = self.edges.iter().position(|edge| edge == name);
+        let edge = edge.ok_or_else(|| unknown(1, self.edges.clone()))?;
+        let what = match rest {
+            [what] => EDGE.iter().find(|(known, _)| known == what),
+            _ => None,
+        };
+        let known = || EDGE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let (_, what) = what.ok_or_else(|| unknown(2, known()))?;
+        Ok(Metric::Edge { edge, what: *what })
+    }
+
     fn roots(&self) -> Vec<String> {
+        let edge = (!self.edges.is_empty()).then(|| EDGE_ROOT.to_owned());
         self.loads
             .iter()
             .chain(self.services.iter().map(|service| &service.name))
             .chain(&self.faults)
+            .chain(&edge)
             .cloned()
             .collect()
     }
@@ -495,6 +560,7 @@ mod tests {
                 },
             ],
             faults: vec!["cut".into()],
+            edges: vec!["own->ids".into()],
             invariants: vec!["ids.unique".into()],
         }
     }
@@ -520,6 +586,7 @@ mod tests {
             ("own.descriptors_max", Dimension::Count),
             ("ids.metrics.id_generator_ids_total", Dimension::Number),
             ("cut.recovery", Dimension::Duration),
+            ("edge.own->ids.requests_per_call", Dimension::Number),
         ];
         for (text, dimension) in table {
             let metric = names().resolve(&read(text).path);
@@ -544,6 +611,8 @@ mod tests {
             ("own.gc.p98", 2, "p99"),
             ("own.pauses.mean", 2, "max"),
             ("cut.recover", 1, "recovery"),
+            ("edge.own->idz.bytes", 1, "own->ids"),
+            ("edge.own->ids.byte", 2, "bytes"),
         ];
         for (text, at, candidate) in table {
             match names().resolve(&read(text).path) {

@@ -6,6 +6,7 @@
 mod checks;
 mod compile;
 mod data;
+mod edges;
 mod expectations;
 mod faults;
 mod invariants;
@@ -32,9 +33,11 @@ use squall_model::seed::Seed;
 
 pub use compile::{Settings, compile};
 pub use data::Data;
+pub use edges::{PlannedCrossing, PlannedEdge};
 pub use invariants::schema as invariant_schema;
 pub use metrics::{
-    FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat, show as show_value,
+    EdgeMetric, FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat,
+    show as show_value,
 };
 pub use pacers::{PACERS, PacerEntry};
 pub use protocol::{Asked, PROTOCOLS, Protocol};
@@ -69,6 +72,8 @@ pub struct Plan {
     pub phases: Vec<PlannedPhase>,
     /// The faults, by the time of their injection.
     pub faults: Vec<PlannedFault>,
+    /// The edges that have a proxy, because a fault uses it.
+    pub edges: Vec<PlannedEdge>,
     /// What is checked over all data.
     pub invariants: Vec<PlannedInvariant>,
     /// What is expected.
@@ -196,6 +201,8 @@ pub struct PlannedFault {
     pub phase: usize,
     /// When it holds: at least one window, in order, none of which touches another.
     pub windows: Vec<Window>,
+    /// The edges that it hits.
+    pub crossings: Vec<PlannedCrossing>,
     /// What it does, and to whom.
     pub spec: Arc<dyn FaultSpec>,
 }

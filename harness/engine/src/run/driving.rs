@@ -328,6 +328,8 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn poll_faults(&mut self) {
+        let now_us = self.now_us();
+        self.edges.look(now_us);
         for index in 0..self.faults.len() {
             if let Some(event) = self.faults[index].poll() {
                 self.emit(event);

@@ -78,6 +78,8 @@ impl FleetError {
 /// The services that are up.
 pub struct Fleet {
     members: Vec<Member>,
+    /// Where a caller is to go for a callee, where a proxy stands before it: by caller and callee.
+    proxied: BTreeMap<(String, String), SocketAddr>,
     ports: PortReserver,
 }
 
@@ -86,6 +88,7 @@ impl Fleet {
     pub fn new() -> Fleet {
         Fleet {
             members: Vec::new(),
+            proxied: BTreeMap::new(),
             ports: PortReserver::new(),
         }
     }
@@ -98,6 +101,17 @@ impl Fleet {
     /// The service called `name`.
     pub fn get(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
+    }
+
+    /// From now on `caller`, which is a service or a load, is told this address for `callee`.
+    pub fn proxy(&mut self, caller: String, callee: String, address: SocketAddr) {
+        self.proxied.insert((caller, callee), address);
+    }
+
+    /// Where `caller` finds `callee`.
+    pub fn address_for(&self, caller: &str, callee: &str) -> Option<SocketAddr> {
+        let proxied = self.proxied.get(&(caller.to_owned(), callee.to_owned()));
+        proxied.copied().or_else(|| self.get(callee)?.address)
     }
 
     /// Starts one more service and waits until it is ready.
@@ -203,7 +217,7 @@ impl Fleet {
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
         let mut fixed: Vec<OsString> = vec!["--data".into(), data.into()];
         for (role, callee) in &planned.calls {
-            if let Some(address) = self.get(callee).and_then(|member| member.address) {
+            if let Some(address) = self.address_for(&planned.name, callee) {
                 fixed.extend(["--peer".into(), format!("{role}={address}").into()]);
             }
         }
@@ -242,7 +256,7 @@ impl Fleet {
         data: String,
         needs: &SpawnNeeds,
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
-        let known = self.placeholders();
+        let known = self.placeholders(&planned.name);
         let (name, command, env, ready) =
             (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
         let (needs, inherited) = (needs.clone(), std::env::var_os("LD_PRELOAD"));
@@ -288,11 +302,11 @@ impl Fleet {
         })
     }
 
-    /// What other services' placeholders stand for: `{x}`, `{x.host}`, `{x.port}`, `{x.port.NAME}`.
-    fn placeholders(&self) -> BTreeMap<String, String> {
+    /// What other services' placeholders stand for to `caller`: `{x}`, `{x.host}`, `{x.port}`, `{x.port.NAME}`.
+    fn placeholders(&self, caller: &str) -> BTreeMap<String, String> {
         let mut known = BTreeMap::new();
         for member in &self.members {
-            if let Some(address) = member.address {
+            if let Some(address) = self.address_for(caller, &member.name) {
                 known.insert(member.name.clone(), address.to_string());
                 known.insert(format!("{}.host", member.name), address.ip().to_string());
                 known.insert(format!("{}.port", member.name), address.port().to_string());
@@ -391,6 +405,7 @@ mod tests {
         };
         let own = own_placeholders("node", Some("http"), &addresses);
         let fleet = Fleet {
+            proxied: BTreeMap::new(),
             members: vec![Member {
                 name: "node".to_owned(),
                 process: None,
@@ -400,7 +415,7 @@ mod tests {
             }],
             ports: PortReserver::new(),
         };
-        let others = fleet.placeholders();
+        let others = fleet.placeholders("other");
         for (key, value) in [
             ("node", "127.0.0.1:81"),
             ("node.host", "127.0.0.1"),

@@ -6,6 +6,7 @@
 mod beat;
 mod checking;
 mod driving;
+mod edges;
 mod faults;
 mod fleet;
 mod intake;

@@ -62,7 +62,11 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
                     let targets = fault.spec.targets();
                     (!targets.is_empty()).then(|| targets.join(", "))
                 },
-                edge: None,
+                edge: {
+                    let names = fault.crossings.iter().map(|one| plan.edges[one.edge].name());
+                    let names: Vec<String> = names.collect();
+                    (!names.is_empty()).then(|| names.join(", "))
+                },
                 phase: plan.phases[fault.phase].name.clone(),
                 times: fault.windows.len() as u64,
                 asked_us: fault
@@ -91,7 +95,7 @@ pub fn row_us(plan: &Plan) -> u64 {
 /// The loads, now that it is known where the services are. The error says which service has no address.
 pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
     let spec = |load: &crate::plan::PlannedLoad| {
-        let target = target(plan, fleet, &load.to);
+        let target = target(plan, fleet, &load.name, &load.to);
         let target =
             target.ok_or_else(|| format!("load {}: service {} has no address", load.name, load.to))?;
         Ok(LoadSpec {
@@ -107,16 +111,17 @@ pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
     plan.loads.iter().map(spec).collect()
 }
 
-/// Where a load on `service` goes.
-fn target(plan: &Plan, fleet: &Fleet, service: &str) -> Option<Target> {
+/// Where a load on `service` goes. A proxy takes the place of the address, and not of the name that the service is asked by.
+fn target(plan: &Plan, fleet: &Fleet, load: &str, service: &str) -> Option<Target> {
     let planned = plan.services.iter().find(|planned| planned.name == service)?;
-    let found = fleet.get(service).and_then(|member| member.address);
+    let own = fleet.get(service).and_then(|member| member.address);
+    let found = fleet.address_for(load, service);
     let (addr, host) = match &planned.start {
         Start::At {
             address: address @ Address::Unix(path),
         } => (squall_load::Address::Unix(path.into()), address.authority()),
         Start::At { address } => (found?.into(), address.authority()),
-        _ => (found?.into(), found?.to_string()),
+        _ => (found?.into(), own?.to_string()),
     };
     let tls = planned.tls.clone();
     Some(Target { addr, host, tls })

@@ -68,8 +68,17 @@ impl Supervisor<'_> {
         let faults_folder = self.folder.faults();
         for planned in &self.plan.faults {
             let mut turns = Vec::new();
+            if !planned.crossings.is_empty() {
+                let crossings = self.edges.crossings(&self.plan.edges, &planned.crossings);
+                let armed = planned.spec.arm_edges(&planned.name, crossings);
+                turns.push(Turn {
+                    target: None,
+                    fault: armed.map_err(|e| format!("fault {}: {e}", planned.name))?,
+                    undo: None,
+                });
+            }
             let mut targets: Vec<Option<&str>> = planned.spec.targets().into_iter().map(Some).collect();
-            if targets.is_empty() {
+            if targets.is_empty() && turns.is_empty() {
                 targets.push(None);
             }
             for name in targets {
@@ -143,6 +152,20 @@ impl Supervisor<'_> {
                 continue;
             };
             let member_address = member.address;
+            match self.open_edges(&planned.name, member_address) {
+                Ok(told) => {
+                    for (caller, address) in told {
+                        fleet.proxy(caller, planned.name.clone(), address);
+                    }
+                }
+                Err(e) => {
+                    self.fail(e);
+                    return false;
+                }
+            }
+            let Some(member) = fleet.get(&planned.name) else {
+                continue;
+            };
             let socket = unix_socket(planned);
             let address = member_address
                 .map(|address| address.to_string())

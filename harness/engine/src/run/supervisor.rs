@@ -12,11 +12,12 @@ use squall_load::host::HiccupMeter;
 use squall_model::event::{Event, EventKind};
 use squall_model::exit::Exit;
 use squall_model::histogram::{self, Histogram};
-use squall_model::record::{GeneratorRecord, Pauses, PhaseRecord};
+use squall_model::record::{EdgeRecord, GeneratorRecord, Pauses, PhaseRecord};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::checking::Checking;
+use super::edges::Edges;
 use super::faults::Running;
 use super::fleet::Fleet;
 use super::restarts::Restarts;
@@ -48,6 +49,9 @@ pub(super) struct Supervisor<'a> {
     pub(super) histories: Vec<History>,
     pub(super) services: Services,
     pub(super) faults: Vec<Running>,
+    pub(super) edges: Edges,
+    /// What their proxies saw until the load ended.
+    pub(super) edge_records: Vec<EdgeRecord>,
     pub(super) restarts: Restarts,
     /// Per service: where it listens, as its readiness was told.
     pub(super) addresses: Vec<Option<String>>,
@@ -116,6 +120,8 @@ pub(super) fn supervise(
         histories: Vec::new(),
         services: Services::new(service_names, sights, plan.phases.len()).with_rows_of(rows_of),
         faults: Vec::new(),
+        edges: Edges::default(),
+        edge_records: Vec::new(),
         restarts: Restarts::new(),
         addresses: Vec::new(),
         told: BTreeMap::new(),
@@ -257,6 +263,8 @@ impl Supervisor<'_> {
         let mut sampler = Sampler::start(outputs(self.plan, fleet), self.zero)
             .map_err(|e| format!("starting the sampler: {e}"))?;
         let ran = self.drive(fleet, guard, &poller, &host, &sampler, stop);
+        // Before services are stopped: what connections do then is nothing that the run asked for.
+        self.edge_records = self.see_edges();
         self.restarts.retire();
         poller.now();
         for told in poller.told().try_iter() {

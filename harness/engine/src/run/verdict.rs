@@ -74,6 +74,11 @@ impl Supervisor<'_> {
     }
 
     fn judge(mut self, phases: &[PhaseRecord], outcomes: Option<&[invariant::Outcome]>) -> Outcome {
+        let edges = std::mem::take(&mut self.edge_records);
+        self.edges.close();
+        self.emit(EventKind::Edges {
+            results: edges.clone(),
+        });
         let felt = self.felt();
         for (planned, felt) in self.plan.faults.iter().zip(&felt) {
             let (fault, felt) = (planned.name.clone(), felt.clone());
@@ -86,6 +91,7 @@ impl Supervisor<'_> {
             phases,
             unproven: &unproven,
             felt: &felt,
+            edges: &edges,
             told: &self.told,
             invariants: &[],
         };

@@ -446,6 +446,7 @@ fn reached_holds_or_proves_nothing() {
             phases: &run.phases,
             unproven: &run.unproven,
             felt: &run.felt,
+            edges: &[],
             told: &told.into_iter().collect(),
             invariants: &[],
         };

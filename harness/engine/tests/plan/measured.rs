@@ -9,8 +9,8 @@ use squall_engine::plan::Plan;
 use squall_load::Slice;
 use squall_load::recorder::Recorder;
 use squall_model::record::{
-    ExpectationRecord, FaultFelt, GeneratorPhase, InvariantRecord, LoadMode, LoadRecord, PhaseRecord,
-    ServiceRecord, Verdict,
+    EdgeRecord, ExpectationRecord, FaultFelt, GeneratorPhase, InvariantRecord, LoadMode, LoadRecord,
+    PhaseRecord, ServiceRecord, Verdict,
 };
 
 use crate::rig::{around, plan};
@@ -31,6 +31,7 @@ pub struct Run {
     pub phases: Vec<PhaseRecord>,
     pub unproven: Vec<Option<String>>,
     pub felt: Vec<FaultFelt>,
+    pub edges: Vec<EdgeRecord>,
     pub told: BTreeMap<String, BTreeMap<String, f64>>,
     pub invariants: Vec<InvariantRecord>,
 }
@@ -92,6 +93,7 @@ expect:
             phases: plan.phases.iter().zip(0..).map(phase).collect(),
             unproven: vec![None; plan.faults.len()],
             felt: vec![FaultFelt::default(); plan.faults.len()],
+            edges: Vec::new(),
             told: BTreeMap::new(),
             invariants: plan
                 .invariants
@@ -186,6 +188,7 @@ expect:
             phases: &self.phases,
             unproven: &self.unproven,
             felt: &self.felt,
+            edges: &self.edges,
             told: &self.told,
             invariants: &self.invariants,
         };

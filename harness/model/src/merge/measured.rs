@@ -200,6 +200,8 @@ pub(super) fn edges(parts: &[Part<'_>]) -> Vec<EdgeRecord> {
             Some(known) => {
                 known.bytes += edge.bytes;
                 known.connections += edge.connections;
+                known.connections_per_s_max = known.connections_per_s_max.max(edge.connections_per_s_max);
+                known.requests = known.requests.zip(edge.requests).map(|(all, more)| all + more);
                 if known.requests_per_call != edge.requests_per_call {
                     known.requests_per_call = None;
                 }

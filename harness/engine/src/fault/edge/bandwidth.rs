@@ -1,0 +1,50 @@
+//! `bandwidth`: bytes go no faster than a rate.
+
+use std::sync::Arc;
+
+use squall_edge::Bandwidth;
+use squall_model::decode::{Decode as _, Schema};
+use squall_model::diagnostic::Diagnostics;
+use squall_model::scenario;
+use squall_model::units::{Bytes, Ratio, human};
+
+use super::ends::{ends_of, on_an_edge};
+use super::toxic::ToxicFault;
+use crate::fault::{FaultKind, FaultSpec};
+
+pub(super) const KIND: FaultKind = FaultKind {
+    name: "bandwidth",
+    about: "limits the rate at which the bytes of an edge go",
+    decode,
+    schema,
+    ways: &[super::PROXY],
+};
+
+on_an_edge! {
+    /// Limits the rate of each connection of an edge.
+    pub struct BandwidthFault {
+        /// Bytes a second, for each connection and direction; whole kilobytes.
+        pub rate: Bytes,
+        /// The share of connections that it is for; all if left out.
+        pub share: Option<Ratio>,
+    }
+    exactly_one ["between", "from"];
+}
+
+fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
+    let written: BandwidthFault = fault.decode_params(diagnostics)?;
+    let toxic = ToxicFault {
+        ends: ends_of!(written, fault).ends(diagnostics)?,
+        kind: Bandwidth {
+            rate: written.rate.0.div_ceil(1_000),
+        }
+        .into(),
+        share: written.share.map_or(1.0, Ratio::get),
+        about: format!("lets bytes go at {}/s", human::bytes(written.rate.0)),
+    };
+    Some(toxic.spec())
+}
+
+fn schema() -> Schema {
+    BandwidthFault::schema()
+}

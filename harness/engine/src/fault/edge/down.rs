@@ -1,0 +1,92 @@
+//! `down`: the callee seems not to be there: open connections are closed, new ones are refused.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use squall_edge::{EdgeError, EdgeSeen};
+use squall_model::decode::{Decode as _, Schema};
+use squall_model::diagnostic::Diagnostics;
+use squall_model::scenario;
+
+use super::ends::{ends_of, on_an_edge};
+use super::{Crossing, Deed, EdgeFault, Ends};
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part, Target};
+
+pub(super) const KIND: FaultKind = FaultKind {
+    name: "down",
+    about: "closes the connections of an edge and refuses new ones",
+    decode,
+    schema,
+    ways: &[super::PROXY],
+};
+
+on_an_edge! {
+    /// Closes the connections of an edge and refuses new ones.
+    pub struct Down {}
+    exactly_one ["between"];
+}
+
+fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
+    let written: Down = fault.decode_params(diagnostics)?;
+    Some(Arc::new(DownSpec {
+        ends: ends_of!(written, fault).ends(diagnostics)?,
+    }))
+}
+
+fn schema() -> Schema {
+    Down::schema()
+}
+
+/// As planned.
+#[derive(Debug)]
+struct DownSpec {
+    ends: Ends,
+}
+
+impl FaultSpec for DownSpec {
+    fn about(&self) -> String {
+        format!("closes and refuses connections {}", self.ends)
+    }
+
+    fn target(&self) -> Option<&str> {
+        None
+    }
+
+    fn ends(&self) -> Option<&Ends> {
+        Some(&self.ends)
+    }
+
+    fn acts_on(&self) -> Option<Part> {
+        Some(Part::Edge)
+    }
+
+    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
+        Err(FaultError::Parameters("it needs an edge".to_owned()))
+    }
+
+    fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
+        Ok(Box::new(EdgeFault::new(Box::new(Closing), crossings)))
+    }
+}
+
+struct Closing;
+
+impl Deed for Closing {
+    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
+        at.proxy.disable()
+    }
+
+    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
+        at.proxy.enable()
+    }
+
+    /// The kernel refuses new connections and counts none: what shows is that open ones were closed.
+    fn met(&self, _: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+        let closed = before.open();
+        (closed > 0 && now.open() == 0).then(|| format!("{closed} open connections were closed"))
+    }
+}

@@ -1,0 +1,50 @@
+//! `limit_data`: a connection is closed after a number of bytes.
+
+use std::sync::Arc;
+
+use squall_edge::LimitData;
+use squall_model::decode::{Decode as _, Schema};
+use squall_model::diagnostic::Diagnostics;
+use squall_model::scenario;
+use squall_model::units::{Bytes, Ratio, human};
+
+use super::ends::{ends_of, on_an_edge};
+use super::toxic::ToxicFault;
+use crate::fault::{FaultKind, FaultSpec};
+
+pub(super) const KIND: FaultKind = FaultKind {
+    name: "limit_data",
+    about: "closes each connection of an edge after a number of bytes",
+    decode,
+    schema,
+    ways: &[super::PROXY],
+};
+
+on_an_edge! {
+    /// Closes each connection of an edge after a number of bytes.
+    pub struct LimitDataFault {
+        /// How many pass on each connection from when the fault begins.
+        pub bytes: Bytes,
+        /// The share of connections that it is for; all if left out.
+        pub share: Option<Ratio>,
+    }
+    exactly_one ["between", "from"];
+}
+
+fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
+    let written: LimitDataFault = fault.decode_params(diagnostics)?;
+    let toxic = ToxicFault {
+        ends: ends_of!(written, fault).ends(diagnostics)?,
+        kind: LimitData {
+            bytes: written.bytes.0,
+        }
+        .into(),
+        share: written.share.map_or(1.0, Ratio::get),
+        about: format!("closes connections after {}", human::bytes(written.bytes.0)),
+    };
+    Some(toxic.spec())
+}
+
+fn schema() -> Schema {
+    LimitDataFault::schema()
+}

@@ -1,0 +1,216 @@
+//! What is done to an edge: a proxy stands between its caller and its callee, and this tells it what to do to their bytes.
+//!
+//! One file for each fault, which only says what is begun, what is ended, and what the proxy must have seen for either to be
+//! proven ([`Deed`]). The evidence is what the proxy counted of the caller's own traffic, apart from the code that acts: bytes that
+//! crossed before, and bytes, connections or requests that met the fault. An edge that nobody uses proves nothing.
+
+mod bandwidth;
+mod down;
+mod ends;
+mod http;
+mod latency;
+mod limit_data;
+mod partition;
+mod reset_peer;
+mod slicer;
+mod slow_close;
+mod timeout;
+mod toxic;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use squall_edge::{Direction, EdgeError, EdgeSeen, Proxy};
+use squall_model::units::human;
+
+use super::{Fault, FaultError, FaultKind, Receipt, TargetProcess, Way};
+
+pub use ends::{Between, Ends};
+
+/// The faults of edges, for the list of all.
+pub const KINDS: [FaultKind; 10] = [
+    partition::KIND,
+    latency::KIND,
+    bandwidth::KIND,
+    slicer::KIND,
+    limit_data::KIND,
+    slow_close::KIND,
+    timeout::KIND,
+    reset_peer::KIND,
+    down::KIND,
+    http::KIND,
+];
+
+/// How they work.
+pub const PROXY: Way = Way {
+    name: "proxy",
+    about: "a proxy that the caller is given in place of its callee's address; streams (TCP) of programs that can be told one",
+    check: |_| Ok(()),
+};
+
+/// How long after healing bytes may take to cross again: callers that lost their connections come back in their own time.
+const OVER_WITHIN: Duration = Duration::from_secs(10);
+
+/// An edge as a fault reaches it.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// Who calls.
+    pub caller: String,
+    /// Who is called.
+    pub callee: String,
+    /// The proxy between them.
+    pub proxy: Arc<Proxy>,
+    /// The bytes that the fault is for.
+    pub directions: Vec<Direction>,
+}
+
+impl Crossing {
+    /// `feed->ranking`
+    pub fn name(&self) -> String {
+        format!("{}->{}", self.caller, self.callee)
+    }
+}
+
+/// What a fault does to an edge, and what shows it.
+pub trait Deed: Send {
+    /// Begins it.
+    fn begin(&self, at: &Crossing) -> Result<(), EdgeError>;
+
+    /// Ends it.
+    fn end(&self, at: &Crossing) -> Result<(), EdgeError>;
+
+    /// What of the caller's traffic has met it since it began, in words; nothing where none has. `before` was seen just before.
+    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String>;
+}
+
+/// One fault on one or more edges.
+pub struct EdgeFault {
+    deed: Box<dyn Deed>,
+    crossings: Vec<Crossing>,
+    /// What each edge had seen before, and when that was.
+    before: Vec<EdgeSeen>,
+    began: Option<Instant>,
+    /// The same at its end.
+    after: Vec<EdgeSeen>,
+    ended: Option<Instant>,
+}
+
+impl EdgeFault {
+    /// A fault that waits.
+    pub fn new(deed: Box<dyn Deed>, crossings: Vec<Crossing>) -> EdgeFault {
+        EdgeFault {
+            deed,
+            crossings,
+            before: Vec::new(),
+            began: None,
+            after: Vec::new(),
+            ended: None,
+        }
+    }
+
+    fn seen(&self) -> Vec<EdgeSeen> {
+        self.crossings.iter().map(|at| at.proxy.seen()).collect()
+    }
+}
+
+impl Fault for EdgeFault {
+    fn inject(&mut self) -> Result<(), FaultError> {
+        self.before = self.seen();
+        (self.after, self.ended) = (Vec::new(), None);
+        self.began = Some(Instant::now());
+        for at in &self.crossings {
+            self.deed.begin(at).map_err(FaultError::Edge)?;
+        }
+        Ok(())
+    }
+
+    /// Every edge must have met it.
+    fn prove(&mut self) -> Receipt {
+        let Some(began) = self.began else {
+            return Receipt::Pending;
+        };
+        let mut told = Vec::new();
+        for (at, before) in self.crossings.iter().zip(&self.before) {
+            let Some(met) = self.deed.met(at, before, &at.proxy.seen()) else {
+                return Receipt::Pending;
+            };
+            told.push(format!("{}: {}, then {met}", at.name(), crossed(before)));
+        }
+        Receipt::Proven {
+            evidence: format!("{}, within {}", told.join("; "), milliseconds(began.elapsed())),
+        }
+    }
+
+    fn lacking(&self) -> String {
+        for (at, before) in self.crossings.iter().zip(&self.before) {
+            let now = at.proxy.seen();
+            if self.deed.met(at, before, &now).is_some() {
+                continue;
+            }
+            let Crossing { caller, callee, .. } = at;
+            return if now.opened == 0 {
+                format!(
+                    "{caller} never used its edge to {callee}: it may have {callee}'s address from elsewhere than what it was told"
+                )
+            } else {
+                format!("{caller} sent nothing over its edge to {callee} that met it")
+            };
+        }
+        "nothing shows that the edge felt it".to_owned()
+    }
+
+    fn heal(&mut self) -> Result<(), FaultError> {
+        self.after = self.seen();
+        self.ended = Some(Instant::now());
+        let ended = self.crossings.iter().map(|at| self.deed.end(at));
+        let ended: Vec<_> = ended.collect();
+        ended
+            .into_iter()
+            .collect::<Result<(), _>>()
+            .map_err(FaultError::Edge)
+    }
+
+    /// Bytes must have crossed again, on every edge that was used before.
+    fn prove_healed(&mut self) -> Receipt {
+        let Some(ended) = self.ended else {
+            return Receipt::Pending;
+        };
+        let mut told = Vec::new();
+        for (at, after) in self.crossings.iter().zip(&self.after) {
+            let bytes = forwarded(&at.proxy.seen()) - forwarded(after);
+            match bytes {
+                0 if after.opened > 0 => return Receipt::Pending,
+                bytes => told.push(format!("{}: {} crossed again", at.name(), human::bytes(bytes))),
+            }
+        }
+        Receipt::Proven {
+            evidence: format!("{}, within {}", told.join("; "), milliseconds(ended.elapsed())),
+        }
+    }
+
+    fn over_within(&self) -> Duration {
+        OVER_WITHIN
+    }
+
+    /// A proxy stays where it is when a service is started again.
+    fn rearm(&mut self, _: &TargetProcess) -> Result<(), FaultError> {
+        Ok(())
+    }
+}
+
+fn forwarded(seen: &EdgeSeen) -> u64 {
+    seen.directions.iter().map(|one| one.forwarded.bytes).sum()
+}
+
+/// What had crossed an edge, in words.
+fn crossed(before: &EdgeSeen) -> String {
+    match (forwarded(before), before.opened) {
+        (0, _) => "nothing had crossed before".to_owned(),
+        (bytes, 1) => format!("{} had crossed on one connection", human::bytes(bytes)),
+        (bytes, opened) => format!("{} had crossed on {opened} connections", human::bytes(bytes)),
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,190 @@
+//! `partition`: the ends of an edge are cut off from each other.
+//!
+//! By a proxy this is a partition of streams: bytes stay in it instead of in the network, so the kernel acknowledges them to their
+//! sender. Open connections stall and go on after healing with nothing lost, or are reset; new ones wait, are reset, or refused.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use squall_edge::{Direction, EdgeError, EdgeSeen, NewConnections, OpenConnections, Partition};
+use squall_model::choice;
+use squall_model::decode::{Decode as _, NonEmpty, Schema};
+use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::name::Name;
+use squall_model::scenario;
+use squall_model::span::Spanned;
+use squall_model::units::human;
+
+use super::ends::on_an_edge;
+use super::{Between, Crossing, Deed, EdgeFault, Ends};
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part, Target};
+
+pub(super) const KIND: FaultKind = FaultKind {
+    name: "partition",
+    about: "cuts the ends of an edge off from each other, both ways or one",
+    decode,
+    schema,
+    ways: &[super::PROXY],
+};
+
+choice! {
+    /// What becomes of connections that are open.
+    pub enum Open {
+        /// Their bytes are held, and delivered after healing.
+        Stall = "stall",
+        /// They are reset.
+        Reset = "reset",
+    }
+}
+
+choice! {
+    /// What becomes of connections that are begun.
+    pub enum New {
+        /// They are completed and not served before healing.
+        Blackhole = "blackhole",
+        /// They are reset at once.
+        Reset = "reset",
+        /// Nobody listens.
+        Refuse = "refuse",
+    }
+}
+
+on_an_edge! {
+    /// Cuts the ends of an edge off from each other.
+    pub struct Cut {
+        /// Groups of which each is cut off from the others.
+        pub groups: Option<NonEmpty<NonEmpty<Spanned<Name>>>>,
+        /// What becomes of connections that are open.
+        pub open: Open = Open::Stall,
+        /// What becomes of connections that are begun.
+        pub new: New = New::Blackhole,
+    }
+    exactly_one ["between", "from", "groups"];
+}
+
+fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
+    let written: Cut = fault.decode_params(diagnostics)?;
+    let groups: Option<Vec<_>> = written
+        .groups
+        .as_ref()
+        .map(|groups| groups.iter().cloned().collect());
+    let between = Between {
+        between: written.between.as_ref(),
+        way: written.from.as_ref().zip(written.to.as_ref()),
+        groups: groups.as_deref(),
+        span: fault.kind.span,
+    };
+    if let (Some(from), Open::Reset) = (&written.from, written.open) {
+        let error = Diagnostic::error(from.span, "a connection can't be reset in one direction");
+        diagnostics.push(error.help("use `between`, or leave `open: reset` out"));
+        return None;
+    }
+    Some(Arc::new(CutSpec {
+        ends: between.ends(diagnostics)?,
+        open: match written.open {
+            Open::Stall => OpenConnections::Stall,
+            Open::Reset => OpenConnections::Reset,
+        },
+        new: match written.new {
+            New::Blackhole => NewConnections::Blackhole,
+            New::Reset => NewConnections::Reset,
+            New::Refuse => NewConnections::Refuse,
+        },
+    }))
+}
+
+fn schema() -> Schema {
+    Cut::schema()
+}
+
+/// A partition as planned.
+#[derive(Debug)]
+struct CutSpec {
+    ends: Ends,
+    open: OpenConnections,
+    new: NewConnections,
+}
+
+impl FaultSpec for CutSpec {
+    fn about(&self) -> String {
+        format!("cuts the stream {}", self.ends)
+    }
+
+    fn target(&self) -> Option<&str> {
+        None
+    }
+
+    fn ends(&self) -> Option<&Ends> {
+        Some(&self.ends)
+    }
+
+    fn acts_on(&self) -> Option<Part> {
+        Some(Part::Edge)
+    }
+
+    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
+        Err(FaultError::Parameters("it needs an edge".to_owned()))
+    }
+
+    fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
+        let deed = Cutting {
+            open: self.open,
+            new: self.new,
+        };
+        Ok(Box::new(EdgeFault::new(Box::new(deed), crossings)))
+    }
+}
+
+struct Cutting {
+    open: OpenConnections,
+    new: NewConnections,
+}
+
+impl Deed for Cutting {
+    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
+        at.proxy.partition(Partition {
+            direction: match at.directions[..] {
+                [only] => Some(only),
+                _ => None,
+            },
+            open: self.open,
+            new: self.new,
+        })
+    }
+
+    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
+        at.proxy.heal()
+    }
+
+    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+        let cut = now
+            .partitions
+            .iter()
+            .rev()
+            .find(|cut| cut.began_ns >= before.at_ns)?;
+        let held: u64 = Direction::BOTH
+            .iter()
+            .map(|way| cut.met[way.index()].amount.bytes)
+            .sum();
+        let mut met = Vec::new();
+        if held > 0 {
+            met.push(format!("{} were held", human::bytes(held)));
+        }
+        if cut.reset > 0 {
+            met.push(format!("{} open connections were reset", cut.reset));
+        }
+        if cut.refused > 0 {
+            met.push(format!("{} new connections were reset", cut.refused));
+        }
+        // The kernel's list, which takes a moment to read, only where nothing else shows.
+        if met.is_empty() && self.new == NewConnections::Blackhole {
+            let waiting = at.proxy.waiting().ok().flatten().filter(|waiting| *waiting > 0);
+            met.extend(waiting.map(|waiting| format!("{waiting} new connections wait")));
+        }
+        (!met.is_empty()).then(|| met.join(", "))
+    }
+}

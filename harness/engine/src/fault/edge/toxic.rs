@@ -1,0 +1,114 @@
+//! What the toxics share: one is put on the edge for each direction, and taken off.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use squall_edge::{EdgeError, EdgeSeen, ToxicKind, ToxicSpec};
+use squall_model::units::human;
+
+use super::{Crossing, Deed, EdgeFault, Ends};
+use crate::fault::{Fault, FaultError, FaultSpec, Target};
+
+/// A toxic as planned.
+#[derive(Debug)]
+pub(super) struct ToxicFault {
+    pub(super) ends: Ends,
+    pub(super) kind: ToxicKind,
+    /// The share of connections that it is for.
+    pub(super) share: f64,
+    /// What it does, without where: "delays bytes by 50 ms".
+    pub(super) about: String,
+}
+
+impl ToxicFault {
+    pub(super) fn spec(self) -> Arc<dyn FaultSpec> {
+        Arc::new(self)
+    }
+}
+
+impl FaultSpec for ToxicFault {
+    fn about(&self) -> String {
+        let share = if self.share < 1.0 {
+            format!(", on {} of connections", human::ratio(self.share))
+        } else {
+            String::new()
+        };
+        format!("{} {}{share}", self.about, self.ends)
+    }
+
+    fn target(&self) -> Option<&str> {
+        None
+    }
+
+    fn ends(&self) -> Option<&Ends> {
+        Some(&self.ends)
+    }
+
+    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
+        Err(FaultError::Parameters("it needs an edge".to_owned()))
+    }
+
+    fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
+        let deed = Poisoning {
+            name: name.to_owned(),
+            kind: self.kind,
+            share: self.share,
+        };
+        Ok(Box::new(EdgeFault::new(Box::new(deed), crossings)))
+    }
+}
+
+/// Toxics of one kind on an edge, one for each direction.
+struct Poisoning {
+    name: String,
+    kind: ToxicKind,
+    share: f64,
+}
+
+impl Poisoning {
+    fn names<'a>(&'a self, at: &'a Crossing) -> impl Iterator<Item = String> + 'a {
+        at.directions
+            .iter()
+            .map(|way| format!("{}.{}", self.name, way.name()))
+    }
+}
+
+impl Deed for Poisoning {
+    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
+        for (name, stream) in self.names(at).zip(&at.directions) {
+            at.proxy.add_toxic(ToxicSpec {
+                name,
+                stream: *stream,
+                toxicity: self.share,
+                kind: self.kind,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
+        self.names(at).try_for_each(|name| at.proxy.remove_toxic(&name))
+    }
+
+    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+        let (mut connections, mut bytes) = (0, 0);
+        for name in self.names(at) {
+            let mine = |toxic: &&squall_edge::ToxicSeen| toxic.name == name && toxic.added_ns >= before.at_ns;
+            let Some(toxic) = now.toxics.iter().rev().find(mine) else {
+                continue;
+            };
+            connections = connections.max(toxic.met.connections);
+            bytes += toxic.met.amount.bytes;
+        }
+        let of = if connections == 1 {
+            "one connection"
+        } else {
+            &format!("{connections} connections")
+        };
+        (connections > 0).then(|| format!("{} of {of} met it", human::bytes(bytes)))
+    }
+}

@@ -1,0 +1,277 @@
+//! Edges: who calls whom, as far as a scenario says so, and which of those get a proxy because a fault may use it.
+
+use std::collections::BTreeSet;
+
+use squall_edge::Direction;
+use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
+use squall_model::placeholder::Template;
+use squall_model::scenario::{Address, Scenario, Scheme};
+use squall_model::span::Spanned;
+
+use crate::fault::{Ends, FaultSpec};
+
+/// An edge with a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedEdge {
+    /// A load or a service.
+    pub caller: String,
+    /// A service.
+    pub callee: String,
+    /// Whether the proxy reads HTTP/1.1: faults ask for it, or what is called speaks it.
+    pub http: bool,
+}
+
+impl PlannedEdge {
+    /// `feed->ranking`
+    pub fn name(&self) -> String {
+        format!("{}->{}", self.caller, self.callee)
+    }
+}
+
+/// How a fault meets an edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedCrossing {
+    /// The edge, by index in the plan.
+    pub edge: usize,
+    /// The bytes that the fault is for.
+    pub directions: Vec<Direction>,
+}
+
+/// The edges of a scenario that have a proxy, gathered from its faults.
+#[derive(Debug, Default)]
+pub(super) struct Edges {
+    /// In the order in which faults name them.
+    pub(super) planned: Vec<PlannedEdge>,
+}
+
+impl Edges {
+    /// The edges that a fault hits; nothing where something is wrong.
+    pub(super) fn of(
+        &mut self,
+        spec: &dyn FaultSpec,
+        scenario: &Scenario,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<PlannedCrossing>> {
+        let Some(ends) = spec.ends() else {
+            return Some(Vec::new());
+        };
+        let met = match ends {
+            Ends::Between([one, other]) => {
+                check_ends(&[one, other], scenario, diagnostics)?;
+                found(one, other, &Direction::BOTH, scenario, diagnostics)?
+            }
+            Ends::Way([from, to]) => {
+                check_ends(&[from, to], scenario, diagnostics)?;
+                one_way(from, to, scenario, diagnostics)?
+            }
+            Ends::Groups(groups) => {
+                let all: Vec<_> = groups.iter().flatten().collect();
+                check_ends(&all, scenario, diagnostics)?;
+                across(groups, scenario, diagnostics)?
+            }
+        };
+        let mut crossings = Vec::new();
+        for (caller, callee, directions) in met {
+            check_callee(&caller, &callee, spec.reads_http(), scenario, diagnostics)?;
+            let http = spec.reads_http() || speaks_http(&caller.value, &callee.value, scenario);
+            let edge = self.edge(&caller.value, &callee.value, http);
+            crossings.push(PlannedCrossing { edge, directions });
+        }
+        Some(crossings)
+    }
+
+    fn edge(&mut self, caller: &str, callee: &str, http: bool) -> usize {
+        let known = self
+            .planned
+            .iter()
+            .position(|edge| edge.caller == caller && edge.callee == callee);
+        let at = known.unwrap_or_else(|| {
+            self.planned.push(PlannedEdge {
+                caller: caller.to_owned(),
+                callee: callee.to_owned(),
+                http: false,
+            });
+            self.planned.len() - 1
+        });
+        self.planned[at].http |= http;
+        at
+    }
+}
+
+/// Caller, callee, and the bytes between them.
+type Met = (Spanned<String>, Spanned<String>, Vec<Direction>);
+
+/// The names that a load or a service calls.
+fn calls(caller: &str, scenario: &Scenario) -> BTreeSet<String> {
+    if let Some(load) = scenario.load.get(caller) {
+        return [load.to.value.to_string()].into();
+    }
+    let Some(service) = scenario.services.get(caller) else {
+        return BTreeSet::new();
+    };
+    let told = service.calls.0.iter().map(|call| call.service.value.to_string());
+    let arguments = service.run.iter().flat_map(|command| &command.argv);
+    let templates = arguments.chain(service.env.iter().map(|(_, value)| value));
+    let named = templates
+        .flat_map(Template::placeholders)
+        .filter_map(|placeholder| {
+            let head = placeholder.value.split('.').next().unwrap_or_default();
+            (head != caller && scenario.services.get(head).is_some()).then(|| head.to_owned())
+        });
+    told.chain(named).collect()
+}
+
+fn check_ends(ends: &[&Spanned<String>], scenario: &Scenario, diagnostics: &mut Diagnostics) -> Option<()> {
+    let mut good = true;
+    for end in ends {
+        if scenario.services.get(&end.value).is_some() || scenario.load.get(&end.value).is_some() {
+            continue;
+        }
+        let names = scenario.services.names().chain(scenario.load.names());
+        let message = format!("there is no service or load called `{}`", end.value);
+        diagnostics.push(Diagnostic::error(end.span, message).help_if(suggest(&end.value, names)));
+        good = false;
+    }
+    good.then_some(())
+}
+
+/// The edge between two, whichever of them calls the other; both edges where each does.
+fn found(
+    one: &Spanned<String>,
+    other: &Spanned<String>,
+    directions: &[Direction],
+    scenario: &Scenario,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Met>> {
+    let met: Vec<Met> = [(one, other), (other, one)]
+        .into_iter()
+        .filter(|(caller, callee)| calls(&caller.value, scenario).contains(&callee.value))
+        .map(|(caller, callee)| (caller.clone(), callee.clone(), directions.to_vec()))
+        .collect();
+    if met.is_empty() {
+        strangers(one, other, diagnostics);
+        return None;
+    }
+    Some(met)
+}
+
+fn one_way(
+    from: &Spanned<String>,
+    to: &Spanned<String>,
+    scenario: &Scenario,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Met>> {
+    let met = found(from, to, &Direction::BOTH, scenario, diagnostics)?;
+    let way = |caller: &Spanned<String>| {
+        if caller.value == from.value {
+            Direction::Upstream
+        } else {
+            Direction::Downstream
+        }
+    };
+    let met = met.into_iter().map(|(caller, callee, _)| {
+        let way = way(&caller);
+        (caller, callee, vec![way])
+    });
+    Some(met.collect())
+}
+
+/// Every edge between two groups; there must be one.
+fn across(
+    groups: &[Vec<Spanned<String>>],
+    scenario: &Scenario,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Met>> {
+    let mut met: Vec<Met> = Vec::new();
+    for (at, group) in groups.iter().enumerate() {
+        for (caller, callee) in group
+            .iter()
+            .flat_map(|one| {
+                groups
+                    .iter()
+                    .enumerate()
+                    .map(move |(of, others)| (one, of, others))
+            })
+            .filter(|(_, of, _)| *of != at)
+            .flat_map(|(one, _, others)| others.iter().map(move |other| (one, other)))
+        {
+            if caller.value == callee.value {
+                let message = format!("`{}` is in two groups", caller.value);
+                diagnostics.push(Diagnostic::error(callee.span, message).also(caller.span, "the other one"));
+                return None;
+            }
+            if calls(&caller.value, scenario).contains(&callee.value) {
+                met.push((caller.clone(), callee.clone(), Direction::BOTH.to_vec()));
+            }
+        }
+    }
+    if met.is_empty() {
+        let (one, other) = (&groups[0][0], &groups[1][0]);
+        let error = Diagnostic::error(one.span, "no one of these groups calls one of another");
+        diagnostics.push(
+            error
+                .also(other.span, "another group")
+                .help("name callers and callees in different groups"),
+        );
+        return None;
+    }
+    Some(met)
+}
+
+fn strangers(one: &Spanned<String>, other: &Spanned<String>, diagnostics: &mut Diagnostics) {
+    let message = format!("neither of `{}` and `{}` calls the other", one.value, other.value);
+    let error = Diagnostic::error(one.span, message).also(other.span, "the other end");
+    diagnostics.push(error.help("a service says whom it calls with `calls: [NAME]`, a load with `to: NAME`"));
+}
+
+/// Whether a proxy can stand before what is called.
+fn check_callee(
+    caller: &Spanned<String>,
+    callee: &Spanned<String>,
+    reads_http: bool,
+    scenario: &Scenario,
+    diagnostics: &mut Diagnostics,
+) -> Option<()> {
+    let service = scenario.services.get(&callee.value)?;
+    let at = service.at.as_ref().map(|at| &at.value);
+    let is_sealed = service.tls.is_some()
+        || matches!(
+            at,
+            Some(Address::Host {
+                scheme: Scheme::Https,
+                ..
+            })
+        );
+    let load = scenario.load.get(&caller.value);
+    let problem = if matches!(at, Some(Address::Unix(_))) {
+        format!("`{}` is at a unix socket, where no proxy can stand", callee.value)
+    } else if load.is_some_and(|load| load.protocol.kind.value == "udp") {
+        format!(
+            "`{}` sends datagrams, and this fault is one of streams",
+            caller.value
+        )
+    } else if reads_http && is_sealed {
+        format!(
+            "`{}` speaks TLS, so its requests can't be read on the way",
+            callee.value
+        )
+    } else {
+        return Some(());
+    };
+    diagnostics.push(Diagnostic::error(callee.span, problem).also(caller.span, "the caller"));
+    None
+}
+
+/// Whether what crosses an edge is known to be HTTP/1.1, so that its requests can be counted.
+fn speaks_http(caller: &str, callee: &str, scenario: &Scenario) -> bool {
+    let is_bundled = |name: &str| {
+        scenario
+            .services
+            .get(name)
+            .is_some_and(|service| service.bundled.is_some())
+    };
+    match scenario.load.get(caller) {
+        Some(load) => load.protocol.kind.value == "http",
+        None => is_bundled(caller) && is_bundled(callee),
+    }
+}
