@@ -21,7 +21,7 @@ use thiserror::Error;
 use super::RUN_MARKER;
 use super::exit::{ExitStatus, ExitWatch};
 use super::packet::Packets;
-use super::protocol::{Refusal, Reply, Request, SPAWN_BYTES_MAX, SpawnError, SpawnRequest, Stage};
+use super::protocol::{Inside, Refusal, Reply, Request, SPAWN_BYTES_MAX, SpawnError, SpawnRequest, Stage};
 use super::rescue::{Rescue, rescue};
 use crate::process::Identity;
 use crate::process::identity::{send, timespec};
@@ -230,7 +230,14 @@ impl GuardHandle {
         let mut requests = lock(&self.requests);
         requests.0 += 1;
         let id = requests.0;
-        let sent = self.packets.send(&Request::Spawn { id }, &[body.as_fd()]);
+        let namespace = request.namespace.as_ref();
+        let fds: Vec<_> = std::iter::once(body.as_fd())
+            .chain(namespace.map(AsFd::as_fd))
+            .collect();
+        let inside = namespace.map(|namespace| Inside {
+            sheds: namespace.sheds(),
+        });
+        let sent = self.packets.send(&Request::Spawn { id, inside }, &fds);
         if sent.is_err() {
             return Err(SpawnError::GuardLost { program: program() });
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::exit::ExitStatus;
+use crate::network::Namespace;
 use crate::process::Identity;
 use crate::seccomp::Syscall;
 
@@ -26,10 +27,18 @@ pub(super) const LEFT_MAX: usize = 64;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Start a process; the [`SpawnRequest`] is in the memory file that comes along.
-    Spawn { id: u64 },
+    /// Start a process; the [`SpawnRequest`] is in the memory file that comes along, and after it comes the network namespace
+    /// to start it in, if it isn't the guard's own.
+    Spawn { id: u64, inside: Option<Inside> },
     /// Kill everything, say [`Reply::Gone`], end.
     Shutdown,
+}
+
+/// That a process starts in another network namespace.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Inside {
+    /// See [`Namespace::sheds`].
+    pub(super) sheds: bool,
 }
 
 /// From the guard to squall.
@@ -66,6 +75,8 @@ pub(super) enum Stage {
     Program,
     /// The program is there, but what its `#!` line or its ELF header names is not.
     Interpreter,
+    /// The network namespace that it was to start in.
+    Namespace,
     /// The filter at whose calls it was to stop.
     Filter,
     Inspect,
@@ -95,6 +106,9 @@ pub struct SpawnRequest {
     ///
     /// [`Spawned::listener`]: super::Spawned::listener
     pub stops_at: Vec<Syscall>,
+    /// The network namespace that it starts in; squall's own if absent. It travels beside the request.
+    #[serde(skip)]
+    pub namespace: Option<Namespace>,
 }
 
 /// Why a program was not started.
@@ -137,6 +151,14 @@ pub enum SpawnError {
         program: OsString,
         /// The log.
         log: PathBuf,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+    /// The network namespace that it is to start in can't be entered.
+    #[error("starting `{}` in a network namespace: {source}", program.display())]
+    Namespace {
+        /// As it was asked for.
+        program: OsString,
         /// The kernel's words.
         source: std::io::Error,
     },
@@ -198,6 +220,7 @@ impl SpawnError {
                 directory: request.directory.clone().unwrap_or_default(),
                 source,
             },
+            (Stage::Namespace, _) => Self::Namespace { program, source },
             (Stage::Filter, _) => Self::Filter { program, source },
             (Stage::Interpreter, _) => Self::InterpreterMissing { program },
             (Stage::Program, libc::ENOENT | libc::ENOTDIR) => Self::NotFound { program },

@@ -19,7 +19,7 @@ use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use super::exit::ExitStatus;
 use super::packet::Packets;
-use super::protocol::{LEFT_MAX, Reply, Request};
+use super::protocol::{Inside, LEFT_MAX, Reply, Request};
 use super::spawn;
 use crate::process::sweep::sweep;
 use crate::process::{Identity, Table};
@@ -115,7 +115,7 @@ impl Guard {
                 match self.packets.receive::<Request>()? {
                     None => return Ok(Ending::SquallGone),
                     Some((Request::Shutdown, _)) => return Ok(Ending::Asked),
-                    Some((Request::Spawn { id }, body)) => self.spawn(id, body)?,
+                    Some((Request::Spawn { id, inside }, fds)) => self.spawn(id, inside, fds)?,
                 }
             }
         }
@@ -134,8 +134,9 @@ impl Guard {
         }
     }
 
-    fn spawn(&mut self, id: u64, body: Vec<OwnedFd>) -> io::Result<()> {
-        let spawned = spawn::read_request(body).and_then(|request| spawn::spawn(&request, &self.run_id));
+    fn spawn(&mut self, id: u64, inside: Option<Inside>, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let spawned =
+            spawn::read_request(inside, fds).and_then(|request| spawn::spawn(&request, &self.run_id));
         match spawned {
             Ok(spawn::Spawned {
                 process,

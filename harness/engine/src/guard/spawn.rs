@@ -8,23 +8,35 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::RUN_MARKER;
-use super::protocol::{Refusal, SpawnRequest, Stage};
+use super::protocol::{Inside, Refusal, SpawnRequest, Stage};
+use crate::network::Namespace;
 use crate::process::Identity;
 use crate::seccomp::Listener;
 use crate::seccomp::handover::{self, Handed};
 
-/// Reads a request from the memory file that squall sent along.
-pub(super) fn read_request(body: Vec<OwnedFd>) -> Result<SpawnRequest, Refusal> {
+/// Reads a request from what squall sent along: a memory file, and a namespace if it is to start in another one.
+pub(super) fn read_request(inside: Option<Inside>, fds: Vec<OwnedFd>) -> Result<SpawnRequest, Refusal> {
     let read = || -> io::Result<SpawnRequest> {
+        let mut fds = fds.into_iter();
         // Its size is bounded by the sender, which is squall.
-        let mut file = File::from(body.into_iter().next().ok_or(io::ErrorKind::InvalidInput)?);
+        let mut file = File::from(fds.next().ok_or(io::ErrorKind::InvalidInput)?);
         file.rewind()?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        Ok(serde_json::from_slice(&bytes)?)
+        let namespace = match inside {
+            None => None,
+            // Without a free number for it there is none, and elsewhere the process must not start.
+            Some(Inside { sheds }) => {
+                let fd = fds.next().ok_or(Errno::MFILE)?;
+                Some(Namespace::received(fd, sheds))
+            }
+        };
+        let request = serde_json::from_slice(&bytes)?;
+        Ok(SpawnRequest { namespace, ..request })
     };
     read().map_err(|error| Refusal {
         stage: Stage::Request,
@@ -118,6 +130,9 @@ fn command(request: &SpawnRequest, run_id: &OsStr) -> Result<Command, Refusal> {
     command
         .envs(request.env.iter().map(|(name, value)| (name, value)))
         .env(RUN_MARKER, run_id);
+    if let Some(namespace) = &request.namespace {
+        namespace.hold(&mut command);
+    }
     Ok(command)
 }
 
@@ -132,6 +147,12 @@ fn inspect(pid: i32) -> io::Result<(Identity, OwnedFd)> {
 
 /// What an exec error was about.
 fn diagnose(error: &io::Error, request: &SpawnRequest) -> Refusal {
+    if let Some(errno) = Namespace::refusal(error) {
+        return Refusal {
+            stage: Stage::Namespace,
+            errno,
+        };
+    }
     let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
     let missing = errno == libc::ENOENT;
     let stage = if missing && is_there(request) {
