@@ -39,7 +39,7 @@ const ORDINARY: u32 = 65534;
 pub(crate) struct Case {
     name: &'static str,
     owns: bool,
-    /// Only for an ordinary user, since it changes a setting that is the machine's otherwise.
+    /// Only for an ordinary user: it changes a setting that is the machine's otherwise, or tries what root may.
     ordinary_only: bool,
     run: fn(),
 }
@@ -114,6 +114,15 @@ static CASES: &[Case] = &[
             forbidden::the_setting_is_named,
         )
     },
+    // Root may look into every process, so only an ordinary user can miss one.
+    Case {
+        owns: false,
+        ordinary_only: true,
+        ..case(
+            "a_program_that_hides_is_counted_as_missed",
+            spawn::a_program_that_hides_is_counted_as_missed,
+        )
+    },
 ];
 
 fn main() -> ExitCode {
@@ -123,6 +132,7 @@ fn main() -> ExitCode {
         ["guard"] => ExitCode::from(squall_engine::guard::main() as u8),
         ["squall", folder, run] => leaves::squall(Path::new(folder), run),
         ["ask", address] => spawn::ask(address),
+        ["hide", address] => spawn::hide(address),
         ["linger", _token] => loop {
             std::thread::park();
         },

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rustix::process::geteuid;
+use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use squall_engine::guard::{GuardHandle, SpawnRequest};
 use squall_engine::network::{Network, Ownership};
 use squall_engine::redirect::{Redirects, Transport};
@@ -87,17 +87,61 @@ pub(crate) fn ask(address: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The same, from a process that forbids others to look into it.
+pub(crate) fn hide(address: &str) -> ExitCode {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).expect("set");
+    ask(address)
+}
+
+pub(crate) fn a_program_that_hides_is_counted_as_missed() {
+    if let Err(why) = squall_engine::redirect::probe() {
+        say(&format!("NOT TESTED: {why}"));
+        return;
+    }
+    let (folder, guard) = guard();
+    let own = std::env::current_exe().expect("known");
+    let own = own.to_str().expect("text");
+    let here = std::net::IpAddr::from([127, 0, 0, 1]);
+    let [real, proxy] = ["real", "proxy"].map(|name| {
+        let listener = TcpListener::bind((here, 0)).expect("bound");
+        answer(listener, name)
+    });
+    for (mode, expected, missed) in [("ask", "proxy", 0), ("hide", "real", 1)] {
+        let table = Arc::new(Redirects::new());
+        table.set(Transport::Stream, real, proxy).expect("one family");
+        let rules: Vec<Arc<dyn Rule>> = vec![Arc::clone(&table) as _];
+        let request = SpawnRequest {
+            stops_at: calls_of(&rules),
+            ..request(&folder, None, own, &[mode, &real.to_string()])
+        };
+        drop(fs::remove_file(&request.log));
+        let mut spawned = guard.spawn(&request).expect("started");
+        let listener = spawned.listener.take().expect("asked for");
+        let _supervisor = Supervisor::start("hidden", listener, rules).expect("a thread");
+        spawned.exit.wait(PATIENCE).expect("it ends");
+        assert_eq!(fs::read_to_string(&request.log).expect("a log").trim(), expected);
+        let counts = table.counts();
+        assert_eq!((counts.seen, counts.missed), (1, missed), "{counts:?}");
+        assert_eq!(counts.last_miss.is_some(), missed > 0);
+    }
+}
+
 /// A server in a place that answers with that place's name.
 fn serve(network: &Network, place: &'static str, ip: std::net::IpAddr) -> SocketAddr {
     let listener = inside(network.place(place).expect("a place"), || {
         TcpListener::bind((ip, 0)).expect("bound")
     });
+    answer(listener, place)
+}
+
+/// Answers every line with a name, until the test ends.
+fn answer(listener: TcpListener, name: &'static str) -> SocketAddr {
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut line = String::new();
             drop(BufReader::new(&stream).read_line(&mut line));
-            drop(writeln!(stream, "{place}"));
+            drop(writeln!(stream, "{name}"));
         }
     });
     address
