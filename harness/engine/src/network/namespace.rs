@@ -50,7 +50,8 @@ impl Ownership {
     ///
     /// Where it doesn't have the capabilities, it moves into a user namespace of its own, as the same user and group, for good: all
     /// that it starts is in there too. Must then be called while it has one thread only, and before the guard is started.
-    /// Inside, files belong to whom they did, and other users can't be switched to.
+    /// Inside, files belong to whom they did, and other users can't be switched to. Programs that start outside of any place keep
+    /// one capability, which is good for nothing but these namespaces. After an error the process is fit for nothing but its end.
     pub fn take() -> Result<Self, Unavailable> {
         if Self::is_held() {
             // Inherited by programs as an ordinary user's: taken before.
