@@ -14,17 +14,19 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, set_child_subreaper};
 use thiserror::Error;
 
 use super::RUN_MARKER;
 use super::exit::{ExitStatus, ExitWatch};
 use super::packet::Packets;
-use super::protocol::{Refusal, Reply, Request, SPAWN_BYTES_MAX, SpawnError, SpawnRequest, Stage};
+use super::protocol::{Inside, Refusal, Reply, Request, SPAWN_BYTES_MAX, SpawnError, SpawnRequest, Stage};
 use super::rescue::{Rescue, rescue};
 use crate::process::Identity;
 use crate::process::identity::{send, timespec};
 use crate::process::log::last_lines;
+use crate::seccomp;
 
 /// The longest the guard may take to set itself up, or to answer a request: a hundred times what a slow machine needs.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -90,6 +92,34 @@ pub struct Spawned {
     pub pidfd: OwnedFd,
     /// Tells how it ended, once it has.
     pub exit: ExitWatch,
+    /// Where its calls arrive, if it was to stop at any: start a [`Supervisor`](crate::seccomp::Supervisor) with it at once.
+    /// Dropped, those calls fail with `ENOSYS`.
+    pub listener: Option<seccomp::Listener>,
+}
+
+impl Spawned {
+    /// Takes what came along. Descriptors are missing where this process has no free numbers for them.
+    fn receive(process: Identity, exit: ExitWatch, fds: Vec<OwnedFd>) -> Result<Self, Errno> {
+        let mut fds = fds.into_iter();
+        Ok(Self {
+            process,
+            pidfd: fds.next().ok_or(Errno::MFILE)?,
+            exit,
+            listener: fds.next().map(seccomp::Listener::new).transpose()?,
+        })
+    }
+
+    /// Whether it has what was asked for; kills it if not.
+    fn check(self, request: &SpawnRequest) -> Result<Self, Refusal> {
+        if self.listener.is_some() || request.stops_at.is_empty() {
+            return Ok(self);
+        }
+        drop(send(&self.pidfd, Signal::KILL));
+        Err(Refusal {
+            stage: Stage::Filter,
+            errno: libc::EMFILE,
+        })
+    }
 }
 
 /// How the guard ended.
@@ -200,7 +230,14 @@ impl GuardHandle {
         let mut requests = lock(&self.requests);
         requests.0 += 1;
         let id = requests.0;
-        let sent = self.packets.send(&Request::Spawn { id }, Some(body.as_fd()));
+        let namespace = request.namespace.as_ref();
+        let fds: Vec<_> = std::iter::once(body.as_fd())
+            .chain(namespace.map(AsFd::as_fd))
+            .collect();
+        let inside = namespace.map(|namespace| Inside {
+            sheds: namespace.sheds(),
+        });
+        let sent = self.packets.send(&Request::Spawn { id, inside }, &fds);
         if sent.is_err() {
             return Err(SpawnError::GuardLost { program: program() });
         }
@@ -214,6 +251,7 @@ impl GuardHandle {
                     }
                 }
                 Ok(Answer { spawned, .. }) => {
+                    let spawned = spawned.and_then(|spawned| spawned.check(request));
                     return spawned.map_err(|refusal| SpawnError::from_refusal(refusal, request));
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -234,7 +272,7 @@ impl GuardHandle {
     /// Stop services in good order first; this is the end of what is left.
     pub fn shutdown(&self) -> Result<(), GuardError> {
         // An error means that it is gone already, which the listener finds out too.
-        drop(self.packets.send(&Request::Shutdown, None));
+        drop(self.packets.send(&Request::Shutdown, &[]));
         if self.wait_for_ending(END).is_none() {
             // Stopped, or stuck: the listener then does its work.
             drop(send(&self.pidfd, Signal::KILL));
@@ -366,8 +404,8 @@ struct Listener {
 impl Listener {
     fn listen(mut self, answers: &Sender<Answer>) {
         // An error on the socket is the end of it too.
-        while let Ok(Some((reply, fd))) = self.packets.receive::<Reply>() {
-            self.hear(reply, fd, answers);
+        while let Ok(Some((reply, fds))) = self.packets.receive::<Reply>() {
+            self.hear(reply, fds, answers);
         }
         // Dead or not: without a socket it is of no use, and what follows counts on its being gone.
         drop(self.child.kill());
@@ -384,22 +422,19 @@ impl Listener {
         self.shared.ended.notify_all();
     }
 
-    fn hear(&mut self, reply: Reply, pidfd: Option<OwnedFd>, answers: &Sender<Answer>) {
+    fn hear(&mut self, reply: Reply, fds: Vec<OwnedFd>, answers: &Sender<Answer>) {
         match reply {
             Reply::Hello => {}
             Reply::Spawned { id, process } => {
                 let exit = ExitWatch::default();
                 lock(&self.shared.running).insert(process.pid, (process, exit.clone()));
-                // No descriptor comes along when this process has no free number for it.
-                let spawned = if let Some(pidfd) = pidfd {
-                    Ok(Spawned { process, pidfd, exit })
-                } else {
+                let spawned = Spawned::receive(process, exit, fds).map_err(|errno| {
                     drop(process.signal(Signal::KILL));
-                    Err(Refusal {
+                    Refusal {
                         stage: Stage::Inspect,
-                        errno: libc::EMFILE,
-                    })
-                };
+                        errno: errno.raw_os_error(),
+                    }
+                });
                 answer(answers, Answer { id, spawned });
             }
             Reply::Refused { id, refusal } => answer(

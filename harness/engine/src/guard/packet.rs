@@ -1,4 +1,4 @@
-//! Packets of JSON over a `SOCK_SEQPACKET` pair, each with at most one file descriptor.
+//! Packets of JSON over a `SOCK_SEQPACKET` pair, each with a few file descriptors at most.
 //!
 //! Message boundaries are the kernel's, so nothing is ever half read; the end of the socket is the end of the other side.
 
@@ -15,6 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::PACKET_BYTES_MAX;
+
+/// The most descriptors that travel with one packet.
+pub(super) const FDS_MAX: usize = 4;
 
 /// One end of the socket between squall and the guard.
 #[derive(Debug)]
@@ -41,17 +44,16 @@ impl Packets {
         }
     }
 
-    /// Sends one value, with a descriptor if there is one.
-    pub(super) fn send(&self, value: &impl Serialize, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    /// Sends one value with its descriptors, at most [`FDS_MAX`].
+    pub(super) fn send(&self, value: &impl Serialize, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = serde_json::to_vec(value)?;
         if bytes.len() > PACKET_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "packet too long"));
         }
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let fds: Vec<_> = fd.into_iter().collect();
-        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-            return Err(io::Error::other("no room for a descriptor"));
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::Error::other("no room for so many descriptors"));
         }
         loop {
             match sendmsg(
@@ -67,10 +69,11 @@ impl Packets {
         }
     }
 
-    /// Receives one value with its descriptor; `None` once the other side is gone.
-    pub(super) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Option<OwnedFd>)>> {
+    /// Receives one value with its descriptors, fewer than were sent where this process has no free numbers for them;
+    /// `None` once the other side is gone.
+    pub(super) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut iov = [IoSliceMut::new(&mut bytes)];
@@ -88,11 +91,13 @@ impl Packets {
         if received.flags.contains(ReturnFlags::TRUNC) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "packet too long"));
         }
-        let fd = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        });
-        Ok(Some((serde_json::from_slice(&bytes[..received.bytes])?, fd)))
+        let mut fds = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                fds.extend(received);
+            }
+        }
+        Ok(Some((serde_json::from_slice(&bytes[..received.bytes])?, fds)))
     }
 }
 
@@ -113,10 +118,10 @@ mod tests {
         let (ours, theirs) = Packets::pair().expect("a pair");
         let theirs = Packets::from_socket(theirs).expect("the right kind");
         let file = File::open("/proc/self/stat").expect("opens");
-        ours.send(&"first", Some(file.as_fd())).expect("sent");
-        ours.send(&"second", None).expect("sent");
-        let (value, fd) = theirs.receive::<String>().expect("received").expect("a packet");
-        let same = File::from(fd.expect("a descriptor"))
+        ours.send(&"first", &[file.as_fd()]).expect("sent");
+        ours.send(&"second", &[]).expect("sent");
+        let (value, mut fds) = theirs.receive::<String>().expect("received").expect("a packet");
+        let same = File::from(fds.pop().expect("a descriptor"))
             .metadata()
             .expect("stat")
             .ino();
@@ -124,17 +129,17 @@ mod tests {
             (value.as_str(), same),
             ("first", file.metadata().expect("stat").ino())
         );
-        let (value, fd) = theirs.receive::<String>().expect("received").expect("a packet");
-        assert_eq!((value.as_str(), fd.is_none()), ("second", true));
+        let (value, fds) = theirs.receive::<String>().expect("received").expect("a packet");
+        assert_eq!((value.as_str(), fds.len()), ("second", 0));
         drop(ours);
         assert!(theirs.receive::<String>().expect("no error").is_none());
-        assert!(theirs.send(&"late", None).is_err());
+        assert!(theirs.send(&"late", &[]).is_err());
     }
 
     #[test]
     fn what_is_too_long_or_no_packet_socket_is_refused() {
         let (ours, _theirs) = Packets::pair().expect("a pair");
-        assert!(ours.send(&"x".repeat(PACKET_BYTES_MAX), None).is_err());
+        assert!(ours.send(&"x".repeat(PACKET_BYTES_MAX), &[]).is_err());
         let null = File::open("/dev/null").expect("opens");
         assert!(Packets::from_socket(null.into()).is_err());
     }

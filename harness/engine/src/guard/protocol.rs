@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::exit::ExitStatus;
+use crate::network::Namespace;
 use crate::process::Identity;
+use crate::seccomp::Syscall;
 
 /// The largest packet, in bytes.
 pub(super) const PACKET_BYTES_MAX: usize = 32 * 1024;
@@ -25,10 +27,18 @@ pub(super) const LEFT_MAX: usize = 64;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Start a process; the [`SpawnRequest`] is in the memory file that comes along.
-    Spawn { id: u64 },
+    /// Start a process; the [`SpawnRequest`] is in the memory file that comes along, and after it comes the network namespace
+    /// to start it in, if it isn't the guard's own.
+    Spawn { id: u64, inside: Option<Inside> },
     /// Kill everything, say [`Reply::Gone`], end.
     Shutdown,
+}
+
+/// That a process starts in another network namespace.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Inside {
+    /// See [`Namespace::sheds`].
+    pub(super) sheds: bool,
 }
 
 /// From the guard to squall.
@@ -37,7 +47,7 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// The guard is set up.
     Hello,
-    /// Request `id` was carried out; the pidfd comes along.
+    /// Request `id` was carried out; the pidfd comes along, and after it the listener where the process stops at calls.
     Spawned { id: u64, process: Identity },
     /// Request `id` was not.
     Refused { id: u64, refusal: Refusal },
@@ -65,6 +75,10 @@ pub(super) enum Stage {
     Program,
     /// The program is there, but what its `#!` line or its ELF header names is not.
     Interpreter,
+    /// The network namespace that it was to start in.
+    Namespace,
+    /// The filter at whose calls it was to stop.
+    Filter,
     Inspect,
 }
 
@@ -87,6 +101,14 @@ pub struct SpawnRequest {
     /// Where its output goes, standard output and error alike, appended by the program itself: no byte passes through
     /// squall, so none is lost with it. Made if absent; its folder must be there.
     pub log: OsString,
+    /// The system calls at which it stops, and all that it starts, until whoever has [`Spawned::listener`] answers. None
+    /// for most. No process of it gains privilege by exec then (`no_new_privs`): sudo(8) and the like don't work in it.
+    ///
+    /// [`Spawned::listener`]: super::Spawned::listener
+    pub stops_at: Vec<Syscall>,
+    /// The network namespace that it starts in; squall's own if absent. It travels beside the request.
+    #[serde(skip)]
+    pub namespace: Option<Namespace>,
 }
 
 /// Why a program was not started.
@@ -129,6 +151,22 @@ pub enum SpawnError {
         program: OsString,
         /// The log.
         log: PathBuf,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+    /// The network namespace that it is to start in can't be entered.
+    #[error("starting `{}` in a network namespace: {source}", program.display())]
+    Namespace {
+        /// As it was asked for.
+        program: OsString,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+    /// The kernel won't have it stop at system calls.
+    #[error("starting `{}`: putting a filter on its system calls: {source}", program.display())]
+    Filter {
+        /// As it was asked for.
+        program: OsString,
         /// The kernel's words.
         source: std::io::Error,
     },
@@ -182,6 +220,8 @@ impl SpawnError {
                 directory: request.directory.clone().unwrap_or_default(),
                 source,
             },
+            (Stage::Namespace, _) => Self::Namespace { program, source },
+            (Stage::Filter, _) => Self::Filter { program, source },
             (Stage::Interpreter, _) => Self::InterpreterMissing { program },
             (Stage::Program, libc::ENOENT | libc::ENOTDIR) => Self::NotFound { program },
             (Stage::Program, libc::EACCES | libc::EPERM | libc::ENOEXEC) => {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,7 +19,7 @@ use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use super::exit::ExitStatus;
 use super::packet::Packets;
-use super::protocol::{LEFT_MAX, Reply, Request};
+use super::protocol::{Inside, LEFT_MAX, Reply, Request};
 use super::spawn;
 use crate::process::sweep::sweep;
 use crate::process::{Identity, Table};
@@ -72,7 +72,7 @@ impl Guard {
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
-        packets.send(&Reply::Hello, None)?;
+        packets.send(&Reply::Hello, &[])?;
         Ok(Self {
             packets,
             children,
@@ -99,7 +99,7 @@ impl Guard {
                 &Reply::Gone {
                     left: left.iter().copied().take(LEFT_MAX).collect(),
                 },
-                None,
+                &[],
             ));
         }
         i32::from(!left.is_empty())
@@ -115,7 +115,7 @@ impl Guard {
                 match self.packets.receive::<Request>()? {
                     None => return Ok(Ending::SquallGone),
                     Some((Request::Shutdown, _)) => return Ok(Ending::Asked),
-                    Some((Request::Spawn { id }, body)) => self.spawn(id, body)?,
+                    Some((Request::Spawn { id, inside }, fds)) => self.spawn(id, inside, fds)?,
                 }
             }
         }
@@ -134,15 +134,22 @@ impl Guard {
         }
     }
 
-    fn spawn(&mut self, id: u64, body: Option<std::os::fd::OwnedFd>) -> io::Result<()> {
-        let spawned = spawn::read_request(body).and_then(|request| spawn::spawn(&request, &self.run_id));
+    fn spawn(&mut self, id: u64, inside: Option<Inside>, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let spawned =
+            spawn::read_request(inside, fds).and_then(|request| spawn::spawn(&request, &self.run_id));
         match spawned {
-            Ok((process, pidfd)) => {
+            Ok(spawn::Spawned {
+                process,
+                pidfd,
+                listener,
+            }) => {
                 self.started.insert(process.pid, process);
-                self.packets
-                    .send(&Reply::Spawned { id, process }, Some(pidfd.as_fd()))
+                let mut fds = vec![pidfd.as_fd()];
+                fds.extend(listener.as_ref().map(AsFd::as_fd));
+                // Ours are closed after this: a process that stops at calls waits for squall, never for the guard.
+                self.packets.send(&Reply::Spawned { id, process }, &fds)
             }
-            Err(refusal) => self.packets.send(&Reply::Refused { id, refusal }, None),
+            Err(refusal) => self.packets.send(&Reply::Refused { id, refusal }, &[]),
         }
     }
 
@@ -158,7 +165,7 @@ impl Guard {
                 Ok(Some((pid, status))) => {
                     let known = self.started.remove(&pid.as_raw_nonzero().get());
                     if let (Some(process), Some(status)) = (known, ExitStatus::from_wait(status)) {
-                        told = told.and(self.packets.send(&Reply::Exited { process, status }, None));
+                        told = told.and(self.packets.send(&Reply::Exited { process, status }, &[]));
                     }
                 }
                 Err(Errno::INTR) => {}
