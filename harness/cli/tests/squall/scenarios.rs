@@ -543,12 +543,22 @@ fn each_of_two_services_tells_of_pauses_as_long_as_it_was_held() {
         let asked = held.asked_us.expect("it was asked for") as f64;
         // However busy the machine is, it is held for what was asked at least, but where the next time had begun.
         assert!(held.count > 20 && held.median_us >= asked, "{held:?}");
-        let meter = collected.services[service].pauses.as_ref().expect("it has a meter");
+        let meter = collected.services[service]
+            .pauses
+            .as_ref()
+            .expect("it has a meter");
         assert!(meter.count >= held.count / 2, "{meter:?} of {held:?}");
-        assert!(meter.total as f64 >= held.median_us * held.count as f64 / 2.0, "{meter:?} of {held:?}");
+        assert!(
+            meter.total as f64 >= held.median_us * held.count as f64 / 2.0,
+            "{meter:?} of {held:?}"
+        );
     }
     let median = |name: &str| fault(&record, name).held.map(|held| held.median_us);
-    assert!(median("old-collector") > median("new-collector"), "{:?}", record.faults);
+    assert!(
+        median("old-collector") > median("new-collector"),
+        "{:?}",
+        record.faults
+    );
     if ended.is_calm() {
         assert!(proven_each_time(&record, "old-collector") > 20);
         proven_each_time(&record, "new-collector");
@@ -573,15 +583,24 @@ fn a_service_that_is_restarted_under_load_is_back_where_it_was_and_loses_no_id()
     });
     let proofs: Vec<String> = proofs.collect();
     assert_eq!(proofs.len(), 2, "{proofs:?}");
-    assert_ne!(proofs[0].split(' ').nth(1), proofs[1].split(' ').nth(1), "of two processes: {proofs:?}");
+    assert_ne!(
+        proofs[0].split(' ').nth(1),
+        proofs[1].split(' ').nth(1),
+        "of two processes: {proofs:?}"
+    );
     let addresses = told.iter().filter_map(|event| match &event.kind {
         EventKind::ServiceReady { service, address } if service == "ids" => address.clone(),
         _ => None,
     });
     let addresses: Vec<String> = addresses.collect();
-    assert!(addresses.len() == 3 && addresses.iter().all(|one| *one == addresses[0]), "{addresses:?}");
     assert!(
-        !told.iter().any(|event| matches!(event.kind, EventKind::ServiceDied { .. })),
+        addresses.len() == 3 && addresses.iter().all(|one| *one == addresses[0]),
+        "{addresses:?}"
+    );
+    assert!(
+        !told
+            .iter()
+            .any(|event| matches!(event.kind, EventKind::ServiceDied { .. })),
         "an end that was asked for is no accident"
     );
     let failed: u64 = record.phases[1].load["one"].failed;
@@ -605,7 +624,7 @@ fn a_program_that_never_gets_ready_again_fails_the_run() {
     let record = canary(
         "canary-never-ready-again",
         Exit::ExpectationNotMet,
-        "before it was ready",
+        "was not ready within 1s",
     );
     let restart = &record.faults[0];
     assert!(restart.proved && !restart.undone, "{restart:?}");
