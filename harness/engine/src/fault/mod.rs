@@ -199,6 +199,10 @@ pub trait Fault: Send {
         None
     }
 
+    /// The target's process has ended because that was asked for, and another will take its place: what is seen from now on is
+    /// seen of that.
+    fn target_gone(&mut self) {}
+
     /// Carries the fault over to the process that took the target's place after a restart. What was proven before
     /// says nothing about the new process: [`Fault::prove`] starts anew.
     fn rearm(&mut self, target: &TargetProcess) -> Result<(), FaultError>;

@@ -21,7 +21,7 @@ use squall_model::span::Spanned;
 
 use super::target::{listed, names};
 use super::{Fault, FaultError, FaultKind, FaultSpec, Part, Receipt, SIGNALS, Target, TargetProcess};
-use crate::process::Members;
+use crate::process::{Members, Threads};
 use crate::undo::Undo;
 
 /// The pause fault in the list of faults.
@@ -95,6 +95,8 @@ impl FaultSpec for PauseSpec {
 pub struct PauseFault {
     target: Target,
     members: Option<Members>,
+    /// Their threads, as they were when it was prepared.
+    threads: Option<Threads>,
     /// When the signal was sent, and when all were seen to stand still.
     sent: Option<Instant>,
     stopped: Option<Instant>,
@@ -109,6 +111,7 @@ impl PauseFault {
         PauseFault {
             target,
             members: None,
+            threads: None,
             sent: None,
             stopped: None,
             held: None,
@@ -132,10 +135,22 @@ impl PauseFault {
         let Some(members) = &mut self.members else {
             return Ok(false);
         };
+        // A fast look first, so that the moment is told well; then at all of them, those that came since among them.
+        if self
+            .threads
+            .as_ref()
+            .is_some_and(|threads| !threads.are_at_rest())
+        {
+            return Ok(false);
+        }
+        let mut seen = Instant::now();
         if !members.going().is_empty() {
             return Ok(false);
         }
-        let seen = Instant::now();
+        let known = self.threads.as_ref().map(Threads::count);
+        if known != Some(members.count_threads()) {
+            seen = Instant::now();
+        }
         if members.add_children().map_err(&error)? > 0 {
             members.signal(Signal::STOP).map_err(&error)?;
             return Ok(false);
@@ -151,6 +166,7 @@ impl Fault for PauseFault {
         let members = family.open().map_err(self.error("finding the processes"))?;
         let undos = members.processes().map(|process| Undo::Continue { process });
         let undos = undos.collect();
+        self.threads = Threads::open(members.processes());
         self.members = Some(members);
         Ok(undos)
     }
@@ -234,6 +250,7 @@ impl Fault for PauseFault {
         };
         members.signal(Signal::CONT).map_err(error)?;
         self.held = self.stopped.map(|stopped| stopped.elapsed());
+        self.threads = None;
         Ok(())
     }
 
@@ -266,7 +283,7 @@ impl Fault for PauseFault {
 
     fn rearm(&mut self, target: &TargetProcess) -> Result<(), FaultError> {
         self.target.process = target.clone();
-        self.members = None;
+        (self.members, self.threads) = (None, None);
         Ok(())
     }
 }

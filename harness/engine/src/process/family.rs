@@ -135,6 +135,12 @@ impl Members {
         })
     }
 
+    /// How many threads they have now.
+    pub fn count_threads(&self) -> usize {
+        let entries = self.processes().filter_map(|process| read_one(process.pid));
+        entries.map(|entry| entry.threads as usize).sum()
+    }
+
     /// Those of which some thread neither stands stopped nor has ended.
     pub fn going(&self) -> Vec<Identity> {
         self.processes().filter(|process| !is_at_rest(*process)).collect()

@@ -15,6 +15,7 @@ pub mod signals;
 pub mod socket;
 pub mod sweep;
 pub mod table;
+mod threads;
 
 pub use family::{Family, Members};
 pub use identity::Identity;
@@ -26,3 +27,4 @@ pub use port::{PortError, PortReserver};
 pub use ready::{Ready, ReadyLine};
 pub use service::{SERVICE_MARKER, ServiceProcess};
 pub use table::Table;
+pub use threads::Threads;

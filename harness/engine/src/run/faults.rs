@@ -290,6 +290,14 @@ impl Running {
         })
     }
 
+    /// A service's process has ended because that was asked for.
+    pub fn target_gone(&mut self, service: &str) {
+        let on_it = |turn: &&mut Turn| turn.target.as_deref() == Some(service);
+        for turn in self.turns.iter_mut().filter(on_it) {
+            turn.fault.target_gone();
+        }
+    }
+
     /// A service has another process since it was started again: what holds there has to be proven once more.
     pub fn rearm(&mut self, target: &TargetProcess) -> Option<EventKind> {
         let on_it = self.is_on(&target.service);

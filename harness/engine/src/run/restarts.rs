@@ -98,6 +98,7 @@ impl Supervisor<'_> {
             status: status.to_string(),
         });
         for index in 0..self.faults.len() {
+            self.faults[index].target_gone(&name);
             // Those that end processes have their own way to be over.
             let is_over = self.faults[index].is_on(&name) && self.plan.faults[index].spec.acts_on().is_none();
             if is_over && let Some(event) = self.faults[index].target_ended() {

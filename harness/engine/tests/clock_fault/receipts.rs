@@ -249,6 +249,26 @@ fn after_a_restart_only_the_new_process_proves_the_fault() {
 }
 
 #[test]
+fn a_process_that_reads_before_it_is_ready_proves_the_fault_after_a_restart() {
+    let setup = Setup::new();
+    let mut first = setup.target();
+    let mut fault = setup.fault(ClockFamily::Realtime, ClockChange::Step(-SECOND));
+    fault.inject().unwrap();
+    first.read();
+    proven(fault.prove());
+    drop(first);
+    fault.target_gone();
+    let mut second = setup.target();
+    second.read();
+    let process = TargetProcess {
+        service: "ids".to_owned(),
+        pid: second.pid(),
+    };
+    fault.rearm(&process).unwrap();
+    assert!(proven(fault.prove()).contains(&format!("pid {} ", second.pid())));
+}
+
+#[test]
 fn reading_leaves_errno_alone() {
     let setup = Setup::new();
     let mut target = setup.target();

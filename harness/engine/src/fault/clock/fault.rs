@@ -56,6 +56,8 @@ pub struct ClockFault {
     injected: Option<Published>,
     healed: Option<Published>,
     target: Option<TargetProcess>,
+    /// The last receipt of a process that has ended since.
+    last_of_gone: Option<u64>,
 }
 
 impl ClockFault {
@@ -68,6 +70,7 @@ impl ClockFault {
             injected: None,
             healed: None,
             target: None,
+            last_of_gone: None,
         })
     }
 
@@ -202,9 +205,14 @@ impl Fault for ClockFault {
         self.judge(self.healed, "healing")
     }
 
-    /// The page outlives the process and its laws hold for the next one; only the receipts start anew.
+    fn target_gone(&mut self) {
+        self.last_of_gone = Some(self.page.receipts());
+    }
+
+    /// The page outlives the process and its laws hold for the next one; only the receipts start anew. The next one may have
+    /// left its first before it was ready.
     fn rearm(&mut self, target: &TargetProcess) -> Result<(), FaultError> {
-        let so_far = self.page.receipts();
+        let so_far = self.last_of_gone.take().unwrap_or_else(|| self.page.receipts());
         for published in [&mut self.injected, &mut self.healed].into_iter().flatten() {
             published.after_ticket = so_far;
         }
