@@ -211,6 +211,23 @@ fn a_partition_in_place_of_another_ends_the_first() {
 }
 
 #[test]
+fn what_one_partition_held_meets_the_next() {
+    let stage = Stage::new();
+    let (mut caller, callee) = stage.open();
+    stage.proxy.partition(Partition::default()).unwrap();
+    caller.write_all(b"held").unwrap();
+    until("it is held", || held(&stage, Direction::Upstream) == 4);
+    stage.proxy.partition(Partition::default()).unwrap();
+    caller.write_all(b" on").unwrap();
+    until("both met the second", || {
+        stage.seen().partitions[1].met[0].amount.bytes == 7
+    });
+    assert_eq!(stage.seen().partitions[1].met[0].connections, 1);
+    stage.proxy.heal().unwrap();
+    assert_eq!(hear(&callee, 7), "held on");
+}
+
+#[test]
 fn a_disabled_proxy_stays_down_when_a_partition_heals() {
     let stage = Stage::new();
     stage.proxy.disable().unwrap();
