@@ -78,13 +78,16 @@ fn an_end_is_held_as_bytes_are() {
 fn what_a_toxic_delays_is_held_too() {
     let stage = Stage::new();
     let (mut caller, callee) = stage.open();
-    stage.add(
+    let name = stage.add(
         Direction::Upstream,
-        Latency::of(std::time::Duration::from_millis(20)),
+        Latency::of(std::time::Duration::from_hours(1)),
     );
     caller.write_all(b"on its way").unwrap();
     until("it is on its way", || held(&stage, Direction::Upstream) == 10);
     stage.proxy.partition(Partition::default()).unwrap();
+    assert_eq!(stage.seen().partitions[0].met[0].amount.bytes, 0);
+    // It comes out of the toxic, and no further.
+    stage.proxy.remove_toxic(&name).unwrap();
     until("it meets the partition", || {
         stage.seen().partitions[0].met[0].amount.bytes == 10
     });
