@@ -27,8 +27,8 @@ pub(crate) struct Config {
     pub(crate) accept: Accept,
     /// Per direction, in the order in which bytes meet them.
     pub(crate) toxics: [Vec<ActiveToxic>; 2],
-    /// Whether bytes of a direction are held.
-    pub(crate) stalls: [bool; 2],
+    /// The number of the partition that holds the bytes of a direction, if one does.
+    pub(crate) stalls: [Option<u64>; 2],
     /// The partition that holds, for what it does.
     pub(crate) partition: Option<Arc<PartitionTally>>,
     /// What is done to HTTP, where it is read.

@@ -264,10 +264,7 @@ impl Connection {
     #[inline]
     fn is_broken(&self) -> bool {
         let [up, down] = &self.lanes;
-        let said_its_last = |gone: &Lane, back: &Lane| {
-            gone.sink_gone && back.source_ended && back.held_bytes() == 0 && !back.stalled
-        };
-        (up.sink_gone && down.sink_gone) || said_its_last(up, down) || said_its_last(down, up)
+        (up.sink_gone && (down.sink_gone || down.ended)) || (down.sink_gone && up.ended)
     }
 
     #[inline]

@@ -42,8 +42,8 @@ pub(crate) struct Lane {
     pub(crate) sink_gone: bool,
     /// Its receiver was told that nothing more comes.
     pub(crate) ended: bool,
-    /// A partition holds what waits.
-    pub(crate) stalled: bool,
+    /// The number of the partition that holds what waits.
+    stalled_by: Option<u64>,
     /// The partition has met it.
     met_partition: bool,
     /// When time alone makes something due.
@@ -51,6 +51,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// Whether a partition holds what waits.
+    #[inline]
+    fn is_stalled(&self) -> bool {
+        self.stalled_by.is_some()
+    }
+
     /// Bytes inside.
     pub(crate) fn held_bytes(&self) -> usize {
         self.output_bytes + self.chain.as_ref().map_or(0, |chain| chain.bytes())
@@ -59,7 +65,10 @@ impl Lane {
     /// Nothing is done to it and nothing waits: bytes may go from socket to socket.
     #[inline]
     pub(crate) fn is_direct(&self) -> bool {
-        self.chain.is_none() && !self.stalled && self.output.bytes.is_empty() && self.output.end.is_none()
+        self.chain.is_none()
+            && !self.is_stalled()
+            && self.output.bytes.is_empty()
+            && self.output.end.is_none()
     }
 
     /// Whether its sender may be read.
@@ -69,7 +78,7 @@ impl Lane {
             return false;
         }
         match &self.chain {
-            None if !self.stalled => self.output.bytes.is_empty(),
+            None if !self.is_stalled() => self.output.bytes.is_empty(),
             None => self.output_bytes < held_bytes_max && self.output.bytes.len() < CHUNKS_MAX,
             Some(chain) => {
                 !chain.is_stopped()
@@ -82,7 +91,7 @@ impl Lane {
     /// Whether its receiver took less than there was for it.
     #[inline]
     pub(crate) fn is_blocked(&self) -> bool {
-        !self.stalled && !self.sink_gone && !self.output.bytes.is_empty()
+        !self.is_stalled() && !self.sink_gone && !self.output.bytes.is_empty()
     }
 
     /// Takes bytes that came.
@@ -105,7 +114,7 @@ impl Lane {
                 self.output.end.get_or_insert(end);
             }
         }
-        if self.stalled && self.output.end.is_some() {
+        if self.is_stalled() && self.output.end.is_some() {
             self.meet_partition(0, view);
         }
     }
@@ -113,7 +122,7 @@ impl Lane {
     /// Bytes came out of the toxics.
     fn account(&mut self, bytes: usize, view: View<'_>) {
         self.output_bytes += bytes;
-        if self.stalled && bytes > 0 {
+        if self.is_stalled() && bytes > 0 {
             self.meet_partition(bytes, view);
         }
     }
@@ -138,14 +147,12 @@ impl Lane {
             }
             self.account_from(before, view);
         }
-        let stalls = view.config.stalls[view.direction.index()];
-        if stalls && !self.stalled {
-            (self.stalled, self.met_partition) = (true, false);
-            if self.output_bytes > 0 {
+        let stalled_by = view.config.stalls[view.direction.index()];
+        if stalled_by != self.stalled_by {
+            (self.stalled_by, self.met_partition) = (stalled_by, false);
+            if self.is_stalled() && self.output_bytes > 0 {
                 self.meet_partition(self.output_bytes, view);
             }
-        } else if !stalls {
-            self.stalled = false;
         }
     }
 
@@ -168,10 +175,10 @@ impl Lane {
         }
         if self.sink_gone {
             self.discard(view);
-        } else if !self.stalled {
+        } else if !self.is_stalled() {
             self.flush(sink, view);
         }
-        if self.stalled || !self.output.bytes.is_empty() || self.ended {
+        if self.is_stalled() || !self.output.bytes.is_empty() || self.ended {
             return None;
         }
         self.output.end

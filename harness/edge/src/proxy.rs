@@ -39,6 +39,8 @@ struct State {
     toxics: Vec<ActiveToxic>,
     next_toxic: u64,
     partition: Option<(Partition, Arc<PartitionTally>)>,
+    /// Partitions that there were.
+    partitions: u64,
     http: Option<Rules>,
 }
 
@@ -53,7 +55,9 @@ impl State {
                 .collect()
         };
         let stalls = |direction: Direction| {
-            partition.is_some_and(|(cut, _)| cut.open == OpenConnections::Stall && cut.cuts(direction))
+            let holds =
+                |(cut, _): &&(Partition, _)| cut.open == OpenConnections::Stall && cut.cuts(direction);
+            partition.filter(holds).map(|_| self.partitions)
         };
         Config {
             upstream: self.upstream,
@@ -85,6 +89,7 @@ impl Proxy {
             toxics: Vec::new(),
             next_toxic: 0,
             partition: None,
+            partitions: 0,
             http: spec.http.then(Rules::default),
         };
         let identity = Arc::new(Identity {
@@ -235,6 +240,7 @@ impl Proxy {
         let mut state = self.state();
         let tally = Arc::new(PartitionTally::default());
         self.identity.tally.tell_of_partition(&tally);
+        state.partitions += 1;
         let before = state.partition.replace((partition, Arc::clone(&tally)));
         self.listen_as_told(&mut state)?;
         self.configure(&state)?;

@@ -33,9 +33,6 @@ fn family(address: SocketAddr) -> AddressFamily {
 fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = stream(address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
-    }
     rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
@@ -125,9 +122,6 @@ pub(crate) fn reset(socket: OwnedFd) {
 /// A socket for datagrams on an address.
 pub(crate) fn datagrams_on(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
     let socket = rustix::net::socket_with(family(address), SocketType::DGRAM, FLAGS, None)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
-    }
     rustix::net::bind(&socket, &address)?;
     let address = local_address(&socket)?;
     Ok((socket, address))

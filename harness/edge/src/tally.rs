@@ -14,6 +14,9 @@ use crate::spec::Direction;
 /// Toxics, partitions and HTTP faults that a snapshot tells of, each; the oldest go first.
 const KEPT: usize = 1_024;
 
+/// How often a snapshot looks for a moment in which nothing came; after that what is held may come out as more than it is.
+const STEADY_TRIES: u32 = 100;
+
 /// Chunks and bytes.
 #[derive(Debug, Default)]
 pub(crate) struct AmountTally {
@@ -312,16 +315,25 @@ impl DirectionTally {
     }
 
     fn seen(&self) -> DirectionSeen {
-        // What left is read before what came, so that what is held never comes out below what it is.
-        let (forwarded, discarded_bytes) = (self.forwarded.seen(), self.discarded_bytes.load(Relaxed));
-        let (entered, inserted_bytes) = (self.entered.seen(), self.inserted_bytes.load(Relaxed));
-        let came = entered.bytes + inserted_bytes;
+        // What is held is a difference, and true only if nothing came while both were read.
+        let read_came = || (self.entered.seen(), self.inserted_bytes.load(Relaxed));
+        let read_left = || (self.forwarded.seen(), self.discarded_bytes.load(Relaxed));
+        let (mut came, mut left) = (read_came(), read_left());
+        for _ in 0..STEADY_TRIES {
+            let again = read_came();
+            if again == came {
+                break;
+            }
+            (came, left) = (again, read_left());
+        }
+        let ((entered, inserted_bytes), (forwarded, discarded_bytes)) = (came, left);
+        let held_bytes = (entered.bytes + inserted_bytes).saturating_sub(forwarded.bytes + discarded_bytes);
         DirectionSeen {
             entered,
             forwarded,
             discarded_bytes,
             inserted_bytes,
-            held_bytes: came.saturating_sub(forwarded.bytes + discarded_bytes),
+            held_bytes,
             last_entered_ns: moment(&self.last_entered_ns),
             last_forwarded_ns: moment(&self.last_forwarded_ns),
         }

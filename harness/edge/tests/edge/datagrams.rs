@@ -233,20 +233,28 @@ fn delay_is_for_its_direction() {
 #[test]
 fn a_partition_drops_what_comes_and_what_was_on_its_way() {
     let stage = Stage::new();
+    let delay = Duration::from_millis(400);
     stage.up(DatagramFaults {
-        delay: Some(Latency::of(Duration::from_millis(30))),
+        delay: Some(Latency::of(delay)),
         ..DatagramFaults::default()
     });
+    let start = Instant::now();
     stage.send(1);
     stage.proxy.partition(None).unwrap();
+    // On a machine that stood still meanwhile the first has gone.
+    let is_on_its_way = start.elapsed() < delay;
     stage.send(2);
-    until("all three are dropped", || {
-        stage.proxy.seen().directions[0].cut.chunks == 3
+    until("all three are decided about", || {
+        let up = stage.proxy.seen().directions[0];
+        up.cut.chunks + up.forwarded.chunks == 3
     });
-    stage.proxy.heal().unwrap();
-    stage.up(DatagramFaults::default());
-    stage.caller.send(&7_u64.to_be_bytes()).unwrap();
-    assert_eq!(stage.received(1), [7]);
+    if is_on_its_way {
+        assert_eq!(stage.proxy.seen().directions[0].cut.chunks, 3);
+        stage.proxy.heal().unwrap();
+        stage.up(DatagramFaults::default());
+        stage.caller.send(&7_u64.to_be_bytes()).unwrap();
+        assert_eq!(stage.received(1), [7]);
+    }
 }
 
 #[test]

@@ -78,13 +78,16 @@ fn an_end_is_held_as_bytes_are() {
 fn what_a_toxic_delays_is_held_too() {
     let stage = Stage::new();
     let (mut caller, callee) = stage.open();
-    stage.add(
+    let name = stage.add(
         Direction::Upstream,
-        Latency::of(std::time::Duration::from_millis(20)),
+        Latency::of(std::time::Duration::from_hours(1)),
     );
     caller.write_all(b"on its way").unwrap();
     until("it is on its way", || held(&stage, Direction::Upstream) == 10);
     stage.proxy.partition(Partition::default()).unwrap();
+    assert_eq!(stage.seen().partitions[0].met[0].amount.bytes, 0);
+    // It comes out of the toxic, and no further.
+    stage.proxy.remove_toxic(&name).unwrap();
     until("it meets the partition", || {
         stage.seen().partitions[0].met[0].amount.bytes == 10
     });
@@ -208,6 +211,23 @@ fn a_partition_in_place_of_another_ends_the_first() {
     assert_eq!(hear(&callee, 4), "held");
     let seen = stage.seen();
     assert!(seen.partitions[0].healed_ns.is_some() && seen.partitions[1].healed_ns.is_none());
+}
+
+#[test]
+fn what_one_partition_held_meets_the_next() {
+    let stage = Stage::new();
+    let (mut caller, callee) = stage.open();
+    stage.proxy.partition(Partition::default()).unwrap();
+    caller.write_all(b"held").unwrap();
+    until("it is held", || held(&stage, Direction::Upstream) == 4);
+    stage.proxy.partition(Partition::default()).unwrap();
+    caller.write_all(b" on").unwrap();
+    until("both met the second", || {
+        stage.seen().partitions[1].met[0].amount.bytes == 7
+    });
+    assert_eq!(stage.seen().partitions[1].met[0].connections, 1);
+    stage.proxy.heal().unwrap();
+    assert_eq!(hear(&callee, 7), "held on");
 }
 
 #[test]

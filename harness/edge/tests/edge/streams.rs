@@ -61,6 +61,21 @@ fn a_reset_by_the_caller_reaches_the_callee() {
 }
 
 #[test]
+fn a_callee_that_ended_and_then_went_away_is_noticed_by_the_caller() {
+    let stage = Stage::new();
+    let (mut caller, callee) = stage.open();
+    callee.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&caller), b"");
+    rustix::net::sockopt::set_socket_linger(&callee, Some(std::time::Duration::ZERO)).unwrap();
+    drop(callee);
+    // Nothing tells the proxy until it has something to write there, as on a wire.
+    until("the caller hears of it", || caller.write_all(b"hello?").is_err());
+    until("it is counted", || stage.seen().reset == 1);
+    let up = *stage.seen().direction(Direction::Upstream);
+    assert_eq!(up.entered.bytes, up.forwarded.bytes + up.discarded_bytes);
+}
+
+#[test]
 fn large_amounts_cross_unchanged_both_ways_at_once() {
     let stage = Stage::new();
     let (caller, callee) = stage.open();
