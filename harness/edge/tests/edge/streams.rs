@@ -8,6 +8,14 @@ use squall_model::seed::Seed;
 
 use crate::stage::{Stage, accept, carry, connect, hear, is_reset, noise, own, rest, say, until};
 
+/// Handles may be used from several threads at once.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<squall_edge::Proxies>();
+    shared::<squall_edge::Proxy>();
+    shared::<squall_edge::DatagramProxy>();
+};
+
 #[test]
 fn bytes_cross_both_ways_and_are_counted() {
     let stage = Stage::new();
