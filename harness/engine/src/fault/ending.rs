@@ -13,6 +13,9 @@ use crate::process::signals::{Disposition, disposition, is_pending};
 use crate::process::{Identity, Members, Standing};
 use crate::undo::Undo;
 
+/// A process that does not end within this time by a signal that is no longer kept waiting has taken it.
+const SETTLED: Duration = Duration::from_millis(50);
+
 /// A signal and its name, without `SIG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Named {
@@ -37,6 +40,8 @@ struct Sent {
     exit: ExitWatch,
     /// It is expected to take the signal and to run on.
     to_take: bool,
+    /// It may as well end: the signal was kept waiting when it was sent, and nothing says what for.
+    may_end: bool,
     gone: Option<Instant>,
     ready: Option<Duration>,
 }
@@ -128,16 +133,16 @@ impl Fault for Ending {
         if let Some(status) = exit.get() {
             return Err(self.not_up(&format!("has ended before, with {status}")));
         }
-        let to_take = !self.signal.ends && {
-            match disposition(process, self.signal.signal) {
-                Some(Disposition::Ignored) => {
-                    return Err(self.not_up(&format!("ignores SIG{}", self.signal.name)));
-                }
-                Some(Disposition::Caught | Disposition::Blocked) => true,
-                Some(Disposition::Default) | None => false,
+        let (to_take, may_end) = match disposition(process, self.signal.signal) {
+            _ if self.signal.ends => (false, true),
+            Some(Disposition::Ignored) => {
+                return Err(self.not_up(&format!("ignores SIG{}", self.signal.name)));
             }
+            Some(Disposition::Caught) => (true, false),
+            Some(Disposition::Blocked) => (true, true),
+            Some(Disposition::Default) | None => (false, true),
         };
-        if !to_take {
+        if may_end {
             lifecycle.expect_end();
         }
         let error = self.error("sending a signal to the processes");
@@ -151,6 +156,7 @@ impl Fault for Ending {
             process,
             exit,
             to_take,
+            may_end,
             gone: None,
             ready: None,
         });
@@ -164,6 +170,13 @@ impl Fault for Ending {
         let Some(sent) = &mut self.sent else {
             return Receipt::Pending;
         };
+        if sent.to_take && sent.may_end {
+            if sent.exit.get().is_some() {
+                sent.to_take = false;
+            } else if sent.at.elapsed() < SETTLED {
+                return Receipt::Pending;
+            }
+        }
         if !sent.to_take && sent.gone.is_none() {
             let ended = sent.exit.get().is_some();
             let all = ended
@@ -174,7 +187,13 @@ impl Fault for Ending {
             sent.gone = all.then(Instant::now);
         }
         match &self.sent {
-            Some(sent) if sent.to_take => self.told_of_taking(sent),
+            Some(sent) if sent.to_take => {
+                let told = self.told_of_taking(sent);
+                if matches!(told, Receipt::Proven { .. }) {
+                    self.target.lifecycle.expect_no_end();
+                }
+                told
+            }
             Some(sent) => self.told_of_end(sent),
             None => Receipt::Pending,
         }

@@ -15,7 +15,8 @@ pub enum Disposition {
     Ignored,
     /// A handler is called.
     Caught,
-    /// It waits until it is asked for, as with `signalfd(2)` or `sigwait(3)`, or until it is let through.
+    /// It waits until it is asked for, as with `signalfd(2)` or `sigwait(3)`, or until it is let through: a shell keeps all
+    /// signals waiting while it forks.
     Blocked,
 }
 
@@ -25,10 +26,10 @@ pub fn disposition(process: Identity, signal: Signal) -> Option<Disposition> {
     let has = |mask: &str| field(&status, mask).map(|mask| mask & bit(signal) != 0);
     Some(if has("SigCgt")? {
         Disposition::Caught
-    } else if has("SigBlk")? {
-        Disposition::Blocked
     } else if has("SigIgn")? {
         Disposition::Ignored
+    } else if has("SigBlk")? {
+        Disposition::Blocked
     } else {
         Disposition::Default
     })
