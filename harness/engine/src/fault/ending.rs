@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{Fault, FaultError, Receipt, Target, TargetProcess};
-use crate::guard::{ExitStatus, ExitWatch};
+use crate::guard::ExitWatch;
 use crate::process::signals::{Disposition, disposition, is_pending};
 use crate::process::{Identity, Members, Standing};
 use crate::undo::Undo;
+
+/// A process that does not end within this time by a signal that is no longer kept waiting has taken it.
+const SETTLED: Duration = Duration::from_millis(50);
 
 /// A signal and its name, without `SIG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ struct Sent {
     exit: ExitWatch,
     /// It is expected to take the signal and to run on.
     to_take: bool,
+    /// It may as well end: the signal was kept waiting when it was sent, and nothing says what for.
+    may_end: bool,
     gone: Option<Instant>,
     ready: Option<Duration>,
 }
@@ -90,20 +95,11 @@ impl Ending {
         let (pid, name) = (sent.process.pid, self.signal.name);
         match is_pending(sent.process, self.signal.signal) {
             Some(true) => Receipt::Pending,
-            // It was only blocked, and is about to end.
-            Some(false) if disposition(sent.process, self.signal.signal) == Some(Disposition::Default) => {
-                Receipt::Pending
-            }
-            Some(false) => {
-                self.target.lifecycle.expect_no_end();
-                Receipt::Proven {
-                    evidence: format!(
-                        "pid {pid} has a use for SIG{name} and took it: it was sent and does not wait any more"
-                    ),
-                }
-            }
-            // How it ended is about to be told.
-            None if sent.exit.get().is_none() => Receipt::Pending,
+            Some(false) => Receipt::Proven {
+                evidence: format!(
+                    "pid {pid} has a use for SIG{name} and took it: it was sent and does not wait any more"
+                ),
+            },
             None => Receipt::Failed {
                 reason: format!("pid {pid} is gone, though it was to take SIG{name} and run on"),
             },
@@ -137,17 +133,18 @@ impl Fault for Ending {
         if let Some(status) = exit.get() {
             return Err(self.not_up(&format!("has ended before, with {status}")));
         }
-        let to_take = !self.signal.ends && {
-            match disposition(process, self.signal.signal) {
-                Some(Disposition::Ignored) => {
-                    return Err(self.not_up(&format!("ignores SIG{}", self.signal.name)));
-                }
-                Some(Disposition::Caught | Disposition::Blocked) => true,
-                Some(Disposition::Default) | None => false,
+        let (to_take, may_end) = match disposition(process, self.signal.signal) {
+            _ if self.signal.ends => (false, true),
+            Some(Disposition::Ignored) => {
+                return Err(self.not_up(&format!("ignores SIG{}", self.signal.name)));
             }
+            Some(Disposition::Caught) => (true, false),
+            Some(Disposition::Blocked) => (true, true),
+            Some(Disposition::Default) | None => (false, true),
         };
-        // Whoever starts a program blocks all signals for a moment, and says nothing by that of what they mean to it.
-        lifecycle.expect_end();
+        if may_end {
+            lifecycle.expect_end();
+        }
         let error = self.error("sending a signal to the processes");
         let at = Instant::now();
         let reached = self
@@ -159,6 +156,7 @@ impl Fault for Ending {
             process,
             exit,
             to_take,
+            may_end,
             gone: None,
             ready: None,
         });
@@ -172,8 +170,13 @@ impl Fault for Ending {
         let Some(sent) = &mut self.sent else {
             return Receipt::Pending;
         };
-        // It had no use for the signal after all.
-        sent.to_take &= sent.exit.get() != Some(ExitStatus::Signal(self.signal.signal.as_raw()));
+        if sent.to_take && sent.may_end {
+            if sent.exit.get().is_some() {
+                sent.to_take = false;
+            } else if sent.at.elapsed() < SETTLED {
+                return Receipt::Pending;
+            }
+        }
         if !sent.to_take && sent.gone.is_none() {
             let ended = sent.exit.get().is_some();
             let all = ended
@@ -184,7 +187,13 @@ impl Fault for Ending {
             sent.gone = all.then(Instant::now);
         }
         match &self.sent {
-            Some(sent) if sent.to_take => self.told_of_taking(sent),
+            Some(sent) if sent.to_take => {
+                let told = self.told_of_taking(sent);
+                if matches!(told, Receipt::Proven { .. }) {
+                    self.target.lifecycle.expect_no_end();
+                }
+                told
+            }
             Some(sent) => self.told_of_end(sent),
             None => Receipt::Pending,
         }
@@ -216,10 +225,7 @@ impl Fault for Ending {
                 started.map_err(self.error("starting the process again"))
             }
             // What took its signal runs on, and what was never sent one was left alone.
-            _ => {
-                runs_on(&self.target, self.sent.as_ref());
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
@@ -273,13 +279,6 @@ impl Fault for Ending {
     fn rearm(&mut self, target: &TargetProcess) -> Result<(), FaultError> {
         self.target.process = target.clone();
         Ok(())
-    }
-}
-
-/// What was sent a signal that did not end it is not expected to end any more.
-fn runs_on(target: &Target, sent: Option<&Sent>) {
-    if sent.is_some_and(|sent| sent.exit.get().is_none()) {
-        target.lifecycle.expect_no_end();
     }
 }
 

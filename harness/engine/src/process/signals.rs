@@ -15,7 +15,8 @@ pub enum Disposition {
     Ignored,
     /// A handler is called.
     Caught,
-    /// It waits until it is asked for, as with `signalfd(2)` or `sigwait(3)`, or until it is let through.
+    /// It waits until it is asked for, as with `signalfd(2)` or `sigwait(3)`, or until it is let through: a shell keeps all
+    /// signals waiting while it forks.
     Blocked,
 }
 
@@ -26,7 +27,6 @@ pub fn disposition(process: Identity, signal: Signal) -> Option<Disposition> {
     Some(if has("SigCgt")? {
         Disposition::Caught
     } else if has("SigIgn")? {
-        // Also where it is blocked, as a shell has all signals for a moment whenever it starts a program.
         Disposition::Ignored
     } else if has("SigBlk")? {
         Disposition::Blocked

@@ -41,9 +41,7 @@ fn a_service_that_is_killed_is_shown_to_be_gone_and_comes_back_where_it_was() {
 #[test]
 fn all_that_the_service_started_ends_with_it() {
     let rig = Rig::shell("sh -c 'sleep 1000 & sleep 1001' & setsid sleep 1002 & echo up; sleep 1003");
-    eventually("all have begun", || {
-        rig.service().pids().is_ok_and(|pids| pids.len() == 6)
-    });
+    rig.wait_for_sleepers(4);
     let mut fault = rig.fault("restart: { target: it, down: 1s }");
     inject(fault.as_mut());
     let evidence = proven("an end", || fault.prove());
@@ -110,7 +108,7 @@ fn a_program_that_is_not_ready_again_fails_its_start_and_takes_no_further_fault(
     let folder = tempfile::tempdir().expect("a folder");
     let mark = folder.path().join("was-here");
     let script = format!(
-        "[ -e {0} ] && exit 7; touch {0}; echo up; sleep 1000",
+        "[ -e {0} ] && exit 7; touch {0}; echo up; exec sleep 1000",
         mark.display()
     );
     let rig = Rig::shell(&script);
@@ -138,7 +136,10 @@ fn a_program_that_is_not_ready_again_fails_its_start_and_takes_no_further_fault(
 fn a_start_that_nobody_waits_for_is_given_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let mark = folder.path().join("was-here");
-    let script = format!("[ -e {0} ] || echo up; touch {0}; sleep 1000", mark.display());
+    let script = format!(
+        "[ -e {0} ] && exec sleep 1000; touch {0}; echo up; exec sleep 1000",
+        mark.display()
+    );
     let rig = Rig::shell(&script);
     let mut fault = rig.fault("restart: { target: it, signal: KILL }");
     inject(fault.as_mut());

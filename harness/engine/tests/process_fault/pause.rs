@@ -4,7 +4,6 @@ use rustix::process::Signal;
 use squall_engine::fault::Receipt;
 use squall_engine::undo::Undo;
 
-use crate::fixture::eventually;
 use crate::rig::{Rig, inject, proven};
 
 /// A program with a child, a grandchild, and one that left its group and session.
@@ -13,9 +12,7 @@ const FAMILY: &str = "sh -c 'sleep 1000 & sleep 1001' & setsid sleep 1002 & echo
 #[test]
 fn every_process_of_the_service_stands_still_until_it_is_healed() {
     let rig = Rig::shell(FAMILY);
-    eventually("all have begun", || {
-        rig.service().pids().is_ok_and(|pids| pids.len() == 6)
-    });
+    rig.wait_for_sleepers(4);
     assert!(!rig.states().contains('T'));
     let mut fault = rig.fault("pause: { target: it }");
     let undos = fault.prepare().expect("prepared");
@@ -42,7 +39,7 @@ fn every_process_of_the_service_stands_still_until_it_is_healed() {
 
 #[test]
 fn what_was_never_stopped_is_not_taken_for_stopped() {
-    let rig = Rig::shell("echo up; sleep 1000");
+    let rig = Rig::shell("echo up; exec sleep 1000");
     let mut fault = rig.fault("pause: { target: it }");
     fault.prepare().expect("prepared");
     assert_eq!(fault.prove(), Receipt::Pending);
@@ -52,7 +49,7 @@ fn what_was_never_stopped_is_not_taken_for_stopped() {
 
 #[test]
 fn a_stop_that_somebody_else_ends_is_noticed() {
-    let rig = Rig::shell("echo up; sleep 1000");
+    let rig = Rig::shell("echo up; exec sleep 1000");
     let mut fault = rig.fault("pause: { target: it }");
     inject(fault.as_mut());
     proven("a stop", || fault.prove());
@@ -63,7 +60,7 @@ fn a_stop_that_somebody_else_ends_is_noticed() {
 
 #[test]
 fn it_can_be_stopped_again_and_a_service_that_has_ended_can_not() {
-    let rig = Rig::shell("echo up; sleep 1000");
+    let rig = Rig::shell("echo up; exec sleep 1000");
     let mut fault = rig.fault("pause: { target: it }");
     for _ in 0..3 {
         inject(fault.as_mut());

@@ -96,6 +96,17 @@ impl Rig {
         states.into_iter().collect()
     }
 
+    /// Waits until so many of its processes are `sleep`: before that, a shell may be waiting for a child to become one, and such a
+    /// wait can't be stopped.
+    pub fn wait_for_sleepers(&self, count: usize) {
+        eventually("all have begun", || {
+            let table = Table::read().expect("/proc is readable");
+            let pids = self.service().pids().expect("/proc is readable");
+            let entries = pids.iter().filter_map(|pid| table.get(*pid));
+            entries.filter(|entry| entry.name == "sleep").count() == count
+        });
+    }
+
     /// Waits for what became of a start, and accepts it as the supervisor does.
     pub fn accept(&self) -> Result<(), String> {
         let started = self.started.recv_timeout(PATIENCE).expect("it was started again");

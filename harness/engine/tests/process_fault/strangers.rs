@@ -39,7 +39,7 @@ impl Drop for Stranger {
 
 #[test]
 fn a_process_that_carries_the_name_and_is_not_below_the_guard_is_left_alone() {
-    let rig = Rig::shell("echo up; sleep 1000");
+    let rig = Rig::shell("echo up; exec sleep 1000");
     let stranger = Stranger::start();
     let mut fault = rig.fault("pause: { target: it }");
     inject(fault.as_mut());
@@ -54,10 +54,10 @@ fn a_process_that_carries_the_name_and_is_not_below_the_guard_is_left_alone() {
 
 #[test]
 fn numbers_that_came_to_be_somebody_elses_lead_to_nobody() {
-    let rig = Rig::shell("echo up; sleep 1000");
+    let rig = Rig::shell("echo up; exec sleep 1000");
     let stranger = Stranger::start();
     let family = rig.service().family();
-    assert_eq!(family.running().expect("/proc is readable").len(), 2);
+    assert_eq!(family.running().expect("/proc is readable").len(), 1);
     let earlier = |process: Identity| Identity {
         start_time: process.start_time - 1,
         ..process
@@ -81,6 +81,7 @@ fn numbers_that_came_to_be_somebody_elses_lead_to_nobody() {
 #[test]
 fn a_process_that_ended_after_it_was_looked_at_is_not_reached_by_its_number() {
     let rig = Rig::shell("sleep 1000 & echo up; wait; sleep 1001");
+    rig.wait_for_sleepers(1);
     let members = rig.service().family().open().expect("/proc is readable");
     let child = members
         .processes()
