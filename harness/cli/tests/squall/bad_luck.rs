@@ -45,6 +45,16 @@ phases:
       - pause: { as: again, target: brood, after: 20ms, for: 30ms, every: 130ms }
       - kill: { target: mortal, after: 10ms, for: 50ms, every: 500ms }
       - restart: { target: ids, after: 150ms, down: 100ms, every: 900ms, signal: KILL }
+      - partition: { between: [single, ids], after: 100ms, for: 60ms, every: 1s }
+      - down: { between: [single, ids], after: 500ms, for: 40ms, every: 1s }
+      - latency: { from: ids, to: single, delay: 2ms, after: 30ms, for: 100ms, every: 300ms }
+      - bandwidth: { between: [single, ids], rate: 1MB, for: 50s }
+      - slicer: { between: [single, ids], size: 20B, after: 50ms, for: 200ms, every: 800ms }
+      - limit_data: { between: [single, ids], bytes: 4KiB, after: 400ms, for: 300ms, every: 1s }
+      - slow_close: { between: [single, ids], delay: 10ms, for: 50s }
+      - timeout: { between: [single, ids], timeout: 50ms, after: 650ms, for: 50ms, every: 1s }
+      - reset_peer: { between: [single, ids], after: 250ms, for: 30ms, every: 600ms }
+      - http: { between: [single, ids], abort: { status: 503 }, share: 10%, for: 50s }
 "#;
 
 #[test]

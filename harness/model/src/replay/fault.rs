@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use expect_test::expect;
 
-    fn fold(times: u64, kinds: Vec<EventKind>) -> FaultRecord {
+    fn fold(times: u64, kinds: &[EventKind]) -> FaultRecord {
         let mut fold = FaultFold::new(PlannedFault {
             name: "hold".into(),
             times,
@@ -246,12 +246,12 @@ mod tests {
     #[test]
     fn every_time_counts_and_the_holds_are_summed_up() {
         let kinds = [12_500.0, 12_410.0, 12_430.0, 12_900.0].map(|held| once(Ok("it stood"), Some(held)));
-        let record = fold(4, kinds.concat());
+        let record = fold(4, &kinds.concat());
         assert!(record.proved && record.undone);
         assert_eq!((record.injected_us, record.healed_us), (Some(0), Some(14)));
-        expect![[r#"
+        expect![["
             4 of 4 times proven; held for 12.410 to 12.900 ms, 12.465 ms at the median, 12.4 ms asked for; the last: it stood
-            4 of 4 times over again; the last: it runs"#]]
+            4 of 4 times over again; the last: it runs"]]
         .assert_eq(&format!("{}\n{}", record.evidence, record.undone_evidence));
         let repeated = record.repeated.unwrap();
         assert_eq!((repeated.planned, repeated.injected, repeated.proved), (4, 4, 4));
@@ -264,13 +264,13 @@ mod tests {
             once(Err("it went on"), None),
             once(Ok("it stood"), None),
         ];
-        let record = fold(3, kinds.concat());
+        let record = fold(3, &kinds.concat());
         assert!(!record.proved && record.undone);
         assert_eq!(record.evidence, "2 of 3 times proven; not the 2nd: it went on");
         // What could not be injected has no event of its own, and counts all the same.
         let mut kinds = once(Ok("it stood"), None);
         kinds.extend(once(Err("could not be injected"), None).split_off(1));
-        let record = fold(2, kinds);
+        let record = fold(2, &kinds);
         assert_eq!(
             record.evidence,
             "1 of 2 times proven; not the 2nd: could not be injected"
@@ -280,10 +280,10 @@ mod tests {
 
     #[test]
     fn a_run_that_ended_before_the_last_time_has_not_proven_the_fault() {
-        let record = fold(3, once(Ok("it stood"), None));
+        let record = fold(3, &once(Ok("it stood"), None));
         assert!(!record.proved && !record.undone);
         assert_eq!(record.evidence, "1 of 3 times proven; the last: it stood");
-        let record = fold(3, Vec::new());
+        let record = fold(3, &[]);
         assert!(record.evidence.contains("not injected"), "{}", record.evidence);
     }
 
@@ -297,7 +297,7 @@ mod tests {
                 reason: "pid 8 did not look".into(),
             },
         );
-        let record = fold(1, kinds);
+        let record = fold(1, &kinds);
         assert!(!record.proved);
         assert_eq!(record.evidence, "pid 8 did not look");
         assert_eq!(record.repeated, None);
