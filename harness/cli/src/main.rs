@@ -7,6 +7,7 @@ mod arguments;
 mod catalogue;
 mod commands;
 mod diagnostics;
+mod http;
 mod metrics;
 mod output;
 mod progress;
