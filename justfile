@@ -22,9 +22,11 @@ gate +ARGS:
 test:
     cargo test --workspace
 
-# The same with everything that is heavy to build: journeys, the OpenTelemetry push.
+# The same with everything that is heavy to build: journeys, the OpenTelemetry push, Toxiproxy itself and a client of it.
 test-full:
     cargo test --workspace --features squall/full,squall-engine/journey,squall-load/journey
+    cargo test -p squall-edge --test api -- --ignored
+    cargo test -p squall --test squall -- --ignored proxy::
 
 # Check formatting and lints.
 lint:

@@ -3,7 +3,8 @@
 //! Answers are those of Toxiproxy 2.12, down to the order of fields and the texts of errors, since clients depend on both.
 //! `tests/api` holds a transcript of the original and replays it here. What is different on purpose is in `docs/proxy.md`.
 //!
-//! This module reads no socket, prints nothing and ends nothing: whoever serves it hands requests over and writes answers.
+//! This module looks up the names that clients give. It reads no socket, prints nothing and ends nothing: whoever serves it hands
+//! requests over and writes answers.
 
 mod answer;
 mod body;
@@ -119,6 +120,11 @@ impl Api {
         error.map_or(Ok(body.into_warnings()), Err)
     }
 
+    /// Closes every proxy. What is asked for after that finds none.
+    pub fn close(&self) {
+        self.state().entries.clear();
+    }
+
     fn perform(&self, route: &Route, body: &mut Body<'_>) -> Result<Answer, ApiError> {
         let state = &mut *self.state();
         Ok(match route {
@@ -188,7 +194,7 @@ impl Api {
         let entry = state.entries.get_mut(name).ok_or_else(no_proxy)?;
         let wanted = entry.wanted(body)?;
         let differs = entry.differs(&wanted, &self.places)?;
-        if wanted.enabled {
+        if wanted.enabled && (differs || !entry.is_enabled()) {
             // What would be refused changes nothing.
             self.places.way(&wanted.listen, &wanted.upstream)?;
         }

@@ -33,8 +33,9 @@ fn build() -> Result<PathBuf, String> {
     let program = folder.join("server");
     if !program.exists() {
         let module = format!("github.com/Shopify/toxiproxy/v2/cmd/server@v{VERSION}");
+        let version = format!("-X github.com/Shopify/toxiproxy/v2.Version={VERSION}");
         let built = Command::new("go")
-            .args(["install", &module])
+            .args(["install", "-ldflags", &version, &module])
             .env("GOBIN", &folder)
             .output();
         let built = built.map_err(|error| format!("`go` is not here: {error}"))?;
