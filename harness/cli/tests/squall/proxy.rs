@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use prometheus_parse::{Sample, Scrape, Value};
 use rustix::process::Signal;
 use squall_model::exit::Exit;
 
 use crate::foreign;
-use crate::support::{PATIENCE, Running, Stage};
+use crate::support::{PATIENCE, Running, Stage, eventually};
 
 const NODE: &str = "toxiproxy-node-client@4.1.0";
 const PYTHON: &str = "toxiproxy-python==0.1.1";
@@ -94,6 +95,18 @@ fn proxies_of_a_file_carry_bytes_and_end_with_the_command() {
     caller.write_all(b"x").expect("sent");
     caller.read_exact(&mut [0]).expect("answered");
     assert!(since.elapsed() >= Duration::from_millis(200));
+    // Bytes are counted once they are sent, so that they can be here before they are there.
+    eventually("a parser of Prometheus' finds the byte counted", PATIENCE, || {
+        let (_, text) = ask(&address, "GET", "/metrics", "", "");
+        let text = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).expect("a text of metrics");
+        let is_it = |one: &&Sample| {
+            one.metric == "toxiproxy_proxy_sent_bytes_total"
+                && one.labels.get("direction") == Some("downstream")
+        };
+        let sent = text.samples.iter().find(is_it).expect("a sample of the proxy");
+        assert_eq!(sent.labels.get("listener"), Some(listen.as_str()));
+        sent.value == Value::Counter(1.0)
+    });
     let limits = fs::read_to_string(format!("/proc/{}/limits", running.pid())).expect("it runs");
     let files = limits
         .lines()

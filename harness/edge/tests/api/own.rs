@@ -1,10 +1,12 @@
 //! What is Squall's own: warnings, strictness, who may be reached, counters, repeatable draws; and that bytes feel it.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use squall_edge::api::Api;
+use proptest::prelude::*;
+use squall_edge::api::{Api, Request};
 
 use crate::transcript::{api, ask};
 
@@ -142,17 +144,17 @@ fn other_machines_are_reached_only_where_they_are_named() {
             "--allow-host 0.0.0.0",
         ),
     ];
-    let (closed, open) = (api(false, &[]), api(false, &["192.0.2.1", "0.0.0.0"]));
+    let closed = api(false, &[]);
     for (body, advice) in table {
         for (target, body) in [("/proxies", body.to_owned()), ("/populate", format!("[{body}]"))] {
             let refused = ask(&closed, "POST", target, &body);
             assert_eq!(refused.status, 403, "{body}: {}", refused.body);
             assert!(refused.body.contains(advice), "{}", refused.body);
         }
-        let taken = ask(&open, "POST", "/proxies", body);
-        assert_eq!(taken.status, 201, "{}", taken.body);
-        assert_eq!(ask(&open, "DELETE", "/proxies/a", "").status, 204);
     }
+    // It leads there only once somebody connects, which nobody does.
+    let taken = ask(&api(false, &["192.0.2.1"]), "POST", "/proxies", table[0].0);
+    assert_eq!(taken.status, 201, "{}", taken.body);
     assert_eq!(ask(&closed, "GET", "/proxies", "").body, "{}");
 }
 
@@ -339,4 +341,79 @@ fn a_file_is_taken_whole_or_says_what_is_wrong() {
     assert_eq!(ask(&api, "GET", "/proxies/a", "").status, 200);
     let error = api.populate(br#"[{"name":"b"}]"#).unwrap_err();
     assert_eq!(error.message, "missing required field: upstream at proxy 1");
+}
+
+/// Pieces of requests that mean something, for a machine to put together.
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "PUT"];
+const TARGETS: [&str; 9] = [
+    "/proxies",
+    "/populate",
+    "/reset",
+    "/metrics",
+    "/proxies/a",
+    "/proxies/a/toxics",
+    "/proxies/a/toxics/t",
+    "/proxies/b/toxics",
+    "/proxies/b/toxics/latency_downstream",
+];
+const FIELDS: [&str; 14] = [
+    r#""name":"a""#,
+    r#""name":"b""#,
+    r#""name":"t""#,
+    r#""listen":"127.0.0.1:0""#,
+    r#""listen":"""#,
+    r#""upstream":"127.0.0.1:1""#,
+    r#""upstream":null"#,
+    r#""enabled":false"#,
+    r#""enabled":true"#,
+    r#""type":"latency""#,
+    r#""type":"slicer""#,
+    r#""stream":"upstream""#,
+    r#""toxicity":1e9"#,
+    r#""attributes":{"latency":9223372036854775807,"jitter":-9223372036854775808,"delay":-1}"#,
+];
+
+fn bodies() -> impl Strategy<Value = String> {
+    let object = proptest::sample::subsequence(FIELDS.to_vec(), 0..=FIELDS.len());
+    let object = object.prop_map(|fields| format!("{{{}}}", fields.join(",")));
+    prop_oneof![
+        8 => object.clone(),
+        3 => proptest::collection::vec(object, 0..3).prop_map(|all| format!("[{}]", all.join(","))),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_asked_is_answered_and_what_is_listed_is_so(
+        requests in proptest::collection::vec((0..METHODS.len(), 0..TARGETS.len(), bodies()), 1..24),
+        nonsense in ".{0,40}",
+    ) {
+        let api = api(false, &[]);
+        ask(&api, "POST", "/proxies", r#"{"name":"a","upstream":"127.0.0.1:1","listen":"127.0.0.1:0"}"#);
+        ask(&api, &nonsense, &nonsense, &nonsense);
+        for (method, target, body) in &requests {
+            let answer = ask(&api, METHODS[*method], TARGETS[*target], body);
+            prop_assert!((200..=500).contains(&answer.status));
+            if answer.status >= 400 && answer.status != 405 {
+                let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+                prop_assert_eq!(&told["status"], answer.status);
+            }
+        }
+        let listed = ask(&api, "GET", "/proxies", "").body;
+        let listed: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&listed).unwrap();
+        for (name, proxy) in listed {
+            prop_assert_eq!(proxy["name"].as_str(), Some(name.as_str()));
+            if proxy["enabled"] == true {
+                prop_assert!(TcpStream::connect(proxy["listen"].as_str().unwrap()).is_ok());
+            }
+            let toxics = proxy["toxics"].as_array().unwrap();
+            let names: BTreeSet<_> = toxics.iter().map(|one| one["name"].to_string()).collect();
+            prop_assert_eq!(names.len(), toxics.len());
+        }
+        let browser = Request { method: "POST", target: "/reset", user_agent: "Mozilla/5.0", body: b"" };
+        prop_assert_eq!(api.answer(&browser).status, 403);
+    }
 }
