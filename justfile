@@ -22,9 +22,11 @@ gate +ARGS:
 test:
     cargo test --workspace
 
-# The same with everything that is heavy to build (journeys, the OpenTelemetry push), and with what takes long.
+# The same with everything that is heavy to build (journeys, the OpenTelemetry push, Toxiproxy itself and a client of it), and with what
+# takes long.
 test-full:
     cargo test --workspace --features squall/full,squall-engine/journey,squall-load/journey
+    cargo test -p squall-edge --test api -- --ignored
     cargo test -p squall --test squall --features full -- --ignored
 
 # Check formatting and lints.

@@ -55,6 +55,8 @@ pub enum Command {
     Capacity(CapacityArguments),
     /// Run one reference service in the foreground.
     Serve(ServeArguments),
+    /// Run fault proxies in the foreground, told what to do by Toxiproxy's API.
+    Proxy(ProxyArguments),
     /// Print the JSON Schema of scenarios, for editors.
     #[command(after_help = "Example: squall schema > scenario.schema.json")]
     Schema,
@@ -346,6 +348,35 @@ pub struct ServeArguments {
     /// Show what can be set, and end.
     #[arg(long = "settings")]
     pub show_settings: bool,
+}
+
+/// `squall proxy`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall proxy --config proxies.json --seed 9\n\n\
+    Then, as with Toxiproxy: curl -d '{\"type\":\"latency\",\"attributes\":{\"latency\":100}}' \
+    localhost:8474/proxies/redis/toxics\n\n\
+    The file is a list: [{\"name\": \"redis\", \"listen\": \"127.0.0.1:26379\", \"upstream\": \"127.0.0.1:6379\"}]\n\n\
+    Exit codes: 2 wrong command line or file, 130 interrupted, 143 terminated.")]
+pub struct ProxyArguments {
+    /// Where the API listens; port 0 draws one, and standard error says which.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8474")]
+    pub listen: SocketAddr,
+    /// Proxies to begin with, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Refuse what nobody knows in requests and the file, instead of ignoring it with a warning.
+    #[arg(long)]
+    pub strict: bool,
+    /// What jitter and toxicity are drawn from; drawn itself where it is not given.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Ask requests for this token, as `authorization: Bearer TOKEN`; @FILE reads it from a file. Needed to listen elsewhere than
+    /// on loopback.
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Let proxies listen on this host, or lead to it, which is not loopback; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
 }
 
 /// `squall completions`.

@@ -7,9 +7,11 @@ mod arguments;
 mod catalogue;
 mod commands;
 mod diagnostics;
+mod http;
 mod metrics;
 mod output;
 mod progress;
+mod proxy;
 mod quoting;
 mod record_files;
 mod scenarios;
@@ -64,6 +66,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Load(arguments) => commands::load::run(&arguments),
         Command::Capacity(arguments) => commands::capacity::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Proxy(arguments) => commands::proxy::run(&arguments),
         Command::Schema => commands::schema::run(),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments),

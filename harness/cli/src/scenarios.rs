@@ -196,8 +196,8 @@ fn redacted(text: String, secrets: &[String]) -> String {
         .fold(text, |text, value| text.replace(value, REDACTED))
 }
 
-/// A seed for a scenario that has none. Short enough to be typed again.
-fn draw_seed() -> anyhow::Result<u64> {
+/// A seed where none is given. Short enough to be typed again.
+pub fn draw_seed() -> anyhow::Result<u64> {
     let mut bytes = [0; 4];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(u64::from(u32::from_le_bytes(bytes)))

@@ -73,6 +73,7 @@ fn the_commands_of_the_other_documents_are_understood() {
         "docs/scenarios.md",
         "docs/faults.md",
         "docs/load-and-capacity.md",
+        "docs/proxy.md",
     ] {
         for (_, text) in blocks(&read(name), "sh") {
             // A command that is not understood fails here; what runs, README has run.
@@ -192,7 +193,7 @@ impl Step {
         match given.first() {
             Some(&"run") if !given.contains(&"--quick") => arguments.push("--quick".to_owned()),
             // Options are read before the help is shown, so a wrong one is noticed.
-            Some(&("load" | "serve" | "capacity")) => arguments.push("--help".to_owned()),
+            Some(&("load" | "serve" | "capacity" | "proxy")) => arguments.push("--help".to_owned()),
             _ => {}
         }
         Step {

@@ -7,6 +7,7 @@
 //! This crate knows no scenario, process, engine or load. It reaches out to no address but those it is given, and draws no random
 //! number but from the seeds it is given.
 
+pub mod api;
 mod backlog;
 mod chain;
 mod clock;

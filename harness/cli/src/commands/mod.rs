@@ -9,6 +9,7 @@ pub mod list;
 pub mod load;
 pub mod merge;
 pub mod plan;
+pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod schema;

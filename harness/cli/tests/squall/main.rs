@@ -16,6 +16,7 @@ mod metrics;
 mod pauses;
 mod placeholders;
 mod progress;
+mod proxy;
 mod scenarios;
 mod sockets;
 mod support;

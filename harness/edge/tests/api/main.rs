@@ -1,0 +1,5 @@
+//! The API: what the original answers, what is Squall's own, and what becomes of bytes.
+
+mod original;
+mod own;
+mod transcript;
