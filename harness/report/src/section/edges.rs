@@ -1,0 +1,58 @@
+//! What the proxies between callers and callees saw, over the whole run.
+
+use squall_model::record::EdgeRecord;
+
+use super::Detail;
+use crate::block::{Block, Cell, Column, Table, Tone};
+use crate::figure;
+use crate::recording::Recording;
+
+pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
+    let edges = &recording.record.edges;
+    if edges.is_empty() {
+        return Vec::new();
+    }
+    let columns = vec![
+        Column::left("Edge", 0),
+        Column::right("Connections", 0),
+        Column::right("At most", 2),
+        Column::right("Requests", 0),
+        Column::right("Per call", 1),
+        Column::right("Bytes", 2),
+        Column::right("Longest silence", 1),
+    ];
+    let mut blocks = Vec::new();
+    if detail == Detail::Full {
+        let text = "An edge that a fault may use has a proxy between its ends, and this is what it saw in the whole run: \
+                    connections that callers opened and the most in a second, the HTTP/1.1 requests on them and how many \
+                    of those there were for each that the caller got itself, bytes of both directions that went \
+                    through, and the longest time in which none did.";
+        blocks.push(Block::Paragraph(text.to_owned()));
+    }
+    blocks.push(Block::Table(Table::of(
+        "Edges and what crossed them",
+        columns,
+        edges.iter().map(row).collect(),
+    )));
+    blocks
+}
+
+fn row(edge: &EdgeRecord) -> Vec<Cell> {
+    let connections = match edge.connections {
+        0 => Cell::plain("never used").toned(Tone::Doubt),
+        count => figure::count(count).into(),
+    };
+    vec![
+        format!("{} → {}", edge.caller, edge.callee).into(),
+        connections,
+        figure::rate(edge.connections_per_s_max).into(),
+        figure::or_absent(edge.requests, figure::count).into(),
+        figure::or_absent(edge.requests_per_call, per_call).into(),
+        figure::bytes(edge.bytes as f64).into(),
+        figure::or_absent(edge.longest_silence_us, |us| figure::duration(us as f64)).into(),
+    ]
+}
+
+fn per_call(requests: f64) -> String {
+    format!("{requests:.2}")
+}
