@@ -26,7 +26,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         let text = "An edge that a fault may use has a proxy between its ends, and this is what it saw in the whole run: \
                     connections that callers opened and the most in a second, the HTTP/1.1 requests on them and how many \
                     of those there were for each that the caller got itself, bytes of both directions that went \
-                    through, and the longest time in which none did.";
+                    through, and the longest time in which none came though a connection was open.";
         blocks.push(Block::Paragraph(text.to_owned()));
     }
     blocks.push(Block::Table(Table::of(
