@@ -230,7 +230,7 @@ fn fault_clause(recording: &Recording, fault: &FaultRecord) -> String {
             ", and not back in the baseline's band within {} of its end",
             duration(us)
         ),
-        (Some(0), None) | (None, None) => String::new(),
+        (Some(0) | None, None) => String::new(),
         (Some(us), None) => format!(", back in the baseline's band {} after it ended", duration(us)),
     };
     format!("{} at {at}{felt}{back}", on_one_line(what))

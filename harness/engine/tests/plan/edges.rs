@@ -23,10 +23,11 @@ load:
 
 /// The scenario with these faults, a line each, in one phase.
 fn with(faults: &str) -> String {
-    let lines: String = faults
+    let lines: Vec<String> = faults
         .lines()
         .map(|line| format!("      - {}\n", line.trim()))
         .collect();
+    let lines = lines.concat();
     around(&format!(
         "{SERVICES}phases:\n  - phase: all\n    for: 10s\n    faults:\n{lines}"
     ))

@@ -405,7 +405,7 @@ fn how_the_loads_took_a_fault_is_judged_as_far_as_it_was_seen() {
                 lag_us: 30_000,
                 ..GOOD
             },
-        )
+        );
     });
     assert!(
         spoiled.contains("run: back.recovery < 2s is invalid, 640000 the generator fell behind"),
@@ -419,7 +419,7 @@ fn how_the_loads_took_a_fault_is_judged_as_far_as_it_was_seen() {
                 lag_us: 30_000,
                 ..GOOD
             },
-        )
+        );
     });
     assert!(spoiled.contains("pass exit 0"), "{spoiled}");
 }

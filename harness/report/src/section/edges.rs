@@ -23,10 +23,8 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     ];
     let mut blocks = Vec::new();
     if detail == Detail::Full {
-        let text = "An edge that a fault may use has a proxy between its ends, and this is what it saw in the whole run: \
-                    connections that callers opened and the most in a second, the HTTP/1.1 requests on them and how many \
-                    of those there were for each that the caller got itself, bytes of both directions that went \
-                    through, and the longest time in which none came though a connection was open.";
+        let text = "What the proxy on each edge saw in the whole run. Requests per call are those for each that the caller got \
+                    itself; silence is time in which no byte came though a connection was open.";
         blocks.push(Block::Paragraph(text.to_owned()));
     }
     blocks.push(Block::Table(Table::of(
@@ -43,7 +41,7 @@ fn row(edge: &EdgeRecord) -> Vec<Cell> {
         count => figure::count(count).into(),
     };
     vec![
-        format!("{} → {}", edge.caller, edge.callee).into(),
+        format!("{}->{}", edge.caller, edge.callee).into(),
         connections,
         figure::rate(edge.connections_per_s_max).into(),
         figure::or_absent(edge.requests, figure::count).into(),

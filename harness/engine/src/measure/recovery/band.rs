@@ -50,13 +50,16 @@ impl Band {
         let failed: u64 = rows.iter().map(|(row, _)| row.failed).sum();
         let sum_us: u64 = rows.iter().map(|(row, _)| row.sum_us).sum();
         let share = |part: u64, row: &Row| part as f64 / row.ended.max(1) as f64;
-        let worst = |of: &dyn Fn(&(Row, Vec<Samples>)) -> f64| rows.iter().map(of).fold(0.0, f64::max);
+        let shares_over = rows
+            .iter()
+            .map(|(row, samples)| share(over(samples, p99_us), row));
+        let shares_failed = rows.iter().map(|(row, _)| share(row.failed, row));
         Ok(Band {
             p99_us,
             mean_us: sum_us as f64 / ended.max(1) as f64,
-            worst_over: worst(&|(row, samples)| share(over(samples, p99_us), row)),
+            worst_over: shares_over.fold(0.0, f64::max),
             error_share: (failed + 1) as f64 / (ended + 1) as f64,
-            worst_failed: worst(&|(row, _)| share(row.failed, row)),
+            worst_failed: shares_failed.fold(0.0, f64::max),
         })
     }
 
