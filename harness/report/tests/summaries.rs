@@ -4,8 +4,8 @@
 mod synthetic;
 
 use expect_test::expect;
-use squall_model::record::Verdict;
-use squall_report::{junit, markdown, terminal};
+use squall_model::record::{EdgeRecord, Verdict};
+use squall_report::{html, junit, markdown, terminal};
 
 #[test]
 fn markdown_is_short_and_says_what_matters() {
@@ -155,4 +155,40 @@ fn junit_has_a_suite_per_scope_and_a_case_per_check() {
           </testsuite>
         </testsuites>
     "#]].assert_eq(&junit(&recording));
+}
+
+#[test]
+fn edges_are_there_where_there_were_proxies_and_one_that_nobody_used_stands_out() {
+    let mut recording = synthetic::folder(7).recording();
+    assert!(!html(&recording).contains("Longest silence"));
+    recording.record.edges = vec![
+        EdgeRecord {
+            caller: "feed".to_owned(),
+            callee: "ids".to_owned(),
+            bytes: 3 * 1024 * 1024,
+            connections: 1_204,
+            connections_per_s_max: 310.4,
+            requests: Some(24_000),
+            requests_per_call: Some(1.2),
+            longest_silence_us: Some(995_732),
+        },
+        EdgeRecord {
+            caller: "feed".to_owned(),
+            callee: "ranking".to_owned(),
+            ..EdgeRecord::default()
+        },
+    ];
+    let text = markdown(&recording);
+    let section = text.split("## ").find(|section| section.starts_with("Edges"));
+    expect![[r#"
+        Edges
+
+        | Edge | Connections | At most | Requests | Per call | Bytes | Longest silence |
+        | :-- | --: | --: | --: | --: | --: | --: |
+        | feed-\\>ids | 1,204 | 310/s | 24,000 | 1.20 | 3 MiB | 996 ms |
+        | feed-\\>ranking | never used | 0/s | – | – | 0 B | – |
+
+    "#]]
+    .assert_eq(section.unwrap_or_default());
+    assert!(html(&recording).contains("Longest silence"));
 }

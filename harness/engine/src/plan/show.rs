@@ -73,6 +73,7 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
             human::duration(load.timeout)
         )?;
     }
+    write_edges(plan, text)?;
     writeln!(text, "\ntimeline")?;
     write_timeline(plan, text)?;
     writeln!(text, "\nchecks")?;
@@ -149,6 +150,19 @@ fn process(service: &PlannedService) -> String {
         }
         Start::At { address } => format!("already running at {address}"),
     }
+}
+
+/// Only those that have a proxy: of others nothing is seen.
+fn write_edges(plan: &Plan, text: &mut String) -> std::fmt::Result {
+    if plan.edges.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nedges")?;
+    for edge in &plan.edges {
+        let read = if edge.http { ", which reads HTTP/1.1" } else { "" };
+        writeln!(text, "  {:<16} through a proxy{read}", edge.name())?;
+    }
+    Ok(())
 }
 
 fn write_timeline(plan: &Plan, text: &mut String) -> std::fmt::Result {

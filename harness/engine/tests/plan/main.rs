@@ -6,6 +6,7 @@ mod arrivals;
 mod checks;
 mod conclusions;
 mod data;
+mod edges;
 mod faults;
 mod journey;
 mod judged;

@@ -30,6 +30,8 @@ phases:
     load: { browse: 0x, make: 2x }
     faults:
       - clock: { target: ids, step: -50ms, after: 2s, for: 3s }
+      - latency: { from: ids, to: feed, delay: 50ms, jitter: 5ms, after: 6s, for: 2s }
+      - partition: { between: [make, ids], after: 6s, for: 2s }
 invariants:
   wrote: { reached: "ids.metrics.store_writes_total >= 1" }
 expect:
@@ -56,6 +58,10 @@ fn a_plan_says_what_would_run_when_and_what_it_needs() {
           make             GET /id to ids, at most 64 connections, 1.00 s timeout, values read from responses
           browse           POST /b to own, at most 5 connections, 30.0 s timeout
 
+        edges
+          feed->ids        through a proxy, which reads HTTP/1.1
+          make->ids        through a proxy, which reads HTTP/1.1
+
         timeline
             0.000 s  warm-up for 5.00 s (not measured)
                        make 2.00k/s, poisson
@@ -67,6 +73,8 @@ fn a_plan_says_what_would_run_when_and_what_it_needs() {
                        make 4.00k/s, poisson
                        browse rests
            27.000 s    clock: steps the realtime clock of ids back by 50ms, for 3.00 s
+           31.000 s    latency: delays bytes by 50.0 ms with 5.00 ms of jitter from ids to feed, for 2.00 s
+           31.000 s    partition: cuts the stream between make and ids, for 2.00 s
 
         checks
           ids.unique               unique: what it gives is unique

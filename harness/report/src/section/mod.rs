@@ -2,6 +2,7 @@
 //!
 //! A section turns the recording into blocks and knows no format. A new one is one file and one line in [`SECTIONS`].
 
+mod edges;
 mod errors;
 mod expectations;
 mod faults;
@@ -40,7 +41,7 @@ pub(crate) struct Section {
 }
 
 /// All sections.
-pub(crate) static SECTIONS: [Section; 14] = [
+pub(crate) static SECTIONS: [Section; 15] = [
     Section {
         id: "verdict",
         title: "",
@@ -60,6 +61,11 @@ pub(crate) static SECTIONS: [Section; 14] = [
         id: "faults",
         title: "Faults",
         blocks: faults::blocks,
+    },
+    Section {
+        id: "edges",
+        title: "Edges",
+        blocks: edges::blocks,
     },
     Section {
         id: "phases",

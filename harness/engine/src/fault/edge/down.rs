@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use squall_edge::{EdgeError, EdgeSeen};
-use squall_model::decode::{Decode as _, Schema};
+use squall_model::decode::{Decode as _, NonEmpty, Schema};
 use squall_model::diagnostic::Diagnostics;
+use squall_model::name::Name;
+use squall_model::record;
 use squall_model::scenario;
+use squall_model::span::Spanned;
 
-use super::ends::{ends_of, on_an_edge};
-use super::{Crossing, Deed, EdgeFault, Ends};
+use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part, Target};
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -20,16 +22,18 @@ pub(super) const KIND: FaultKind = FaultKind {
     ways: &[super::PROXY],
 };
 
-on_an_edge! {
+record! {
     /// Closes the connections of an edge and refuses new ones.
-    pub struct Down {}
-    exactly_one ["between"];
+    pub struct Down {
+        /// The two ends of the edge, in any order.
+        pub between: NonEmpty<Spanned<Name>>,
+    }
 }
 
 fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
     let written: Down = fault.decode_params(diagnostics)?;
     Some(Arc::new(DownSpec {
-        ends: ends_of!(written, fault).ends(diagnostics)?,
+        ends: Between::both(&written.between, fault.kind.span).ends(diagnostics)?,
     }))
 }
 
@@ -87,6 +91,8 @@ impl Deed for Closing {
     /// The kernel refuses new connections and counts none: what shows is that open ones were closed.
     fn met(&self, _: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let closed = before.open();
-        (closed > 0 && now.open() == 0).then(|| format!("{closed} open connections were closed"))
+        let word = if closed == 1 { "was" } else { "were" };
+        (closed > 0 && now.open() == 0)
+            .then(|| format!("{} {word} closed", counted(closed, "open connection")))
     }
 }

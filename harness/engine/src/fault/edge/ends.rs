@@ -4,6 +4,7 @@ use squall_model::decode::NonEmpty;
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::Name;
 use squall_model::span::{Span, Spanned};
+use squall_model::units::Ratio;
 
 /// The ends of one or more edges, as written; loads and services.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +34,17 @@ fn text(name: &Spanned<Name>) -> Spanned<String> {
     Spanned::new(name.value.to_string(), name.span)
 }
 
-impl Between<'_> {
+impl<'a> Between<'a> {
+    /// All bytes between two.
+    pub fn both(names: &'a NonEmpty<Spanned<Name>>, span: Span) -> Between<'a> {
+        Between {
+            between: Some(names),
+            way: None,
+            groups: None,
+            span,
+        }
+    }
+
     /// The ends, or what is wrong with them.
     pub fn ends(self, diagnostics: &mut Diagnostics) -> Option<Ends> {
         if let Some((from, to)) = self.way {
@@ -48,7 +59,8 @@ impl Between<'_> {
             let groups = groups.iter().map(|group| group.iter().map(text).collect());
             return Some(Ends::Groups(groups.collect()));
         }
-        let names: Vec<_> = self.between.into_iter().flat_map(|names| names.iter()).collect();
+        // Where they are missing altogether, that was said when the parameters were read.
+        let names: Vec<_> = self.between?.iter().collect();
         let [first, second] = names[..] else {
             let error = Diagnostic::error(self.span, "an edge has two ends");
             diagnostics.push(error.help("write `between: [CALLER, CALLEE]`"));
@@ -75,7 +87,23 @@ impl std::fmt::Display for Ends {
     }
 }
 
-/// Declares the parameters of a fault on an edge: those that every one has, and its own.
+/// The share of connections or requests that a fault is for; all where nothing is written.
+pub fn share(written: Option<&Spanned<Ratio>>, diagnostics: &mut Diagnostics) -> Option<f64> {
+    let Some(written) = written else {
+        return Some(1.0);
+    };
+    let share = written.value.get();
+    if share > 0.0 && share <= 1.0 {
+        return Some(share);
+    }
+    diagnostics.push(Diagnostic::error(
+        written.span,
+        "a share is more than 0% and at most 100%",
+    ));
+    None
+}
+
+/// Declares the parameters of a fault on the bytes of an edge: those that every one has, and its own.
 macro_rules! on_an_edge {
     (
         $(#[doc = $doc:literal])*

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_edge::{EdgeError, EdgeSeen, HttpAction, HttpFault, HttpMatch, Latency, PathMatch};
-use squall_model::decode::{Decode as _, Schema};
+use squall_model::decode::{Decode as _, NonEmpty, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::name::Name;
 use squall_model::record;
 use squall_model::scenario;
 use squall_model::span::Spanned;
 use squall_model::units::{Ratio, human};
 
-use super::ends::{ends_of, on_an_edge};
-use super::{Crossing, Deed, EdgeFault, Ends};
+use super::ends::share;
+use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Target};
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -45,9 +46,11 @@ record! {
     }
 }
 
-on_an_edge! {
+record! {
     /// Aborts, delays or changes single requests and responses.
     pub struct Http {
+        /// The two ends of the edge, in any order.
+        pub between: NonEmpty<Spanned<Name>>,
         /// The proxy answers, and the callee never sees the request.
         pub abort: Option<Abort>,
         /// The request goes on later.
@@ -63,11 +66,10 @@ on_an_edge! {
         /// Only this method.
         pub method: Option<String>,
         /// Only this share of the requests.
-        pub share: Option<Ratio>,
+        pub share: Option<Spanned<Ratio>>,
         /// Only so many requests.
         pub first: Option<NonZeroU64>,
     }
-    exactly_one ["between"];
     exactly_one ["abort", "delay", "header", "body"];
     at_most_one ["path", "path_regex"];
 }
@@ -105,17 +107,17 @@ impl Http {
         ))
     }
 
-    fn matches(&self) -> HttpMatch {
-        HttpMatch {
+    fn matches(&self, diagnostics: &mut Diagnostics) -> Option<HttpMatch> {
+        Some(HttpMatch {
             path: match (&self.path, &self.path_regex) {
                 (Some(prefix), _) => PathMatch::Prefix(prefix.clone()),
                 (None, Some(regex)) => PathMatch::Regex(regex.clone()),
                 (None, None) => PathMatch::Any,
             },
             method: self.method.clone(),
-            share: self.share.map_or(1.0, Ratio::get),
+            share: share(self.share.as_ref(), diagnostics)?,
             first: self.first.map(NonZeroU64::get),
-        }
+        })
     }
 }
 
@@ -132,8 +134,8 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
     }
     let (action, about) = written.action(diagnostics)?;
     Some(Arc::new(HttpSpec {
-        ends: ends_of!(written, fault).ends(diagnostics)?,
-        matches: written.matches(),
+        ends: Between::both(&written.between, fault.kind.span).ends(diagnostics)?,
+        matches: written.matches(diagnostics)?,
         action,
         about,
     }))
@@ -202,6 +204,6 @@ impl Deed for Meddling {
         let mine =
             |fault: &&squall_edge::HttpFaultSeen| fault.name == self.0.name && fault.added_ns >= before.at_ns;
         let requests = now.http_faults.iter().rev().find(mine)?.requests;
-        (requests > 0).then(|| format!("{requests} requests met it"))
+        (requests > 0).then(|| format!("{} met it", counted(requests, "request")))
     }
 }

@@ -11,7 +11,7 @@ use squall_model::scenario;
 use squall_model::span::Spanned;
 use squall_model::units::{Ratio, human};
 
-use super::ends::{ends_of, on_an_edge};
+use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
@@ -47,7 +47,7 @@ on_an_edge! {
         /// How it varies.
         pub distribution: Spread = Spread::Uniform,
         /// The share of connections that it is for; all if left out.
-        pub share: Option<Ratio>,
+        pub share: Option<Spanned<Ratio>>,
     }
     exactly_one ["between", "from"];
 }
@@ -72,7 +72,7 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
     let toxic = ToxicFault {
         ends: ends_of!(written, fault).ends(diagnostics)?,
         kind: kind.into(),
-        share: written.share.map_or(1.0, Ratio::get),
+        share: share(written.share.as_ref(), diagnostics)?,
         about: format!("delays bytes by {}{jitter}", human::duration(written.delay.value)),
     };
     Some(toxic.spec())

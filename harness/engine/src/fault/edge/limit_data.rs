@@ -6,9 +6,10 @@ use squall_edge::LimitData;
 use squall_model::decode::{Decode as _, Schema};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
+use squall_model::span::Spanned;
 use squall_model::units::{Bytes, Ratio, human};
 
-use super::ends::{ends_of, on_an_edge};
+use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
@@ -26,7 +27,7 @@ on_an_edge! {
         /// How many pass on each connection from when the fault begins.
         pub bytes: Bytes,
         /// The share of connections that it is for; all if left out.
-        pub share: Option<Ratio>,
+        pub share: Option<Spanned<Ratio>>,
     }
     exactly_one ["between", "from"];
 }
@@ -39,7 +40,7 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
             bytes: written.bytes.0,
         }
         .into(),
-        share: written.share.map_or(1.0, Ratio::get),
+        share: share(written.share.as_ref(), diagnostics)?,
         about: format!("closes connections after {}", human::bytes(written.bytes.0)),
     };
     Some(toxic.spec())

@@ -150,7 +150,7 @@ impl Fault for EdgeFault {
             let Crossing { caller, callee, .. } = at;
             return if now.opened == 0 {
                 format!(
-                    "{caller} never used its edge to {callee}: it may have {callee}'s address from elsewhere than what it was told"
+                    "{caller}, which may have its address from elsewhere than what it was told, never used its edge to {callee}"
                 )
             } else {
                 format!("{caller} sent nothing over its edge to {callee} that met it")
@@ -180,6 +180,7 @@ impl Fault for EdgeFault {
             let bytes = forwarded(&at.proxy.seen()) - forwarded(after);
             match bytes {
                 0 if after.opened > 0 => return Receipt::Pending,
+                0 => told.push(format!("{} was not used", at.name())),
                 bytes => told.push(format!("{}: {} crossed again", at.name(), human::bytes(bytes))),
             }
         }
@@ -204,10 +205,20 @@ fn forwarded(seen: &EdgeSeen) -> u64 {
 
 /// What had crossed an edge, in words.
 fn crossed(before: &EdgeSeen) -> String {
-    match (forwarded(before), before.opened) {
-        (0, _) => "nothing had crossed before".to_owned(),
-        (bytes, 1) => format!("{} had crossed on one connection", human::bytes(bytes)),
-        (bytes, opened) => format!("{} had crossed on {opened} connections", human::bytes(bytes)),
+    match forwarded(before) {
+        0 => "nothing had crossed before".to_owned(),
+        bytes => {
+            let on = counted(before.opened, "connection");
+            format!("{} had crossed on {on}", human::bytes(bytes))
+        }
+    }
+}
+
+/// `one connection`, `3 connections`
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("one {what}"),
+        count => format!("{count} {what}s"),
     }
 }
 

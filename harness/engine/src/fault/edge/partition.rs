@@ -16,7 +16,7 @@ use squall_model::span::Spanned;
 use squall_model::units::human;
 
 use super::ends::on_an_edge;
-use super::{Between, Crossing, Deed, EdgeFault, Ends};
+use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part, Target};
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -172,18 +172,18 @@ impl Deed for Cutting {
             .sum();
         let mut met = Vec::new();
         if held > 0 {
-            met.push(format!("{} were held", human::bytes(held)));
+            met.push(format!("{} held", human::bytes(held)));
         }
         if cut.reset > 0 {
-            met.push(format!("{} open connections were reset", cut.reset));
+            met.push(format!("{} reset", counted(cut.reset, "open connection")));
         }
         if cut.refused > 0 {
-            met.push(format!("{} new connections were reset", cut.refused));
+            met.push(format!("{} reset", counted(cut.refused, "new connection")));
         }
         // The kernel's list, which takes a moment to read, only where nothing else shows.
         if met.is_empty() && self.new == NewConnections::Blackhole {
             let waiting = at.proxy.waiting().ok().flatten().filter(|waiting| *waiting > 0);
-            met.extend(waiting.map(|waiting| format!("{waiting} new connections wait")));
+            met.extend(waiting.map(|waiting| format!("{} waiting", counted(waiting, "new connection"))));
         }
         (!met.is_empty()).then(|| met.join(", "))
     }

@@ -7,9 +7,10 @@ use squall_edge::ResetPeer;
 use squall_model::decode::{Decode as _, Schema};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
+use squall_model::span::Spanned;
 use squall_model::units::{Ratio, human};
 
-use super::ends::{ends_of, on_an_edge};
+use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
@@ -27,7 +28,7 @@ on_an_edge! {
         /// The time; at once if left out.
         pub timeout: Duration = Duration::ZERO,
         /// The share of connections that it is for; all if left out.
-        pub share: Option<Ratio>,
+        pub share: Option<Spanned<Ratio>>,
     }
     exactly_one ["between", "from"];
 }
@@ -40,7 +41,7 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
             timeout: written.timeout,
         }
         .into(),
-        share: written.share.map_or(1.0, Ratio::get),
+        share: share(written.share.as_ref(), diagnostics)?,
         about: format!("resets connections after {}", human::duration(written.timeout)),
     };
     Some(toxic.spec())

@@ -7,9 +7,10 @@ use squall_edge::Slicer;
 use squall_model::decode::{Decode as _, Schema};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
+use squall_model::span::Spanned;
 use squall_model::units::{Bytes, Ratio, human};
 
-use super::ends::{ends_of, on_an_edge};
+use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
@@ -31,7 +32,7 @@ on_an_edge! {
         /// The pause after each piece.
         pub delay: Duration = Duration::ZERO,
         /// The share of connections that it is for; all if left out.
-        pub share: Option<Ratio>,
+        pub share: Option<Spanned<Ratio>>,
     }
     exactly_one ["between", "from"];
 }
@@ -46,7 +47,7 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
             delay: written.delay,
         }
         .into(),
-        share: written.share.map_or(1.0, Ratio::get),
+        share: share(written.share.as_ref(), diagnostics)?,
         about: format!("cuts bytes into pieces of {}", human::bytes(written.size.0)),
     };
     Some(toxic.spec())

@@ -7,9 +7,10 @@ use squall_edge::SlowClose;
 use squall_model::decode::{Decode as _, Schema};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
+use squall_model::span::Spanned;
 use squall_model::units::{Ratio, human};
 
-use super::ends::{ends_of, on_an_edge};
+use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
@@ -27,7 +28,7 @@ on_an_edge! {
         /// How long.
         pub delay: Duration,
         /// The share of connections that it is for; all if left out.
-        pub share: Option<Ratio>,
+        pub share: Option<Spanned<Ratio>>,
     }
     exactly_one ["between", "from"];
 }
@@ -37,7 +38,7 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
     let toxic = ToxicFault {
         ends: ends_of!(written, fault).ends(diagnostics)?,
         kind: SlowClose { delay: written.delay }.into(),
-        share: written.share.map_or(1.0, Ratio::get),
+        share: share(written.share.as_ref(), diagnostics)?,
         about: format!(
             "delays the end of connections by {}",
             human::duration(written.delay)

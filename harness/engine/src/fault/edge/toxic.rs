@@ -6,7 +6,7 @@ use std::sync::Arc;
 use squall_edge::{EdgeError, EdgeSeen, ToxicKind, ToxicSpec};
 use squall_model::units::human;
 
-use super::{Crossing, Deed, EdgeFault, Ends};
+use super::{Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultSpec, Target};
 
 /// A toxic as planned.
@@ -104,11 +104,9 @@ impl Deed for Poisoning {
             connections = connections.max(toxic.met.connections);
             bytes += toxic.met.amount.bytes;
         }
-        let of = if connections == 1 {
-            "one connection"
-        } else {
-            &format!("{connections} connections")
-        };
-        (connections > 0).then(|| format!("{} of {of} met it", human::bytes(bytes)))
+        (connections > 0).then(|| {
+            let of = counted(connections, "connection");
+            format!("{} of {of} met it", human::bytes(bytes))
+        })
     }
 }

@@ -1,0 +1,254 @@
+//! Faults on edges: which edges and directions they come to, and what no proxy can do.
+
+use expect_test::{Expect, expect};
+use squall_engine::plan::Plan;
+
+use crate::rig::{around, check, plan};
+
+/// Three services and two loads: `make` asks `feed`, which calls `ids` and `other`; `look` asks `ids`; `ids` and `other` call each other.
+const SERVICES: &str = r#"services:
+  feed: { run: [feed, --port, "{port}", --ids, "{ids}"], calls: [other] }
+  ids: { use: store }
+  other: { run: [other], calls: [ids] }
+  deep: { at: "unix:/run/deep.sock" }
+  sealed: { at: "https://localhost" }
+  lone: { use: store }
+load:
+  make: { to: feed, http: { get: / }, rate: 100/s }
+  look: { to: ids, http: { get: /id }, rate: 100/s }
+  dig: { to: deep, http: { get: / }, rate: 100/s }
+  unseal: { to: sealed, http: { get: / }, rate: 100/s }
+  drum: { to: lone, udp: { send: hello }, rate: 100/s }
+"#;
+
+/// The scenario with these faults, a line each, in one phase.
+fn with(faults: &str) -> String {
+    let lines: Vec<String> = faults
+        .lines()
+        .map(|line| format!("      - {}\n", line.trim()))
+        .collect();
+    let lines = lines.concat();
+    around(&format!(
+        "{SERVICES}phases:\n  - phase: all\n    for: 10s\n    faults:\n{lines}"
+    ))
+}
+
+fn crossings(plan: &Plan) -> String {
+    let line = |fault: &squall_engine::plan::PlannedFault| {
+        let crossing = |one: &squall_engine::plan::PlannedCrossing| {
+            let ways: Vec<_> = one.directions.iter().map(|way| way.name()).collect();
+            format!("{} {}", plan.edges[one.edge].name(), ways.join("+"))
+        };
+        let all: Vec<String> = fault.crossings.iter().map(crossing).collect();
+        format!("{}: {}\n", fault.name, all.join(", "))
+    };
+    plan.faults.iter().map(line).collect()
+}
+
+#[track_caller]
+fn check_crossings(faults: &str, expected: &Expect) {
+    expected.assert_eq(&crossings(&plan(&with(faults))));
+}
+
+#[test]
+fn ends_come_to_the_edges_and_directions_between_them() {
+    check_crossings(
+        "latency: { as: a-load-calls-like-any-other, between: [make, feed], delay: 1ms }
+         latency: { as: in-any-order, between: [feed, make], delay: 1ms }
+         latency: { as: called-by-its-address-alone, between: [feed, ids], delay: 1ms }
+         latency: { as: requests, from: feed, to: ids, delay: 1ms }
+         latency: { as: responses, from: ids, to: feed, delay: 1ms }
+         partition: { as: apart, groups: [[feed, make], [ids, other], [look]] }",
+        &expect![[r#"
+            a-load-calls-like-any-other: make->feed upstream+downstream
+            in-any-order: make->feed upstream+downstream
+            called-by-its-address-alone: feed->ids upstream+downstream
+            requests: feed->ids upstream
+            responses: feed->ids downstream
+            apart: feed->ids upstream+downstream, feed->other upstream+downstream, look->ids upstream+downstream
+        "#]],
+    );
+}
+
+#[test]
+fn an_edge_is_read_as_http_where_what_crosses_it_is_known_or_a_fault_asks_for_it() {
+    let plan = plan(&with(
+        "latency: { as: one, between: [make, feed], delay: 1ms }
+         latency: { as: two, between: [feed, ids], delay: 1ms }
+         latency: { as: three, between: [other, feed], delay: 1ms }
+         http: { as: four, between: [other, feed], abort: { status: 503 } }",
+    ));
+    let read: Vec<_> = plan.edges.iter().map(|edge| (edge.name(), edge.http)).collect();
+    let edge = |name: &str, http| (name.to_owned(), http);
+    assert_eq!(
+        read,
+        [
+            edge("make->feed", true),
+            edge("feed->ids", false),
+            edge("feed->other", true)
+        ]
+    );
+}
+
+#[test]
+fn ends_that_are_no_edge_are_told_where_they_are_written() {
+    check(
+        &with(
+            "latency: { as: a, between: [mak, feed], delay: 1ms }
+             latency: { as: b, between: [make, ids], delay: 1ms }
+             latency: { as: c, from: feed, to: lone, delay: 1ms }
+             latency: { as: d, between: [feed], delay: 1ms }
+             latency: { as: e, between: [feed, ids, other], delay: 1ms }
+             latency: { as: f, from: feed, delay: 1ms }
+             latency: { as: g, between: [feed, ids], from: feed, to: ids, delay: 1ms }
+             latency: { as: h, delay: 1ms }
+             latency: { as: i, target: ids, delay: 1ms }
+             partition: { as: j, groups: [[feed, ids]] }
+             partition: { as: k, groups: [[feed, ids], [make, feed]] }
+             partition: { as: l, groups: [[make], [ids]] }
+             latency: { as: m, groups: [[feed], [ids]], delay: 1ms }",
+        ),
+        &expect![[r#"
+            s.yaml:20:37: error: there is no service or load called `mak`
+              help: did you mean `make`?
+            s.yaml:21:37: error: neither of `make` and `ids` calls the other
+              s.yaml:21:43: the other end
+              help: a service says whom it calls with `calls: [NAME]`, a load with `to: NAME`
+            s.yaml:22:33: error: neither of `feed` and `lone` calls the other
+              s.yaml:22:43: the other end
+              help: a service says whom it calls with `calls: [NAME]`, a load with `to: NAME`
+            s.yaml:23:9: error: an edge has two ends
+              help: write `between: [CALLER, CALLEE]`
+            s.yaml:24:9: error: an edge has two ends
+              help: write `between: [CALLER, CALLEE]`
+            s.yaml:25:27: error: `from` needs `to`
+            s.yaml:26:49: error: `between` and `from` exclude each other
+              s.yaml:26:27: the other one
+            s.yaml:27:18: error: one of `between` or `from` is needed
+            s.yaml:28:18: error: one of `between` or `from` is needed
+            s.yaml:28:27: error: unknown key `target`
+              help: one of `between`, `from`, `to`, `delay`, `jitter`, `distribution`, `share`, `as`, `after`, `for`, `through`, `every`, `times`
+            s.yaml:29:9: error: one group is cut off from nobody
+              help: write two or more: `groups: [[a, b], [c]]`
+            s.yaml:30:58: error: `feed` is in two groups
+              s.yaml:30:39: the other one
+            s.yaml:31:39: error: no one of these groups calls one of another
+              s.yaml:31:47: another group
+              help: name callers and callees in different groups
+            s.yaml:32:18: error: one of `between` or `from` is needed
+            s.yaml:32:27: error: unknown key `groups`
+              help: one of `between`, `from`, `to`, `delay`, `jitter`, `distribution`, `share`, `as`, `after`, `for`, `through`, `every`, `times`"#]],
+    );
+}
+
+#[test]
+fn where_no_proxy_can_stand_or_read_a_fault_is_refused() {
+    check(
+        &with(
+            "latency: { as: a, between: [dig, deep], delay: 1ms }
+             latency: { as: b, between: [drum, lone], delay: 1ms }
+             http: { as: c, between: [unseal, sealed], delay: 1ms }",
+        ),
+        &expect![[r#"
+            s.yaml:20:42: error: `deep` is at a unix socket, where no proxy can stand
+              s.yaml:20:37: the caller
+            s.yaml:21:43: error: `drum` sends datagrams, and this fault is one of streams
+              s.yaml:21:37: the caller
+            s.yaml:22:42: error: `sealed` speaks TLS, so its requests can't be read on the way
+              s.yaml:22:34: the caller"#]],
+    );
+    // What is sealed passes through a proxy that needn't read it.
+    plan(&with("latency: { between: [unseal, sealed], delay: 1ms }"));
+}
+
+#[test]
+fn parameters_of_faults_on_edges_are_checked() {
+    check(
+        &with(
+            "partition: { as: a, from: feed, to: ids, open: reset }
+             partition: { as: b, between: [feed, ids], new: drop }
+             latency: { as: c, between: [feed, ids], delay: 1MiB }
+             latency: { as: d, between: [feed, ids], jitter: 1ms }
+             latency: { as: e, between: [feed, ids], delay: 1ms, distribution: cauchy }
+             latency: { as: f, between: [feed, ids], delay: 1ms, jiter: 1ms }
+             bandwidth: { as: g, between: [feed, ids], rate: 10ms }
+             slicer: { as: h, between: [feed, ids], delay: 1ms }
+             limit_data: { as: i, between: [feed, ids], bytes: 1KiB, share: 200% }
+             down: { as: j, from: feed, to: ids }
+             limit_data: { as: q, between: [feed, ids], bytes: 1KiB, share: 0% }
+             http: { as: k, between: [feed, ids], abort: { status: 99 } }
+             http: { as: l, between: [feed, ids], delay: 1ms, body: hello }
+             http: { as: m, between: [feed, ids] }
+             http: { as: n, between: [feed, ids], delay: 1ms, path: /a, path_regex: b }
+             http: { as: o, between: [feed, ids], delay: 1ms, path_regex: \"(\" }
+             http: { as: p, between: [feed, ids], delay: 1ms, first: 0 }",
+        ),
+        &expect![[r#"
+            s.yaml:20:35: error: a connection can't be reset in one direction
+              help: use `between`, or leave `open: reset` out
+            s.yaml:21:56: error: `drop` is not possible here
+              help: one of `blackhole`, `reset`, `refuse`
+            s.yaml:22:56: error: `MiB` is no unit of a duration: write 300ms, 5s or 1h30m
+            s.yaml:23:18: error: the key `delay` is missing
+            s.yaml:24:75: error: `cauchy` is not possible here
+              help: one of `uniform`, `normal`, `pareto`, `exponential`
+            s.yaml:25:61: error: unknown key `jiter`
+              help: did you mean `jitter`?
+            s.yaml:26:57: error: `ms` is no unit of a size: write 10MB
+            s.yaml:27:17: error: the key `size` is missing
+            s.yaml:28:72: error: a share is more than 0% and at most 100%
+            s.yaml:29:9: error: an edge has two ends
+              help: write `between: [CALLER, CALLEE]`
+            s.yaml:29:15: error: the key `between` is missing
+            s.yaml:29:24: error: unknown key `from`
+              help: one of `between`, `as`, `after`, `for`, `through`, `every`, `times`
+            s.yaml:29:36: error: unknown key `to`
+              help: one of `between`, `as`, `after`, `for`, `through`, `every`, `times`
+            s.yaml:30:72: error: a share is more than 0% and at most 100%
+            s.yaml:31:63: error: a status is a number from 200 to 599
+            s.yaml:32:58: error: `delay` and `body` exclude each other
+              s.yaml:32:46: the other one
+            s.yaml:33:15: error: one of `abort`, `delay`, `header` or `body` is needed
+            s.yaml:34:68: error: `path` and `path_regex` exclude each other
+              s.yaml:34:58: the other one
+            s.yaml:35:9: error: no regular expression: found open group without closing ')'
+            s.yaml:36:65: error: at least 1 is needed"#]],
+    );
+}
+
+#[test]
+fn of_two_faults_that_cut_one_edge_only_one_holds_at_a_time_and_toxics_stand_beside_each_other() {
+    check(
+        &with(
+            "partition: { as: cut, between: [feed, ids], after: 1s, for: 2s }
+             down: { as: away, between: [feed, ids], after: 2s, for: 2s }
+             partition: { as: wide, groups: [[feed], [ids, other]], after: 3s, for: 2s }",
+        ),
+        &expect![[r#"
+            s.yaml:21:21: error: `away` begins while `cut` still holds on the same edge
+              s.yaml:20:26: this one still holds
+              help: end the first one earlier with `for`, or begin this one later with `after`
+            s.yaml:22:26: error: `wide` begins while `away` still holds on the same edge
+              s.yaml:21:21: this one still holds
+              help: end the first one earlier with `for`, or begin this one later with `after`"#]],
+    );
+    plan(&with(
+        "partition: { as: cut, between: [feed, ids] }
+         down: { as: elsewhere, between: [make, feed] }
+         latency: { as: slow, between: [feed, ids], delay: 1ms }
+         latency: { as: slower, between: [feed, ids], delay: 2ms }
+         http: { as: broken, between: [make, feed], abort: { status: 503 } }",
+    ));
+}
+
+#[test]
+fn what_an_edge_saw_can_be_expected_only_where_a_fault_has_put_a_proxy_there() {
+    let text = with("latency: { between: [feed, ids], delay: 1ms }")
+        + "expect: { run: [\"edge.feed->ids.connections < 9\", \"edge.make->feed.connections < 9\"] }\n";
+    check(
+        &text,
+        &expect![[r#"
+        s.yaml:21:57: error: `edge` has no `make->feed`
+          help: the only one is `feed->ids`"#]],
+    );
+}
