@@ -185,8 +185,8 @@ fn edges_are_there_where_there_were_proxies_and_one_that_nobody_used_stands_out(
 
         | Edge | Connections | At most | Requests | Per call | Bytes | Longest silence |
         | :-- | --: | --: | --: | --: | --: | --: |
-        | feed-\\>ids | 1,204 | 310/s | 24,000 | 1.20 | 3 MiB | 996 ms |
-        | feed-\\>ranking | never used | 0/s | – | – | 0 B | – |
+        | feed-&gt;ids | 1,204 | 310/s | 24,000 | 1.20 | 3 MiB | 996 ms |
+        | feed-&gt;ranking | never used | 0/s | – | – | 0 B | – |
 
     "#]]
     .assert_eq(section.unwrap_or_default());

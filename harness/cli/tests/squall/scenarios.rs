@@ -754,11 +754,9 @@ fn single_requests_are_aborted_delayed_and_marked_on_their_way() {
     ] {
         proven_on_its_edge(&record, name, edge);
     }
-    assert_eq!(
-        errors(&record, "meddled", "buy", "status_503"),
-        50,
-        "the first fifty"
-    );
+    // Of whichever phase they were meant for.
+    let refused = ["steady", "meddled", "after"].map(|phase| errors(&record, phase, "buy", "status_503"));
+    assert_eq!(refused.iter().sum::<u64>(), 50, "the first fifty: {refused:?}");
     let meddled = |load: &str| &record.phases[1].load[load];
     assert!(
         meddled("look").response.p90 >= Some(70_000),
@@ -773,7 +771,7 @@ fn single_requests_are_aborted_delayed_and_marked_on_their_way() {
             load.completed,
         )
     };
-    assert_eq!(unmarked(0).0, unmarked(0).1);
+    assert!(unmarked(0).0 > unmarked(0).1 / 2, "{:?}", unmarked(0));
     assert!(unmarked(1).0 < unmarked(1).1 / 2, "{:?}", unmarked(1));
     for edge in &record.edges {
         let sent: u64 = record
@@ -845,10 +843,17 @@ fn recovery_is_as_long_as_the_law_of_the_server_says() {
         felt.unmeasured.is_empty() && felt.detect_us.is_some() && felt.debt_us > Some(0),
         "{felt:?}"
     );
-    let recovered_us = felt.recover_us.expect("the excess has died away by the end") as f64;
-    // The band ends at the P99 of the baseline: 40 ms by the law, more where the server was kept from its processor.
-    let p99_us = record.phases[0].load["get"].response.p99.expect("2,500 requests") as f64;
-    if ended.is_calm() && p99_us < 42_000.0 {
+    assert!(
+        felt.recover_us.is_some() != felt.unrecovered_us.is_some(),
+        "{felt:?}"
+    );
+    // The band ends at the P99 of the baseline: 40 ms by the law, more where the server was kept from its processor. Whether it was later
+    // shows in how late a thread woke that only sleeps.
+    let p99_us = record.phases[0].load["get"].response.p99.expect("2,500 requests");
+    let mut seen = record.generator.phases.values();
+    let is_undisturbed = seen.all(|phase| phase.oversleep_us_max < Some(10_000));
+    if ended.is_calm() && is_undisturbed && p99_us < 42_000 {
+        let recovered_us = felt.recover_us.expect("the excess has died away by the end") as f64;
         let truth_us = 800_000.0 * (400.0_f64 / 35.0).ln();
         let allowed_us = (truth_us * 0.1).max(100_000.0);
         assert!(

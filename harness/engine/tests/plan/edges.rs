@@ -1,7 +1,12 @@
-//! Faults on edges: which edges and directions they come to, and what no proxy can do.
+//! Faults on edges: which edges and directions they come to, what no proxy can do, and what may be expected of an edge.
+
+use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use squall_engine::judge::Evidence;
+use squall_engine::measure::collector::Collector;
 use squall_engine::plan::Plan;
+use squall_model::record::{EdgeRecord, PhaseRecord};
 
 use crate::rig::{around, check, plan};
 
@@ -251,4 +256,81 @@ fn what_an_edge_saw_can_be_expected_only_where_a_fault_has_put_a_proxy_there() {
         s.yaml:21:57: error: `edge` has no `make->feed`
           help: the only one is `feed->ids`"#]],
     );
+}
+
+#[test]
+fn what_an_edge_saw_is_judged_and_one_that_nobody_used_says_nothing() {
+    let expected = [
+        "edge.feed->ids.requests_per_call < 2",
+        "edge.feed->ids.connections < 100",
+        "edge.feed->ids.connections_per_s_max <= 9.5/s",
+        "edge.feed->ids.longest_silence < 1s",
+        "edge.feed->ids.bytes > 1KiB",
+    ];
+    let plan = plan(&format!(
+        "{}expect: {{ run: {expected:?} }}\n",
+        with("latency: { between: [feed, ids], delay: 1ms }")
+    ));
+    let collector = Collector::new(Vec::new(), plan.phases.len());
+    let phases = [PhaseRecord {
+        complete: true,
+        ..PhaseRecord::default()
+    }];
+    let judged = |edge: EdgeRecord| -> String {
+        let evidence = Evidence {
+            plan: &plan,
+            collector: &collector,
+            phases: &phases,
+            unproven: &[],
+            felt: &[],
+            edges: &[edge],
+            told: &BTreeMap::new(),
+            invariants: &[],
+        };
+        let all = plan.expectations.iter().map(|one| evidence.expectation(one));
+        let lines: Vec<String> = all
+            .map(|one| format!("{}: {} {}", one.text, one.verdict.as_str(), one.reason))
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect();
+        lines.concat()
+    };
+    let used = EdgeRecord {
+        caller: "feed".to_owned(),
+        callee: "ids".to_owned(),
+        bytes: 1_024,
+        connections: 99,
+        connections_per_s_max: 9.5,
+        requests: Some(300),
+        requests_per_call: Some(3.0),
+        longest_silence_us: Some(2_000_000),
+    };
+    expect![[r#"
+        edge.feed->ids.requests_per_call < 2: fail was 3, limit 2
+        edge.feed->ids.connections < 100: pass
+        edge.feed->ids.connections_per_s_max <= 9.5/s: pass
+        edge.feed->ids.longest_silence < 1s: fail was 2.00 s, limit 1.00 s
+        edge.feed->ids.bytes > 1KiB: fail was 1.00 KiB, limit 1.00 KiB
+    "#]]
+    .assert_eq(&judged(used.clone()));
+    expect![[r#"
+        edge.feed->ids.requests_per_call < 2: invalid no data: its requests, or those of its caller, can't be counted: they are no HTTP/1.1 that a proxy reads
+        edge.feed->ids.connections < 100: pass
+        edge.feed->ids.connections_per_s_max <= 9.5/s: pass
+        edge.feed->ids.longest_silence < 1s: fail was 2.00 s, limit 1.00 s
+        edge.feed->ids.bytes > 1KiB: fail was 1.00 KiB, limit 1.00 KiB
+    "#]].assert_eq(&judged(EdgeRecord {
+        requests_per_call: None,
+        ..used.clone()
+    }));
+    expect![[r#"
+        edge.feed->ids.requests_per_call < 2: invalid no data: feed never used its edge to ids
+        edge.feed->ids.connections < 100: invalid no data: feed never used its edge to ids
+        edge.feed->ids.connections_per_s_max <= 9.5/s: invalid no data: feed never used its edge to ids
+        edge.feed->ids.longest_silence < 1s: invalid no data: feed never used its edge to ids
+        edge.feed->ids.bytes > 1KiB: invalid no data: feed never used its edge to ids
+    "#]]
+    .assert_eq(&judged(EdgeRecord {
+        connections: 0,
+        ..used
+    }));
 }
