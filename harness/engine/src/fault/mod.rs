@@ -85,7 +85,9 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     fn about(&self) -> String;
 
     /// The service it hits, where it hits one.
-    fn target(&self) -> Option<&str>;
+    fn target(&self) -> Option<&str> {
+        None
+    }
 
     /// The services it hits: the first time it comes the first of them, then the next, and after the last the first again.
     fn targets(&self) -> Vec<&str> {
@@ -104,7 +106,10 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
 
     /// Whether `program`, which its target runs, can be reached by it from a run's folder below `reports`, which exists;
     /// if not, why, and what would make it work.
-    fn available(&self, program: &Path, reports: &Path) -> Result<(), String>;
+    fn available(&self, program: &Path, reports: &Path) -> Result<(), String> {
+        let _ = (program, reports);
+        Ok(())
+    }
 
     /// Sets up in the run's folder what its target must be started with.
     fn needs(&self, folder: &Path) -> Result<SpawnNeeds, FaultError> {
@@ -114,7 +119,10 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
 
     /// The fault, ready to be injected into `target`, which is up. `folder` is the one that [`FaultSpec::needs`] had. Asked
     /// once for each of [`FaultSpec::targets`].
-    fn arm(&self, folder: &Path, target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError>;
+    fn arm(&self, folder: &Path, target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
+        let _ = (folder, target);
+        Err(FaultError::Parameters("it hits no service".to_owned()))
+    }
 
     /// The ends of the edges that it hits, where it hits edges.
     fn ends(&self) -> Option<&Ends> {

@@ -1,6 +1,5 @@
 //! `down`: the callee seems not to be there: open connections are closed, new ones are refused.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use squall_edge::{EdgeError, EdgeSeen};
@@ -12,7 +11,7 @@ use squall_model::scenario;
 use squall_model::span::Spanned;
 
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
-use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part, Target};
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
 
 pub(super) const KIND: FaultKind = FaultKind {
     name: "down",
@@ -52,24 +51,12 @@ impl FaultSpec for DownSpec {
         format!("closes and refuses connections {}", self.ends)
     }
 
-    fn target(&self) -> Option<&str> {
-        None
-    }
-
     fn ends(&self) -> Option<&Ends> {
         Some(&self.ends)
     }
 
     fn acts_on(&self) -> Option<Part> {
         Some(Part::Edge)
-    }
-
-    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
-        Err(FaultError::Parameters("it needs an edge".to_owned()))
     }
 
     fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {

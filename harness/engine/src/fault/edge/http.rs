@@ -1,7 +1,6 @@
 //! `http`: what is done to single requests and responses of an edge that carries HTTP/1.1.
 
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use squall_model::units::{Ratio, human};
 
 use super::ends::share;
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
-use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Target};
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec};
 
 pub(super) const KIND: FaultKind = FaultKind {
     name: "http",
@@ -159,24 +158,12 @@ impl FaultSpec for HttpSpec {
         format!("{} {}", self.about, self.ends)
     }
 
-    fn target(&self) -> Option<&str> {
-        None
-    }
-
     fn ends(&self) -> Option<&Ends> {
         Some(&self.ends)
     }
 
     fn reads_http(&self) -> bool {
         true
-    }
-
-    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
-        Err(FaultError::Parameters("it needs an edge".to_owned()))
     }
 
     fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {

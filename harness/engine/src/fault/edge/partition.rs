@@ -3,7 +3,6 @@
 //! By a proxy this is a partition of streams: bytes stay in it instead of in the network, so the kernel acknowledges them to their
 //! sender. Open connections stall and go on after healing with nothing lost, or are reset; new ones wait, are reset, or refused.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use squall_edge::{Direction, EdgeError, EdgeSeen, NewConnections, OpenConnections, Partition};
@@ -17,7 +16,7 @@ use squall_model::units::human;
 
 use super::ends::on_an_edge;
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
-use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part, Target};
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
 
 pub(super) const KIND: FaultKind = FaultKind {
     name: "partition",
@@ -110,24 +109,12 @@ impl FaultSpec for CutSpec {
         format!("cuts the stream {}", self.ends)
     }
 
-    fn target(&self) -> Option<&str> {
-        None
-    }
-
     fn ends(&self) -> Option<&Ends> {
         Some(&self.ends)
     }
 
     fn acts_on(&self) -> Option<Part> {
         Some(Part::Edge)
-    }
-
-    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
-        Err(FaultError::Parameters("it needs an edge".to_owned()))
     }
 
     fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {

@@ -1,13 +1,12 @@
 //! What the toxics share: one is put on the edge for each direction, and taken off.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use squall_edge::{EdgeError, EdgeSeen, ToxicKind, ToxicSpec};
 use squall_model::units::human;
 
 use super::{Crossing, Deed, EdgeFault, Ends, counted};
-use crate::fault::{Fault, FaultError, FaultSpec, Target};
+use crate::fault::{Fault, FaultError, FaultSpec};
 
 /// A toxic as planned.
 #[derive(Debug)]
@@ -36,20 +35,8 @@ impl FaultSpec for ToxicFault {
         format!("{} {}{share}", self.about, self.ends)
     }
 
-    fn target(&self) -> Option<&str> {
-        None
-    }
-
     fn ends(&self) -> Option<&Ends> {
         Some(&self.ends)
-    }
-
-    fn available(&self, _program: &Path, _reports: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn arm(&self, _folder: &Path, _target: Option<&Target>) -> Result<Box<dyn Fault>, FaultError> {
-        Err(FaultError::Parameters("it needs an edge".to_owned()))
     }
 
     fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
