@@ -94,9 +94,10 @@ pub fn felt(band: &Band, rows: &[Row], window: Window) -> Option<Felt> {
     let row = |at: u64| rows[at as usize];
     let outside = |at: u64| band.is_outside(&row(at));
     let end_of = |at: u64| (at + 1) * ROW_US;
-    let detected = (begins..ends).find(|at| outside(*at));
-    let detect_us = detected.map(|at| end_of(at).saturating_sub(window.injected_us));
     let back = back_inside(heals, ends, outside);
+    // What is outside after the load was well again is not the fault's doing.
+    let detected = (begins..back.unwrap_or(ends)).find(|at| outside(*at));
+    let detect_us = detected.map(|at| end_of(at).saturating_sub(window.injected_us));
     let recovery = match back {
         Some(at) if at == heals => Recovery::After(0),
         Some(at) => Recovery::After((at * ROW_US).saturating_sub(window.healed_us)),

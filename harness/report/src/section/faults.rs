@@ -1,5 +1,7 @@
 //! What was broken, when, and the receipts: that the target felt it, and that it is over.
 
+use std::collections::BTreeSet;
+
 use squall_model::record::{FaultFelt, FaultRecord};
 
 use super::Detail;
@@ -23,14 +25,19 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         Column::right("To", 1),
         Column::wide("Took effect", 0),
     ];
+    let recovers = faults.iter().any(|fault| is_measured(&fault.felt));
     if detail == Detail::Full {
         columns.push(Column::wide("Over", 1));
-        columns.push(Column::right("Recovered after", 3));
+        columns.extend(recovers.then(|| Column::wide("Recovered after", 3)));
     }
     let rows = faults
         .iter()
         .enumerate()
-        .map(|(at, fault)| row(recording, at, fault, detail))
+        .map(|(at, fault)| {
+            let mut cells = row(recording, at, fault, detail);
+            cells.extend((detail == Detail::Full && recovers).then(|| recovery(&fault.felt)));
+            cells
+        })
         .collect();
     let mut blocks = Vec::new();
     if detail == Detail::Full {
@@ -43,7 +50,19 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         columns,
         rows,
     )));
+    if detail == Detail::Full && !recovers {
+        let why = faults.iter().map(|fault| fault.felt.unmeasured.as_str());
+        let why = why.filter(|why| !why.is_empty()).collect::<BTreeSet<&str>>();
+        let why: Vec<&str> = why.into_iter().collect();
+        let text = format!("Recovery was not measured: {}.", why.join("; "));
+        blocks.extend((!why.is_empty()).then_some(Block::Paragraph(text)));
+    }
     blocks
+}
+
+/// Whether it is known if the loads were well again.
+fn is_measured(felt: &FaultFelt) -> bool {
+    felt.recover_us.is_some() || felt.unrecovered_us.is_some()
 }
 
 fn row(recording: &Recording, at: usize, fault: &FaultRecord, detail: Detail) -> Vec<Cell> {
@@ -79,7 +98,6 @@ fn row(recording: &Recording, at: usize, fault: &FaultRecord, detail: Detail) ->
             "not shown to be over"
         };
         row.push(receipt(over, &fault.undone_evidence, fault.undone, detail));
-        row.push(recovery(&fault.felt));
     }
     row
 }
@@ -106,12 +124,9 @@ fn recovery(felt: &FaultFelt) -> Cell {
             Tone::Plain
         }
     };
-    lines.extend(
-        felt.detect_us
-            .map(|us| format!("felt {} after it came", duration(us))),
-    );
+    lines.extend(felt.detect_us.map(|us| format!("felt after {}", duration(us))));
     let debt = felt.debt_us.filter(|us| *us > 0 && felt.detect_us.is_some());
-    lines.extend(debt.map(|us| format!("{} waited in all", duration(us))));
+    lines.extend(debt.map(|us| format!("{} of waiting in all", duration(us))));
     Cell {
         text: lines.join("\n"),
         tone,

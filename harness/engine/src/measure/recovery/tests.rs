@@ -173,6 +173,16 @@ fn a_relapse_within_the_time_to_hold_is_no_recovery() {
 }
 
 #[test]
+fn what_comes_after_recovery_is_not_the_faults_doing() {
+    let later = HEALED + 4 * HELD_US;
+    let felt = felt(history(|number, at_us| {
+        let ill = (later..later + ROW_US).contains(&at_us);
+        Some(usual_us(number) + if ill { 30_000 } else { 0 })
+    }));
+    assert_eq!((felt.detect_us, felt.recovery), (None, Recovery::After(0)));
+}
+
+#[test]
 fn without_a_baseline_or_with_too_short_a_one_nothing_is_said() {
     let window = Window {
         injected_us: INJECTED,
