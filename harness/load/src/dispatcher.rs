@@ -131,12 +131,36 @@ impl Rest {
     }
 }
 
+/// How much too late this machine wakes the thread, at the median: some microseconds on bare metal, fifty and more in a virtual machine. It
+/// asks to be woken so much earlier, and looks again and again for the rest of the time.
+struct Lead {
+    median_ns: u64,
+}
+
+impl Lead {
+    /// A machine that wakes its threads later than this is busy, and no earlier alarm helps.
+    const MAX_NS: u64 = 150 * NS_PER_US;
+    /// The median is followed by this step, up or down, from wake-up to wake-up.
+    const STEP_NS: u64 = NS_PER_US;
+
+    /// Notes a sleep that nothing ended but its time: when it should have ended and when it did.
+    fn note(&mut self, asked_ns: u64, woke_ns: u64) {
+        let late_ns = woke_ns.saturating_sub(asked_ns);
+        self.median_ns = if late_ns > self.median_ns {
+            (self.median_ns + Self::STEP_NS).min(Self::MAX_NS)
+        } else {
+            self.median_ns.saturating_sub(Self::STEP_NS)
+        };
+    }
+}
+
 /// One generator thread.
 pub(crate) struct Dispatcher {
     shared: Shared,
     lanes: Vec<Lane>,
     inbox: Receiver<Command>,
     usage: Arc<ThreadUsage>,
+    lead: Lead,
     slice_start_ns: u64,
     finishing: bool,
     aborted: bool,
@@ -155,6 +179,7 @@ impl Dispatcher {
             lanes,
             inbox,
             usage,
+            lead: Lead { median_ns: 0 },
             slice_start_ns,
             finishing: false,
             aborted: false,
@@ -207,6 +232,11 @@ impl Dispatcher {
                 return Ok(now_ns);
             }
         }
+        // Too short to sleep: it would be over before the thread was woken.
+        if wake_ns - now_ns <= self.lead.median_ns {
+            self.shared.poller.wait(0)?;
+            return Ok(wake_ns);
+        }
         let awaited = self
             .lanes
             .iter()
@@ -215,10 +245,17 @@ impl Dispatcher {
         if let Some(late_ns @ 1..) = late_ns.filter(|_| awaited) {
             // One wake-up for the next request and the answers to the ones before.
             let until_ns = wake_ns.min(now_ns + late_ns);
-            self.shared.poller.wait_for_ends(until_ns - now_ns)?;
+            let asked_ns = until_ns - self.lead.median_ns.min(until_ns - now_ns);
+            if self.shared.poller.wait_for_ends(asked_ns - now_ns)? {
+                self.lead.note(asked_ns, self.shared.clock.now_ns());
+            }
             return Ok(until_ns);
         }
-        self.shared.poller.wait(wake_ns - now_ns)?;
+        let asked_ns = wake_ns - self.lead.median_ns;
+        self.shared.poller.wait(asked_ns - now_ns)?;
+        if self.shared.poller.ready_count() == 0 {
+            self.lead.note(asked_ns, self.shared.clock.now_ns());
+        }
         Ok(wake_ns)
     }
 
@@ -288,5 +325,31 @@ impl Dispatcher {
         self.usage
             .reports_lost
             .store(self.shared.reports_lost, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lead_follows_how_late_the_machine_wakes_threads_and_no_further_than_a_busy_one() {
+        let mut lead = Lead { median_ns: 0 };
+        let mut wake = |late_us: u64| {
+            lead.note(1_000_000, 1_000_000 + late_us * NS_PER_US);
+            lead.median_ns / NS_PER_US
+        };
+        // Two of three wake-ups are 60 us late, every third a millisecond: the median is what is told of it.
+        let leads: Vec<u64> = (0..600)
+            .map(|number| wake(if number % 3 == 0 { 1_000 } else { 60 }))
+            .collect();
+        assert!(
+            leads[300..].iter().all(|lead| (55..=65).contains(lead)),
+            "{leads:?}"
+        );
+        let busy = (0..600).map(|_| wake(5_000)).last();
+        assert_eq!(busy, Some(150));
+        let quiet = (0..600).map(|_| wake(0)).last();
+        assert_eq!(quiet, Some(0));
     }
 }

@@ -101,13 +101,16 @@ impl Poller {
     }
 
     /// Waits until a connection ends or breaks, somebody wakes the thread, or `at_most_ns` nanoseconds are over. What bytes come
-    /// meanwhile wakes nobody. Then looks what is ready.
-    pub(crate) fn wait_for_ends(&mut self, at_most_ns: u64) -> std::io::Result<()> {
+    /// meanwhile wakes nobody. Then looks what is ready. Says whether the time was over.
+    pub(crate) fn wait_for_ends(&mut self, at_most_ns: u64) -> std::io::Result<bool> {
         let mut events = [const { MaybeUninit::uninit() }; 1];
-        match epoll::wait(&self.ends, &mut events[..], Some(&timeout(at_most_ns))) {
-            Ok(_) | Err(Errno::INTR) => self.wait(0),
-            Err(errno) => Err(errno.into()),
-        }
+        let is_over = match epoll::wait(&self.ends, &mut events[..], Some(&timeout(at_most_ns))) {
+            Ok((ended, _)) => ended.is_empty(),
+            Err(Errno::INTR) => false,
+            Err(errno) => return Err(errno.into()),
+        };
+        self.wait(0)?;
+        Ok(is_over)
     }
 
     /// Waits until something is ready or `at_most_ns` nanoseconds are over.
