@@ -420,7 +420,7 @@ pub struct FaultRecord {
 }
 
 /// How the loads took a fault, held to the phase that is the baseline. Of several loads, and of a fault that comes several times, the
-/// worst.
+/// first to feel it, the last to be well, and all that was waited.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultFelt {
     /// From injection until the first load's numbers left the baseline's band; absent where none did.
