@@ -33,36 +33,22 @@ pub use way::{Here, Lack, SIGNALS, Way};
 use crate::undo::Undo;
 
 /// Every kind of fault that a scenario may name. A new fault is a module and a line here.
-pub static FAULTS: &[FaultKind] = &{
-    let [
-        partition,
-        latency,
-        bandwidth,
-        slicer,
-        limit,
-        slow,
-        timeout,
-        reset,
-        down,
-        http,
-    ] = edge::KINDS;
-    [
-        clock::KIND,
-        pause::KIND,
-        kill::KIND,
-        restart::KIND,
-        partition,
-        latency,
-        bandwidth,
-        slicer,
-        limit,
-        slow,
-        timeout,
-        reset,
-        down,
-        http,
-    ]
-};
+pub static FAULTS: &[FaultKind] = &[
+    clock::KIND,
+    pause::KIND,
+    kill::KIND,
+    restart::KIND,
+    edge::partition::KIND,
+    edge::latency::KIND,
+    edge::bandwidth::KIND,
+    edge::slicer::KIND,
+    edge::limit_data::KIND,
+    edge::slow_close::KIND,
+    edge::timeout::KIND,
+    edge::reset_peer::KIND,
+    edge::down::KIND,
+    edge::http::KIND,
+];
 
 /// A kind of fault as `squall list` and `squall faults` show it.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,7 @@ use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "bandwidth",
     about: "limits the rate at which the bytes of an edge go",
     decode,

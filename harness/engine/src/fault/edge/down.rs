@@ -13,7 +13,7 @@ use squall_model::span::Spanned;
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "down",
     about: "closes the connections of an edge and refuses new ones",
     decode,

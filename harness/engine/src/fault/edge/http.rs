@@ -17,7 +17,7 @@ use super::ends::share;
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "http",
     about: "aborts, delays or changes single requests and responses of an edge",
     decode,

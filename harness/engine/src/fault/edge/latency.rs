@@ -15,7 +15,7 @@ use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "latency",
     about: "delays the bytes of an edge, with jitter",
     decode,

@@ -13,7 +13,7 @@ use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "limit_data",
     about: "closes each connection of an edge after a number of bytes",
     decode,

@@ -4,17 +4,17 @@
 //! proven ([`Deed`]). The evidence is what the proxy counted of the caller's own traffic, apart from the code that acts: bytes that
 //! crossed before, and bytes, connections or requests that met the fault. An edge that nobody uses proves nothing.
 
-mod bandwidth;
-mod down;
+pub(super) mod bandwidth;
+pub(super) mod down;
 mod ends;
-mod http;
-mod latency;
-mod limit_data;
-mod partition;
-mod reset_peer;
-mod slicer;
-mod slow_close;
-mod timeout;
+pub(super) mod http;
+pub(super) mod latency;
+pub(super) mod limit_data;
+pub(super) mod partition;
+pub(super) mod reset_peer;
+pub(super) mod slicer;
+pub(super) mod slow_close;
+pub(super) mod timeout;
 mod toxic;
 
 use std::sync::Arc;
@@ -23,23 +23,9 @@ use std::time::{Duration, Instant};
 use squall_edge::{Direction, EdgeError, EdgeSeen, Proxy};
 use squall_model::units::human;
 
-use super::{Fault, FaultError, FaultKind, Receipt, TargetProcess, Way};
+use super::{Fault, FaultError, Receipt, TargetProcess, Way};
 
 pub use ends::{Between, Ends};
-
-/// The faults of edges, for the list of all.
-pub const KINDS: [FaultKind; 10] = [
-    partition::KIND,
-    latency::KIND,
-    bandwidth::KIND,
-    slicer::KIND,
-    limit_data::KIND,
-    slow_close::KIND,
-    timeout::KIND,
-    reset_peer::KIND,
-    down::KIND,
-    http::KIND,
-];
 
 /// How they work.
 pub const PROXY: Way = Way {

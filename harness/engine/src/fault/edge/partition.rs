@@ -18,7 +18,7 @@ use super::ends::on_an_edge;
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "partition",
     about: "cuts the ends of an edge off from each other, both ways or one",
     decode,

@@ -14,7 +14,7 @@ use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
-pub(super) const KIND: FaultKind = FaultKind {
+pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "reset_peer",
     about: "resets each connection of an edge after a time",
     decode,
