@@ -8,7 +8,9 @@ use squall_load::http1::RequestTemplate;
 use squall_load::oneshot::Totals;
 use squall_load::sse::EventStream;
 use squall_load::websocket::WebSocket;
-use squall_load::{Arrivals, Generator, LoadSpec, Options, PhaseSpec, Protocol, Report, Target, load_seed};
+use squall_load::{
+    Arrivals, Generator, LoadSpec, Options, PhaseSpec, Protocol, Report, Target, Think, load_seed,
+};
 use squall_model::seed::Seed;
 
 fn resident_bytes() -> std::io::Result<u64> {
@@ -65,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         end_us: Some((seconds * 1e6) as u64),
         arrivals: vec![Arrivals::Closed {
             users: connections,
-            think: Duration::ZERO,
+            think: Think::NONE,
         }],
     })?;
     let mut totals = Totals::default();

@@ -17,7 +17,7 @@ use squall_load::http1::RequestTemplate;
 use squall_load::http2::Http2;
 use squall_load::oneshot::Totals;
 use squall_load::{
-    Arrivals, Generator, LoadSpec, Options, PhaseSpec, Protocol, Report, Target, Tls, Trust, load_seed,
+    Arrivals, Generator, LoadSpec, Options, PhaseSpec, Protocol, Report, Target, Think, Tls, Trust, load_seed,
 };
 use squall_model::seed::Seed;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -173,7 +173,7 @@ fn ask(
         end_us: Some(start_us + length.as_micros() as u64),
         arrivals: vec![Arrivals::Closed {
             users,
-            think: Duration::ZERO,
+            think: Think::NONE,
         }],
     })?;
     let mut totals = Totals::default();

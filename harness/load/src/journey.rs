@@ -32,7 +32,6 @@ mod walk;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::check::Checks;
 use crate::data::Feeds;
@@ -40,6 +39,7 @@ use crate::extract::Place;
 use crate::protocol::http1::RequestTemplate;
 use crate::protocol::{Dialect, Keep, Protocol};
 use crate::spec::Target;
+use crate::think::Think;
 
 /// Whether this build has users who make journeys.
 pub const IS_BUILT_IN: bool = cfg!(feature = "journey");
@@ -101,24 +101,6 @@ impl Route {
     #[cfg(feature = "journey")]
     fn is_whole(&self, journey: &Journey) -> bool {
         !self.steps.is_empty() && self.steps.iter().all(|place| *place < journey.steps.len())
-    }
-}
-
-/// A pause: uniform between two lengths, drawn from the user's own stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Think {
-    /// The shortest.
-    pub from: Duration,
-    /// The longest; not below the shortest.
-    pub to: Duration,
-}
-
-impl From<Duration> for Think {
-    fn from(length: Duration) -> Think {
-        Think {
-            from: length,
-            to: length,
-        }
     }
 }
 

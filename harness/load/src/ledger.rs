@@ -240,7 +240,7 @@ impl Ledger {
             }
         }
         match phase.source {
-            Source::Closed { think_ns, .. } => match think_ns.max(pause_ns) {
+            Source::Closed { pauses, .. } => match pauses.after_ns(request.number).max(pause_ns) {
                 0 => self.next_of_user(request.phase, now_ns),
                 pause_ns => self
                     .thinking
@@ -290,9 +290,12 @@ impl Ledger {
         let Some(at) = live.last() else { return };
         let phase = &mut self.phases[at];
         phase.tally().counts.streams_lost += 1;
-        if let Source::Closed { think_ns, .. } = phase.source {
+        if let Source::Closed {
+            pauses, next_number, ..
+        } = phase.source
+        {
             phase.outstanding += 1;
-            let pause_ns = think_ns.max(CONNECT_PAUSE_NS);
+            let pause_ns = pauses.after_ns(next_number).max(CONNECT_PAUSE_NS);
             self.thinking
                 .push(Reverse((now_ns.saturating_add(pause_ns), at as u32)));
         }

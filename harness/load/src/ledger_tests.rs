@@ -7,6 +7,7 @@ use crate::pacer::PacerKind;
 use crate::phase::Part;
 use crate::report::Slice;
 use crate::spec::{Arrivals, PhaseSpec};
+use crate::think::Think;
 use squall_model::seed::Seed;
 
 const TIMEOUT_NS: u64 = 5 * NS_PER_S;
@@ -140,7 +141,13 @@ fn what_still_waits_a_timeout_after_its_phase_is_dropped() {
 #[test]
 fn a_user_sends_again_only_after_thinking_and_stops_with_the_phase() {
     let think = Duration::from_millis(10);
-    let mut ledger = ledger(Arrivals::Closed { users: 2, think }, 15_000);
+    let mut ledger = ledger(
+        Arrivals::Closed {
+            users: 2,
+            think: think.into(),
+        },
+        15_000,
+    );
     ledger.advance(0, false);
     assert_eq!(ledger.queue.len(), 2);
     let done = |ledger: &mut Ledger, now_ns| {
@@ -169,7 +176,7 @@ fn a_user_whose_connection_failed_pauses() {
     let mut ledger = ledger(
         Arrivals::Closed {
             users: 1,
-            think: Duration::ZERO,
+            think: Think::NONE,
         },
         1_000_000,
     );

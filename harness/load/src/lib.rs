@@ -40,6 +40,7 @@ pub mod spec;
 mod stamp;
 mod tally;
 pub mod text;
+mod think;
 pub mod tls;
 pub mod url;
 
@@ -55,4 +56,5 @@ pub use report::{ErrorKind, Report, Slice};
 pub use socket::{UNIX_PATH_BYTES_MAX, is_unix_path};
 pub use spec::{Address, Arrivals, LoadError, LoadSpec, Options, PhaseSpec, Target};
 pub use text::Text;
+pub use think::Think;
 pub use tls::{Tls, Trust};

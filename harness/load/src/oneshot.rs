@@ -225,7 +225,7 @@ impl OneShot {
             },
             None => Arrivals::Closed {
                 users: self.connections,
-                think: Duration::ZERO,
+                think: crate::Think::NONE,
             },
         };
         // A moment ahead, so that no thread misses the first arrivals while it starts.

@@ -1,11 +1,12 @@
 //! One phase of one load on one thread: where its requests come from and what became of them.
 
-use crate::clock::{duration_ns, us_to_ns};
+use crate::clock::us_to_ns;
 use crate::in_flight::Request;
 use crate::pacer::{self, Share};
 use crate::report::Slice;
 use crate::spec::{Arrivals, PhaseSpec};
 use crate::tally::Tally;
+use crate::think::Pauses;
 use squall_model::seed::Seed;
 
 /// This thread's part of a load: `at` of `ways`.
@@ -29,7 +30,7 @@ pub(crate) enum Source {
     /// Users of this thread; `started` once they have sent their first request. Threads number requests in turn.
     Closed {
         users: usize,
-        think_ns: u64,
+        pauses: Pauses,
         started: bool,
         next_number: u64,
         ways: u64,
@@ -67,14 +68,13 @@ impl Phase {
     pub(crate) fn new(spec: &PhaseSpec, load: usize, connections: usize, part: Part, seed: Seed) -> Phase {
         let start_ns = us_to_ns(spec.start_us);
         let ways = part.ways.min(connections);
+        let seed_of = |what| seed.child(what).child(itoa::Buffer::new().format(spec.index));
         let (source, queue_max) = match spec.arrivals[load] {
             Arrivals::Open {
                 rate_per_s,
                 ref pacer,
             } if part.at < ways => {
-                let seed = seed
-                    .child("arrivals")
-                    .child(itoa::Buffer::new().format(spec.index));
+                let seed = seed_of("arrivals");
                 let queue_max = QUEUE_MIN
                     .max((pacer.peak_per_s(rate_per_s) * QUEUE_SECONDS) as usize)
                     .div_ceil(ways);
@@ -89,7 +89,7 @@ impl Phase {
                 (
                     Source::Closed {
                         users,
-                        think_ns: duration_ns(think),
+                        pauses: Pauses::new(think, seed_of("think")),
                         started: false,
                         next_number,
                         ways,

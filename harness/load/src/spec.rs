@@ -12,6 +12,7 @@ use crate::extract::Extraction;
 use crate::pacer::{PacerError, PacerKind};
 use crate::protocol::Protocol;
 use crate::report::Report;
+use crate::think::Think;
 use crate::tls::{Tls, TlsError};
 
 /// Loads that one generator may carry.
@@ -101,7 +102,7 @@ pub enum Arrivals {
         /// Users, over all threads.
         users: usize,
         /// Time between an answer and the user's next request.
-        think: Duration,
+        think: Think,
     },
     /// The load rests in this phase.
     None,

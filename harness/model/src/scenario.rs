@@ -24,7 +24,7 @@ pub use address::{Address, AddressError, Scheme};
 pub use fault::{Fault, Schedule};
 pub use generator::Generator;
 pub use invariant::Invariant;
-pub use load::{Amount, Arrivals, Load, LoadChange, LoadOverride};
+pub use load::{Amount, Arrivals, Load, LoadChange, LoadOverride, Pause};
 pub use names::{Class, Declared, Names};
 pub use phase::Phase;
 pub use schema::{Described, Vocabulary, schema};

@@ -4,7 +4,7 @@ use serde_json::Value;
 use squall_model::exit::Exit;
 use squall_model::record::{LoadMode, RunRecord, Verdict};
 
-use crate::support::{Answering, Ended, Stage};
+use crate::support::{Answering, Ended, Http2Server, Stage};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -93,6 +93,25 @@ fn a_closed_loop_has_users_and_no_schedule() {
         (LoadMode::Closed, Some(4), None, 0)
     );
     assert!(load.completed > 4, "{load:?}");
+}
+
+#[test]
+fn over_http_2_one_connection_carries_what_many_users_ask() {
+    let stage = Stage::alone();
+    let server = Http2Server::start();
+    let url = format!("http://{}/items?page=2", server.addr);
+    let ended = stage.squall(&[
+        "load", &url, "--http2", "-r", "200", "-c", "1", "-d", "500ms", "--json",
+    ]);
+    let record = record(&ended);
+    let load = record.phases[0].load.values().next().expect("counted before");
+    assert_eq!((load.intended, load.completed, load.failed), (100, 100, 0));
+    assert_eq!(server.accepted(), 1, "{load:?}");
+
+    // The same server, asked in the old way, is no answer.
+    let ended = stage.squall(&["load", &url, "-r", "20", "-d", "500ms", "--json"]);
+    ended.assert_code(i32::from(Exit::Invalid.code()));
+    assert!(ended.stdout.contains("no data: all 10"), "{ended}");
 }
 
 #[test]

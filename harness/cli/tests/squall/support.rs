@@ -2,12 +2,14 @@
 
 pub(crate) mod answering;
 pub(crate) mod ended;
+pub(crate) mod http2;
 pub(crate) mod processes;
 pub(crate) mod stage;
 pub(crate) mod terminal;
 
 pub(crate) use answering::Answering;
 pub(crate) use ended::Ended;
+pub(crate) use http2::Http2Server;
 pub(crate) use stage::{Running, Stage};
 pub(crate) use terminal::OnTerminal;
 

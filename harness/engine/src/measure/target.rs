@@ -65,8 +65,8 @@ pub fn missed(arrivals: &Arrivals, length: Duration, complete: bool, totals: &To
 #[cfg(test)]
 mod tests {
     use super::*;
-    use squall_load::PacerKind;
     use squall_load::pacer::{Ramp, Spread};
+    use squall_load::{PacerKind, Think};
 
     fn open(pacer: PacerKind) -> Arrivals {
         Arrivals::Open {
@@ -163,7 +163,7 @@ mod tests {
     fn a_closed_loop_and_a_load_that_rests_have_no_target() {
         let closed = Arrivals::Closed {
             users: 5,
-            think: Duration::ZERO,
+            think: Think::NONE,
         };
         assert_eq!(missed(&closed, SECONDS, true, &totals(7, 0, 0)), None);
         assert_eq!(missed(&Arrivals::None, SECONDS, true, &totals(0, 0, 0)), None);

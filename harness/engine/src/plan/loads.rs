@@ -8,7 +8,7 @@ use std::time::Duration;
 use squall_load::journey::{Journey, Part};
 use squall_load::pacer::{PacerError, RATE_PER_S_MAX};
 use squall_load::spec::CONNECTIONS_MAX;
-use squall_load::{Arrivals, PacerKind, load_seed};
+use squall_load::{Arrivals, PacerKind, Think, load_seed};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::scenario::{self, Amount, Load, LoadOverride, Phase, Scenario};
 use squall_model::seed::Seed;
@@ -20,6 +20,7 @@ use super::data::Data;
 use super::pacers::{PACERS, Stretch, Written};
 use super::protocol::{Asked, PROTOCOLS};
 use super::services::has_address;
+use super::think::think;
 
 /// Connections at most, unless told otherwise.
 const CONNECTIONS: usize = 64;
@@ -271,7 +272,10 @@ fn closed(
     let span = amount.map_or(written.span, |amount| amount.span);
     let users = (f64::from(written.get()) * factor).round() as u32;
     check_connections(users, span, diagnostics);
-    let think = load.think.map_or(Duration::ZERO, |think| think.value);
+    let think = load
+        .think
+        .as_ref()
+        .map_or(Think::NONE, |pause| think(pause, diagnostics));
     if users == 0 {
         Arrivals::None
     } else {

@@ -16,6 +16,7 @@ mod pacers;
 mod protocol;
 mod services;
 mod show;
+mod think;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use squall_load::journey::Part;
-use squall_load::{Arrivals, Trust};
+use squall_load::{Arrivals, Think, Trust};
 use squall_model::units::human;
 
 use super::{Check, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window};
@@ -226,12 +226,25 @@ fn rate(arrivals: &Arrivals) -> String {
             let mean = if pacer.has_own_rates() { " on average" } else { "" };
             format!("{}{mean}, {pacer}", human::rate(*rate_per_s))
         }
-        Arrivals::Closed { users, think } if think.is_zero() => format!("{users} users, closed loop"),
-        Arrivals::Closed { users, think } => format!(
-            "{users} users, closed loop, {} think time",
-            human::duration(*think)
-        ),
+        Arrivals::Closed { users, think } => format!("{users} users, closed loop{}", pause(*think)),
         Arrivals::None => "rests".to_owned(),
+    }
+}
+
+fn pause(think: Think) -> String {
+    match think {
+        Think::NONE => String::new(),
+        Think::Fixed(length) => format!(", {} think time", human::duration(length)),
+        Think::Uniform { from, to } => {
+            format!(
+                ", {} to {} think time",
+                human::duration(from),
+                human::duration(to)
+            )
+        }
+        Think::Exponential { mean } => {
+            format!(", exponential think time, mean {}", human::duration(mean))
+        }
     }
 }
 

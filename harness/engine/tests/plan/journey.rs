@@ -15,7 +15,8 @@ mod built_in {
     use std::time::Duration;
 
     use squall_engine::plan::{Metric, Plan};
-    use squall_load::journey::{Journey, Part, Step, Think};
+    use squall_load::Think;
+    use squall_load::journey::{Journey, Part, Step};
     use squall_load::{Arrivals, Extraction};
 
     use super::*;
@@ -63,7 +64,7 @@ mod built_in {
             .map(|route| (route.weight, route.steps.clone()))
             .collect();
         assert_eq!(shares, [(3, vec![0, 1]), (1, vec![2])]);
-        let think = Think {
+        let think = Think::Uniform {
             from: Duration::from_secs(1),
             to: Duration::from_secs(3),
         };
@@ -79,7 +80,7 @@ mod built_in {
         let arrivals = &plan.phases[0].arrivals;
         let closed = Arrivals::Closed {
             users: 8,
-            think: Duration::from_secs(2),
+            think: Duration::from_secs(2).into(),
         };
         assert_eq!(*arrivals, vec![closed; 4]);
     }

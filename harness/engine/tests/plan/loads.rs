@@ -178,10 +178,10 @@ phases:
         })
         .collect();
     expect![[r#"
-        own: 1000/s poisson, 5 users thinking 10ms
-        scaled: 2500/s poisson, 15 users thinking 10ms
-        replaced: 70/s poisson, 9 users thinking 10ms
-        changed: 2000/s even, 3 users thinking 10ms
+        own: 1000/s poisson, 5 users thinking Fixed(10ms)
+        scaled: 2500/s poisson, 15 users thinking Fixed(10ms)
+        replaced: 70/s poisson, 9 users thinking Fixed(10ms)
+        changed: 2000/s even, 3 users thinking Fixed(10ms)
         still: rests, rests
     "#]]
     .assert_eq(&lines.concat());

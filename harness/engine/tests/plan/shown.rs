@@ -22,6 +22,8 @@ services:
 load:
   make: { to: ids, http: { get: /id }, rate: 2k/s, arrivals: poisson, timeout: 1s }
   browse: { to: own, http: { post: /b, body: "{}" }, users: 5, think: 20ms, connections: 5 }
+  look: { to: own, http: { get: / }, users: 2, think: { from: 1s, to: 3s } }
+  read: { to: own, http: { get: / }, users: 2, think: { exponential: 2s } }
 phases:
   - { phase: warm-up, for: 5s, measure: false }
   - { phase: steady, for: 20s, baseline: true }
@@ -57,6 +59,8 @@ fn a_plan_says_what_would_run_when_and_what_it_needs() {
         loads
           make             GET /id to ids, at most 64 connections, 1.00 s timeout, values read from responses
           browse           POST /b to own, at most 5 connections, 30.0 s timeout
+          look             GET / to own, at most 64 connections, 30.0 s timeout
+          read             GET / to own, at most 64 connections, 30.0 s timeout
 
         edges
           feed->ids        through a proxy, which reads HTTP/1.1
@@ -66,12 +70,18 @@ fn a_plan_says_what_would_run_when_and_what_it_needs() {
             0.000 s  warm-up for 5.00 s (not measured)
                        make 2.00k/s, poisson
                        browse 5 users, closed loop, 20.0 ms think time
+                       look 2 users, closed loop, 1.00 s to 3.00 s think time
+                       read 2 users, closed loop, exponential think time, mean 2.00 s
             5.000 s  steady for 20.0 s (baseline)
                        make 2.00k/s, poisson
                        browse 5 users, closed loop, 20.0 ms think time
+                       look 2 users, closed loop, 1.00 s to 3.00 s think time
+                       read 2 users, closed loop, exponential think time, mean 2.00 s
            25.000 s  back for 10.0 s
                        make 4.00k/s, poisson
                        browse rests
+                       look 2 users, closed loop, 1.00 s to 3.00 s think time
+                       read 2 users, closed loop, exponential think time, mean 2.00 s
            27.000 s    clock: steps the realtime clock of ids back by 50ms, for 3.00 s
            31.000 s    latency: delays bytes by 50.0 ms with 5.00 ms of jitter from ids to feed, for 2.00 s
            31.000 s    partition: cuts the stream between make and ids, for 2.00 s

@@ -2,17 +2,15 @@
 //!
 //! No sockets and no waiting; times come from outside.
 
-use std::time::Duration;
-
 use squall_model::observation::ObservedBatch;
 
-use super::Think;
 use crate::clock::{NS_PER_US, us_to_ns};
 use crate::in_flight::Request;
 use crate::ledger::Ended;
 use crate::report::{ErrorKind, Report, Slice};
 use crate::spec::{Arrivals, PhaseSpec};
 use crate::tally::Tally;
+use crate::think::Think;
 
 /// Where a user stands at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,14 +77,14 @@ impl Books {
     pub(super) fn push(&mut self, spec: &PhaseSpec) {
         let (users, think) = match spec.arrivals[usize::from(self.loads[0])] {
             Arrivals::Closed { users, think } => (users, think),
-            _ => (0, Duration::ZERO),
+            _ => (0, Think::NONE),
         };
         self.runs.push(Run {
             index: spec.index,
             start_ns: us_to_ns(spec.start_us),
             end_ns: spec.end_us.map_or(u64::MAX, us_to_ns),
             users,
-            think: think.into(),
+            think,
             busy: 0,
             columns: self.loads.iter().map(|_| Column::default()).collect(),
         });

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rand_core::Rng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tokio::sync::Notify;
 
 use super::books::{Asking, Books, Turn};
 use super::wire::{Scratch, Trouble, Wire};
-use super::{Journey, Part, Route, Step, Think};
+use super::{Journey, Part, Route, Step};
 use crate::check::{Checks, beginning};
 use crate::clock::{Clock, NS_PER_US};
 use crate::data::Values;
@@ -367,18 +366,6 @@ impl Person {
     }
 }
 
-impl Think {
-    fn draw(self, rng: &mut Xoshiro256PlusPlus) -> Duration {
-        let range = self.to.saturating_sub(self.from);
-        if range.is_zero() {
-            return self.from;
-        }
-        // 53 bits are a whole double.
-        let part = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        self.from + range.mul_f64(part)
-    }
-}
-
 /// The shortest pause after a failure, so that closed loop does not become a flood of attempts.
 fn pause_after(kind: ErrorKind) -> Duration {
     if kind.is_before_sending() {
@@ -395,29 +382,6 @@ pub(super) type Seat = Arc<tokio::sync::Mutex<Person>>;
 mod tests {
     use super::*;
     use std::io;
-
-    use squall_model::seed::Seed;
-
-    #[test]
-    fn pauses_lie_between_their_bounds_and_follow_from_the_users_seed() {
-        let think = Think {
-            from: Duration::from_millis(100),
-            to: Duration::from_millis(300),
-        };
-        let draw = |user: u64| {
-            let mut rng = Seed::new(7).child("think").nth(user).rng();
-            (0..1_000).map(|_| think.draw(&mut rng)).collect::<Vec<_>>()
-        };
-        assert_eq!(draw(3), draw(3));
-        assert_ne!(draw(3), draw(4));
-        let all = draw(0);
-        assert!(all.iter().all(|pause| (think.from..=think.to).contains(pause)));
-        let mean = all.iter().sum::<Duration>() / 1_000;
-        let near = Duration::from_millis(190)..Duration::from_millis(210);
-        assert!(near.contains(&mean), "{mean:?}");
-        let fixed = Think::from(Duration::from_secs(1));
-        assert_eq!(fixed.draw(&mut Seed::new(1).rng()), Duration::from_secs(1));
-    }
 
     #[test]
     fn only_what_fails_before_it_is_sent_is_held_back() {

@@ -4,7 +4,7 @@
 //! they are more than half of what a request costs, taken from the service on the same machine. So a schedule of more than
 //! [`APART_PER_S`] asks for its requests in groups: each arrival is moved forward to the last of [`MOMENTS_PER_S`] moments a second before
 //! it. What is intended is what is said here, so response times count from it and nothing is hidden; the mean rate, the numbers of the
-//! requests and the spread beyond 0.5 ms stay as they are.
+//! requests and the spread beyond 1 ms stay as they are.
 
 use super::Pacer;
 
@@ -12,11 +12,11 @@ use super::Pacer;
 pub const APART_PER_S: f64 = 10_000.0;
 
 /// Moments a second that the arrivals of a higher rate share.
-pub const MOMENTS_PER_S: u64 = 2_000;
+pub const MOMENTS_PER_S: u64 = 1_000;
 
 const MOMENT_NS: u64 = 1_000_000_000 / MOMENTS_PER_S;
 
-/// Arrival `t` at `floor(t / m) m`, with `m` = 0.5 ms: so a phase of whole milliseconds has the arrivals that it would have without.
+/// Arrival `t` at `floor(t / m) m`, with `m` = 1 ms: so a phase of whole milliseconds has the arrivals that it would have without.
 pub struct Grouped(Box<dyn Pacer>);
 
 impl Grouped {
@@ -51,7 +51,7 @@ mod tests {
             all.iter().collect::<BTreeSet<_>>().len()
         };
         assert_eq!(moments(APART_PER_S), APART_PER_S as usize);
-        assert_eq!(moments(50_000.0), 2_000);
+        assert_eq!(moments(50_000.0), 1_000);
     }
 
     #[test]

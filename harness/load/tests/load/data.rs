@@ -8,7 +8,7 @@ use squall_load::check::{Statuses, Wanted, WantedJson};
 use squall_load::data::{Csv, Feeds, Pick, Sequence, feed_seed};
 use squall_load::http1::RequestTemplate;
 use squall_load::text::{Escape, Slot, Text};
-use squall_load::{Arrivals, Checks};
+use squall_load::{Arrivals, Checks, Think};
 use squall_model::expression::Operator;
 use squall_model::seed::Seed;
 
@@ -75,7 +75,7 @@ fn a_sequence_has_no_gap_and_no_repeat_over_threads_and_phases() {
     rig.push(0, 20_000, Some(120_000), vec![open(500.0)]);
     let users = Arrivals::Closed {
         users: 5,
-        think: Duration::from_millis(5),
+        think: Duration::from_millis(5).into(),
     };
     rig.push(1, 120_000, Some(200_000), vec![users]);
     let told = rig.finish();
@@ -110,7 +110,7 @@ fn a_request_that_would_break_the_message_fails_and_is_never_sent() {
     // Users go on too, and do not spin.
     let users = Arrivals::Closed {
         users: 1,
-        think: Duration::ZERO,
+        think: Think::NONE,
     };
     spec.protocol = Arc::new(template(b"item\n\"\x01\"\n"));
     let told = run(spec, users, 100);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use squall_load::Arrivals;
 use squall_load::http1::RequestTemplate;
+use squall_load::{Arrivals, Think};
 
 use crate::rig::{Rig, load, open, run};
 use crate::server::{Server, Step, ok};
@@ -129,7 +129,7 @@ fn a_target_that_refuses_fails_each_request_once() {
         load("a", gone),
         Arrivals::Closed {
             users: 2,
-            think: Duration::ZERO,
+            think: Think::NONE,
         },
         200,
     );

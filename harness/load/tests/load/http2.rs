@@ -63,7 +63,7 @@ fn users_share_connections() {
     };
     let users = Arrivals::Closed {
         users: 16,
-        think: Duration::from_millis(1),
+        think: Duration::from_millis(1).into(),
     };
     let told = run(spec, users, 200);
     let totals = told.of(0, 0);

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use squall_load::check::Statuses;
 use squall_load::data::{Feeds, Sequence};
 use squall_load::http1::RequestTemplate;
-use squall_load::journey::{Journey, Route, Step, Think};
+use squall_load::journey::{Journey, Route, Step};
 use squall_load::text::{Escape, Slot, Text};
-use squall_load::{Arrivals, Checks, Extraction, LoadSpec, Place};
+use squall_load::{Arrivals, Checks, Extraction, LoadSpec, Place, Think};
 
 use crate::rig::{Rig, Told, load};
 use crate::server::{self, Server, ok};
@@ -427,7 +427,7 @@ fn pauses_are_kept_and_differ_from_user_to_user() {
         panic!("it is a journey");
     };
     let mut made = made.clone();
-    made.routes[0].think = Some(Think {
+    made.routes[0].think = Some(Think::Uniform {
         from: Duration::from_millis(40),
         to: Duration::from_millis(80),
     });

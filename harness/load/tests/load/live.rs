@@ -9,7 +9,7 @@ use std::time::Duration;
 use squall_load::http1::RequestTemplate;
 use squall_load::sse::EventStream;
 use squall_load::websocket::{Send, WebSocket};
-use squall_load::{Arrivals, LoadSpec};
+use squall_load::{Arrivals, LoadSpec, Think};
 
 use crate::rig::{Rig, load, open, run};
 
@@ -26,7 +26,7 @@ fn streams(addr: SocketAddr, events: Option<u32>) -> LoadSpec {
 fn users(users: usize) -> Arrivals {
     Arrivals::Closed {
         users,
-        think: Duration::ZERO,
+        think: Think::NONE,
     }
 }
 

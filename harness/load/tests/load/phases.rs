@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use squall_load::http1::RequestTemplate;
-use squall_load::{Arrivals, Generator, LoadSpec, Options, PhaseSpec};
+use squall_load::{Arrivals, Generator, LoadSpec, Options, PhaseSpec, Think};
 
 use crate::rig::{Rig, load, open};
 use crate::server::{Server, Step, ok};
@@ -67,7 +67,7 @@ fn finishing_ends_a_phase_that_has_no_end() {
         None,
         vec![Arrivals::Closed {
             users: 2,
-            think: Duration::from_millis(1),
+            think: Duration::from_millis(1).into(),
         }],
     );
     rig.until(|told| {
@@ -96,7 +96,7 @@ fn loads_on_the_same_thread_do_not_mix() {
             Arrivals::None,
             Arrivals::Closed {
                 users: 1,
-                think: Duration::ZERO,
+                think: Think::NONE,
             },
         ],
     );
@@ -132,7 +132,7 @@ fn users_of_one_phase_do_not_raise_the_connections_of_another() {
         Some(600_000),
         vec![Arrivals::Closed {
             users: 6,
-            think: Duration::ZERO,
+            think: Think::NONE,
         }],
     );
     rig.until(|told| told.ended.len() == 1);
@@ -186,7 +186,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         Some(4),
         vec![Arrivals::Closed {
             users: 0,
-            think: Duration::ZERO,
+            think: Think::NONE,
         }],
     ));
     let far = PhaseSpec {

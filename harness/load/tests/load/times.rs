@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use squall_load::{Arrivals, PacerKind};
+use squall_load::{Arrivals, PacerKind, Think};
 
 use crate::rig::{Rig, load, open, run};
 use crate::server::{Server, Step, ok};
@@ -85,7 +85,7 @@ fn open_loop_sees_the_queue_behind_a_stall_that_service_time_and_closed_loop_hid
         load("a", server.addr),
         Arrivals::Closed {
             users: 4,
-            think: Duration::from_millis(4),
+            think: Duration::from_millis(4).into(),
         },
         1_000,
     );
@@ -141,7 +141,7 @@ fn each_user_has_one_request_at_a_time_and_thinks_between_them() {
         Some(410_000),
         vec![Arrivals::Closed {
             users: 5,
-            think: Duration::from_millis(50),
+            think: Duration::from_millis(50).into(),
         }],
     );
     let told = rig.finish();
@@ -162,7 +162,7 @@ fn zero_throughput_shows_as_empty_slices_on_whole_tenths_of_a_second() {
         None,
         vec![Arrivals::Closed {
             users: 1,
-            think: Duration::ZERO,
+            think: Think::NONE,
         }],
     );
     rig.until(|told| told.slices.len() >= 4);

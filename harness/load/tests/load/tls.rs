@@ -3,13 +3,12 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::{ServerConnection, StreamOwned};
 use squall_load::http1::RequestTemplate;
 use squall_load::sse::EventStream;
 use squall_load::websocket::{Send, WebSocket};
-use squall_load::{Arrivals, Generator, LoadSpec, Options, Target, Tls, Trust};
+use squall_load::{Arrivals, Generator, LoadSpec, Options, Target, Think, Tls, Trust};
 
 use crate::http2::{asking, spoken};
 use crate::hyper_server::{Certified, HyperServer, Manner, Seen, certified};
@@ -207,7 +206,7 @@ fn streams_of_events_stay_open_over_tls() {
     };
     let users = Arrivals::Closed {
         users: 3,
-        think: Duration::ZERO,
+        think: Think::NONE,
     };
     let mut rig = Rig::start(vec![spec], 1);
     rig.push(0, 10_000, None, vec![users]);

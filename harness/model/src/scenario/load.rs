@@ -25,7 +25,7 @@ record! {
         /// Closed loop: how many users, each waiting for its answer. It cannot see queueing.
         pub users: Option<Spanned<NonZeroU32>>,
         /// How long a user pauses after an answer.
-        pub think: Option<Spanned<Duration>>,
+        pub think: Option<Pause>,
         /// Open loop: how send times are spread; even if left out. Some need no `rate`.
         pub arrivals: Option<Arrivals>,
         /// The most connections, opened on demand.
@@ -42,6 +42,31 @@ record! {
     at_most_one ["rate", "users"];
     at_most_one ["users", "arrivals"];
     needs ["think", "users"];
+}
+
+untagged! {
+    /// How long a user pauses after an answer.
+    pub enum Pause {
+        /// Always as long.
+        Fixed(Spanned<Duration>) = scalar,
+        /// Drawn from the seed.
+        Drawn(DrawnPause) = mapping,
+    }
+}
+
+record! {
+    /// What a pause is drawn from: uniform between two lengths, or exponential.
+    pub struct DrawnPause {
+        /// Uniform: the shortest.
+        pub from: Option<Spanned<Duration>>,
+        /// Uniform: the longest.
+        pub to: Option<Spanned<Duration>>,
+        /// Exponential: the mean; cut off at ten times that.
+        pub exponential: Option<Spanned<Duration>>,
+    }
+    exactly_one ["from", "exponential"];
+    needs ["from", "to"];
+    needs ["to", "from"];
 }
 
 /// The process by which send times are spread.

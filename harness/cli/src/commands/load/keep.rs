@@ -265,7 +265,7 @@ fn check(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<()> {
                 && load.connections == shot.connections
         }
         [Arrivals::Closed { users, think }] => {
-            shot.rate_per_s.is_none() && *users == shot.connections && think.is_zero()
+            shot.rate_per_s.is_none() && *users == shot.connections && think.is_none()
         }
         _ => false,
     };

@@ -4,22 +4,23 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use squall_load::http1::RequestTemplate;
-use squall_load::journey::{Journey, ROUTES_MAX, Route, STEPS_MAX, Step, Think, WEIGHT_MAX};
+use squall_load::journey::{Journey, ROUTES_MAX, Route, STEPS_MAX, Step, WEIGHT_MAX};
 use squall_load::{Pattern, Place, Pointer};
 use squall_model::decode::{Decode, Map, NonEmpty};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::Name;
 use squall_model::node::Node;
+use squall_model::record;
+use squall_model::scenario::Pause;
 use squall_model::span::{Span, Spanned};
-use squall_model::{record, untagged};
 
 use super::{Asked, Http, http};
 use crate::plan::checks::Check;
 use crate::plan::data::Data;
 use crate::plan::metrics::of_a_load;
+use crate::plan::think::think;
 
 /// The routes of a load's users.
 pub type Routes = NonEmpty<WrittenRoute>;
@@ -35,26 +36,6 @@ record! {
         pub think: Option<Pause>,
         /// What is asked, in order.
         pub steps: NonEmpty<WrittenStep>,
-    }
-}
-
-untagged! {
-    /// How long a user pauses.
-    pub enum Pause {
-        /// Always as long.
-        Fixed(Spanned<Duration>) = scalar,
-        /// Anything between two lengths, drawn from the seed.
-        Between(PauseBounds) = mapping,
-    }
-}
-
-record! {
-    /// Two lengths of a pause.
-    pub struct PauseBounds {
-        /// The shortest.
-        pub from: Duration,
-        /// The longest.
-        pub to: Spanned<Duration>,
     }
 }
 
@@ -115,24 +96,6 @@ impl Take {
         };
         read.map_err(|problem| diagnostics.push(Diagnostic::error(span, problem)))
             .ok()
-    }
-}
-
-impl Pause {
-    fn think(&self, diagnostics: &mut Diagnostics) -> Think {
-        match self {
-            Pause::Fixed(length) => length.value.into(),
-            Pause::Between(bounds) => {
-                if bounds.to.value < bounds.from {
-                    let message = "the longest pause is below the shortest";
-                    diagnostics.push(Diagnostic::error(bounds.to.span, message));
-                }
-                Think {
-                    from: bounds.from,
-                    to: bounds.to.value,
-                }
-            }
-        }
     }
 }
 
@@ -218,7 +181,7 @@ fn add(
     journey.routes.push(Route {
         name: written.name.value.to_string(),
         weight,
-        think: written.think.as_ref().map(|think| think.think(diagnostics)),
+        think: written.think.as_ref().map(|pause| think(pause, diagnostics)),
         steps: (first..journey.steps.len()).collect(),
     });
 }

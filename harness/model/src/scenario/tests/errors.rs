@@ -254,6 +254,9 @@ fn loads() {
   think: { to: ids, http: { get: / }, rate: 1/s, think: 1s, data: { user: { zipf: { n: 1 } } } }
   closed: { to: ids, http: { get: / }, users: 5, arrivals: poisson }
   phase: { to: steady, http: /path, rate: 1/s, arrivals: [a] }
+  half: { to: ids, http: { get: / }, users: 1, think: { from: 1s } }
+  either: { to: ids, http: { get: / }, users: 1, think: { from: 1s, to: 2s, exponential: 1s } }
+  no-kind: { to: ids, http: { get: / }, users: 1, think: {} }
 "#,
         ),
         &expect![[r#"
@@ -276,7 +279,11 @@ fn loads() {
             s.yaml:14:16: error: `steady` is a phase, not a service
               s.yaml:4:20: given here
               help: the only one is `ids`
-            s.yaml:14:58: error: expected a kind, as a word or as one key, found a list"#]],
+            s.yaml:14:58: error: expected a kind, as a word or as one key, found a list
+            s.yaml:15:57: error: `from` needs `to`
+            s.yaml:16:77: error: `from` and `exponential` exclude each other
+              s.yaml:16:59: the other one
+            s.yaml:17:58: error: one of `from` or `exponential` is needed"#]],
     );
 }
 
