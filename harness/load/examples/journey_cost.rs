@@ -82,7 +82,10 @@ fn measure(
     };
     let mut arrivals = vec![Arrivals::None; loads.len()];
     let think = Duration::ZERO;
-    arrivals[0] = Arrivals::Closed { users, think };
+    arrivals[0] = Arrivals::Closed {
+        users,
+        think: think.into(),
+    };
     let mut generator = Generator::start(loads, &options)?;
     drop(options);
     let start_us = 100_000;
