@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,14 @@ use crate::catalogue::Catalogue;
 use crate::fault::SpawnNeeds;
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, ReadyWhen, Start};
+use crate::process::socket::{Owner, is_one_listener, is_taken, owner};
 use crate::process::{
     Addresses, Invocation, Launch, PortReserver, PortWish, Ready, ServiceProcess, StartError, StopError,
     StopReport,
 };
 use crate::record::Folder;
+use crate::redirect::Redirects;
+use crate::seccomp::Rule;
 
 /// How long a service may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -36,10 +40,43 @@ pub struct Member {
     pub process: Option<Arc<ServiceProcess>>,
     /// Where callers find it; nothing where it has no port.
     pub address: Option<SocketAddr>,
+    /// What the name in its address stands for besides, where it was already running.
+    also: Vec<SocketAddr>,
     /// Its ports by name, for placeholders.
     ports: BTreeMap<String, u16>,
     /// Its admin endpoint.
     pub admin: Option<SocketAddr>,
+}
+
+impl Member {
+    /// Every address at which it is reached, the one that it is known by first: this machine's own address in the other family
+    /// is another where it listens there as well, since `localhost` may be either.
+    pub fn reached_at(&self) -> Vec<SocketAddr> {
+        let Some(address) = self.address else {
+            return Vec::new();
+        };
+        let own: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let mut others: Vec<_> = own.map(|ip| SocketAddr::new(ip, address.port())).into();
+        others.extend(&self.also);
+        others.retain(|other| *other != address);
+        others.sort_unstable();
+        others.dedup();
+        match &self.process {
+            Some(process) => {
+                let pids = process.pids().unwrap_or_default();
+                others.retain(|other| owner(*other, &pids) == Owner::Asked);
+            }
+            None => {
+                let view = rustix::process::getpid().as_raw_nonzero().get();
+                let is_its = |other: &SocketAddr| match self.also.contains(other) {
+                    true => is_taken(*other, view),
+                    false => is_one_listener(address, *other, view),
+                };
+                others.retain(is_its);
+            }
+        }
+        [vec![address], others].concat()
+    }
 }
 
 /// Why a service is not there.
@@ -80,6 +117,8 @@ pub struct Fleet {
     members: Vec<Member>,
     /// Where a caller is to go for a callee, where a proxy stands before it: by caller and callee.
     proxied: BTreeMap<(String, String), SocketAddr>,
+    /// By caller: where its connects go instead, which is told nothing of proxies.
+    redirected: BTreeMap<String, Arc<Redirects>>,
     ports: PortReserver,
 }
 
@@ -89,6 +128,7 @@ impl Fleet {
         Fleet {
             members: Vec::new(),
             proxied: BTreeMap::new(),
+            redirected: BTreeMap::new(),
             ports: PortReserver::new(),
         }
     }
@@ -108,6 +148,11 @@ impl Fleet {
         self.proxied.insert((caller, callee), address);
     }
 
+    /// When `caller` starts, its connects are decided about by this.
+    pub fn redirect(&mut self, caller: String, redirects: Arc<Redirects>) {
+        self.redirected.insert(caller, redirects);
+    }
+
     /// Where `caller` finds `callee`.
     pub fn address_for(&self, caller: &str, callee: &str) -> Option<SocketAddr> {
         let proxied = self.proxied.get(&(caller.to_owned(), callee.to_owned()));
@@ -125,17 +170,20 @@ impl Fleet {
     ) -> Result<&Member, FleetError> {
         if let Start::At { address } = &planned.start {
             // A unix socket has none that could be named to others.
-            let address = match address {
-                Address::Unix(_) => None,
-                Address::Host { .. } => Some(resolve(&planned.name, &address.to_string())?),
-            };
-            return Ok(self.add(planned, None, address));
+            let mut found = match address {
+                Address::Unix(_) => Vec::new(),
+                Address::Host { .. } => resolve(&planned.name, &address.to_string())?,
+            }
+            .into_iter();
+            return Ok(self.add(planned, None, found.next(), found.collect()));
         }
         let data = folder.data(&planned.name);
         std::fs::create_dir_all(&data).map_err(|source| FleetError::Data {
             service: planned.name.clone(),
             source,
         })?;
+        let redirects = self.redirected.get(&planned.name);
+        let rules: Vec<Arc<dyn Rule>> = redirects.map(|one| Arc::clone(one) as _).into_iter().collect();
         let launch = match &planned.start {
             Start::Bundled {
                 service,
@@ -147,6 +195,7 @@ impl Fleet {
                 directory: Some(data.clone()),
                 within: *within,
                 ports: Vec::new(),
+                rules,
                 command: self.bundled(planned, service, settings, catalogue, data, needs),
             },
             Start::Run {
@@ -168,7 +217,8 @@ impl Fleet {
                         fixed: None,
                     })
                     .collect(),
-                command: self.program(planned, command, env, ready, data.display().to_string(), needs),
+                rules,
+                command: self.program(planned, command, env, ready, &catalogue.program, &data, needs),
             },
             Start::At { .. } => unreachable!("handled above"),
         };
@@ -181,7 +231,7 @@ impl Fleet {
         let address = addresses
             .listen
             .or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
-        Ok(self.add(planned, Some(Arc::new(process)), address))
+        Ok(self.add(planned, Some(Arc::new(process)), address, Vec::new()))
     }
 
     fn add(
@@ -189,6 +239,7 @@ impl Fleet {
         planned: &PlannedService,
         process: Option<Arc<ServiceProcess>>,
         address: Option<SocketAddr>,
+        also: Vec<SocketAddr>,
     ) -> &Member {
         let addresses = process
             .as_ref()
@@ -199,6 +250,7 @@ impl Fleet {
             name: planned.name.clone(),
             process,
             address,
+            also,
             ports: addresses.ports,
             admin: addresses.admin,
         });
@@ -253,10 +305,12 @@ impl Fleet {
         command: &[Template],
         env: &BTreeMap<String, Template>,
         ready: &ReadyWhen,
-        data: String,
+        squall: &Path,
+        data: &Path,
         needs: &SpawnNeeds,
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
         let known = self.placeholders(&planned.name);
+        let [squall, data] = [squall, data].map(|path| path.display().to_string());
         let (name, command, env, ready) =
             (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
         let (needs, inherited) = (needs.clone(), std::env::var_os("LD_PRELOAD"));
@@ -269,6 +323,7 @@ impl Fleet {
             let render = |template: &Template| {
                 let value = |key: &str| match key {
                     "data" => Some(data.clone()),
+                    "squall" => Some(squall.clone()),
                     key => own.get(key).or_else(|| known.get(key)).cloned(),
                 };
                 // Planning has checked every name, and that each has a value.
@@ -358,7 +413,8 @@ fn ready_at(ready: &ReadyWhen, address: SocketAddr) -> Ready {
     }
 }
 
-fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
+/// The addresses of this machine that an address stands for; the one to connect to is the first.
+fn resolve(service: &str, address: &str) -> Result<Vec<SocketAddr>, FleetError> {
     let failed = |why: String| FleetError::Resolve {
         service: service.to_owned(),
         address: address.to_owned(),
@@ -366,12 +422,14 @@ fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
     };
     let found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
     // What a name stands for is this machine's business: `localhost` may be both families, or be made to lead elsewhere.
-    let local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
-    let answers = |one: &&SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
-    let chosen = local.iter().find(answers).or(local.first());
-    chosen
-        .copied()
-        .ok_or_else(|| failed("it has no loopback address".to_owned()))
+    let mut local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
+    if local.is_empty() {
+        return Err(failed("it has no loopback address".to_owned()));
+    }
+    let answers = |one: &SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
+    let chosen = local.iter().position(answers).unwrap_or(0);
+    local[..=chosen].rotate_right(1);
+    Ok(local)
 }
 
 #[cfg(test)]
@@ -384,7 +442,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         assert_eq!(
-            resolve("db", &format!("localhost:{}", address.port())).unwrap(),
+            resolve("db", &format!("localhost:{}", address.port())).unwrap()[0],
             address
         );
         drop(listener);
@@ -406,10 +464,12 @@ mod tests {
         let own = own_placeholders("node", Some("http"), &addresses);
         let fleet = Fleet {
             proxied: BTreeMap::new(),
+            redirected: BTreeMap::new(),
             members: vec![Member {
                 name: "node".to_owned(),
                 process: None,
                 address: Some(SocketAddr::from(([127, 0, 0, 1], 81))),
+                also: Vec::new(),
                 ports: addresses.ports.clone(),
                 admin: None,
             }],

@@ -206,6 +206,10 @@ pub(super) fn edges(parts: &[Part<'_>]) -> Vec<EdgeRecord> {
                     known.requests_per_call = None;
                 }
                 known.longest_silence_us = known.longest_silence_us.max(edge.longest_silence_us);
+                let sum =
+                    |known: Option<u64>, more: Option<u64>| known.zip(more).map(|(all, more)| all + more);
+                known.redirected = sum(known.redirected, edge.redirected);
+                known.missed = sum(known.missed, edge.missed);
             }
         }
     }
