@@ -39,7 +39,7 @@ pub struct Families {
 /// whether a connection is up counts twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All calls.
+    /// All calls, but for those whose caller was killed before they could be looked at.
     pub seen: u64,
     /// Of these, the ones that were made to the proxy, whatever came of them there.
     pub redirected: u64,
@@ -177,6 +177,9 @@ impl Rule for Redirects {
 
     fn decide(&self, call: &Call<'_>) -> Option<Verdict> {
         let attempted = self.attempt(call);
+        if attempted.is_err() && !call.is_waiting() {
+            return None;
+        }
         let mut table = self.lock();
         table.counts.seen += 1;
         match attempted {

@@ -1,7 +1,7 @@
 //! The proxies of a run: one before each callee that a fault may cut off, made when the callee is up, and what they saw.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use squall_edge::{EdgeError, EdgeSeen, Options, Proxies, Proxy, ProxySpec};
@@ -9,7 +9,7 @@ use squall_model::event::EventKind;
 use squall_model::record::EdgeRecord;
 use squall_model::seed::Seed;
 
-use super::fleet::{Fleet, Member};
+use super::fleet::Fleet;
 use super::supervisor::Supervisor;
 use crate::fault::{Crossing, Led};
 use crate::plan::{PlannedCrossing, PlannedEdge};
@@ -37,7 +37,7 @@ struct Up {
 }
 
 impl Edges {
-    /// Puts a proxy on an edge, whose callee is reached at `addresses`.
+    /// Puts a proxy on an edge, whose callee is reached at `addresses`: at least the one that it is known by, which is the first.
     fn open(
         &mut self,
         at: usize,
@@ -53,13 +53,14 @@ impl Edges {
         let seed = seed.child("edge").child(&name);
         // An IPv6 socket reaches a proxy at an IPv4 address, an IPv4 socket no other.
         let is_ipv6_only = edge.redirect && addresses.iter().all(SocketAddr::is_ipv6);
-        let listen = match is_ipv6_only {
-            true => SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
-            false => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        let own: IpAddr = if is_ipv6_only {
+            Ipv6Addr::LOCALHOST.into()
+        } else {
+            Ipv4Addr::LOCALHOST.into()
         };
         let spec = ProxySpec {
             http: edge.http,
-            listen,
+            listen: SocketAddr::new(own, 0),
             ..ProxySpec::new(name, addresses[0])
         };
         let proxy = Arc::new(threads.stream(spec, seed)?);
@@ -134,21 +135,18 @@ impl Supervisor<'_> {
     /// Puts the proxies before a service that is up, and has the fleet lead its callers there.
     pub(super) fn open_edges(&mut self, callee: &str, fleet: &mut Fleet) -> Result<(), String> {
         let (planned, seed) = (&self.plan.edges, self.plan.seed);
-        let mut edges = planned
+        let Some(known_by) = fleet.get(callee).and_then(|member| member.address) else {
+            return Ok(());
+        };
+        for (at, edge) in planned
             .iter()
             .enumerate()
             .filter(|(_, edge)| edge.callee == callee)
-            .peekable();
-        // Most services have no proxy before them, and needn't be looked at.
-        let addresses = edges
-            .peek()
-            .and(fleet.get(callee))
-            .map(Member::reached_at)
-            .unwrap_or_default();
-        if addresses.is_empty() {
-            return Ok(());
-        }
-        for (at, edge) in edges {
+        {
+            let addresses = match fleet.get(callee) {
+                Some(member) if edge.redirect => member.reached_at(),
+                _ => vec![known_by],
+            };
             let opened = self.edges.open(at, edge, &addresses, seed);
             let up = opened.map_err(|e| format!("putting a proxy before {callee}: {e}"))?;
             let caller = edge.caller.clone();

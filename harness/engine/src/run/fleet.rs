@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::path::Path;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use crate::catalogue::Catalogue;
 use crate::fault::SpawnNeeds;
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, ReadyWhen, Start};
-use crate::process::socket::{Owner, is_one_listener, is_taken, owner};
 use crate::process::{
     Addresses, Invocation, Launch, PortReserver, PortWish, Ready, ServiceProcess, StartError, StopError,
     StopReport,
@@ -41,42 +39,11 @@ pub struct Member {
     /// Where callers find it; nothing where it has no port.
     pub address: Option<SocketAddr>,
     /// What the name in its address stands for besides, where it was already running.
-    also: Vec<SocketAddr>,
+    pub(super) also: Vec<SocketAddr>,
     /// Its ports by name, for placeholders.
     ports: BTreeMap<String, u16>,
     /// Its admin endpoint.
     pub admin: Option<SocketAddr>,
-}
-
-impl Member {
-    /// Every address at which it is reached, the one that it is known by first: this machine's own address in the other family
-    /// is another where it listens there as well, since `localhost` may be either.
-    pub fn reached_at(&self) -> Vec<SocketAddr> {
-        let Some(address) = self.address else {
-            return Vec::new();
-        };
-        let own: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        let mut others: Vec<_> = own.map(|ip| SocketAddr::new(ip, address.port())).into();
-        others.extend(&self.also);
-        others.retain(|other| *other != address);
-        others.sort_unstable();
-        others.dedup();
-        match &self.process {
-            Some(process) => {
-                let pids = process.pids().unwrap_or_default();
-                others.retain(|other| owner(*other, &pids) == Owner::Asked);
-            }
-            None => {
-                let view = rustix::process::getpid().as_raw_nonzero().get();
-                let is_its = |other: &SocketAddr| match self.also.contains(other) {
-                    true => is_taken(*other, view),
-                    false => is_one_listener(address, *other, view),
-                };
-                others.retain(is_its);
-            }
-        }
-        [vec![address], others].concat()
-    }
 }
 
 /// Why a service is not there.
@@ -182,6 +149,10 @@ impl Fleet {
             service: planned.name.clone(),
             source,
         })?;
+        let paths = BTreeMap::from([
+            ("data", data.display().to_string()),
+            ("squall", catalogue.program.display().to_string()),
+        ]);
         let redirects = self.redirected.get(&planned.name);
         let rules: Vec<Arc<dyn Rule>> = redirects.map(|one| Arc::clone(one) as _).into_iter().collect();
         let launch = match &planned.start {
@@ -218,7 +189,7 @@ impl Fleet {
                     })
                     .collect(),
                 rules,
-                command: self.program(planned, command, env, ready, &catalogue.program, &data, needs),
+                command: self.program(planned, command, env, ready, paths, needs),
             },
             Start::At { .. } => unreachable!("handled above"),
         };
@@ -305,12 +276,10 @@ impl Fleet {
         command: &[Template],
         env: &BTreeMap<String, Template>,
         ready: &ReadyWhen,
-        squall: &Path,
-        data: &Path,
+        paths: BTreeMap<&'static str, String>,
         needs: &SpawnNeeds,
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
         let known = self.placeholders(&planned.name);
-        let [squall, data] = [squall, data].map(|path| path.display().to_string());
         let (name, command, env, ready) =
             (planned.name.clone(), command.to_vec(), env.clone(), ready.clone());
         let (needs, inherited) = (needs.clone(), std::env::var_os("LD_PRELOAD"));
@@ -321,11 +290,8 @@ impl Fleet {
         Box::new(move |addresses| {
             let own = own_placeholders(&name, first.as_deref(), addresses);
             let render = |template: &Template| {
-                let value = |key: &str| match key {
-                    "data" => Some(data.clone()),
-                    "squall" => Some(squall.clone()),
-                    key => own.get(key).or_else(|| known.get(key)).cloned(),
-                };
+                let others = |key: &str| own.get(key).or_else(|| known.get(key));
+                let value = |key: &str| paths.get(key).or_else(|| others(key)).cloned();
                 // Planning has checked every name, and that each has a value.
                 template
                     .render(|key| Some(value(key).unwrap_or_default()))
