@@ -251,9 +251,11 @@ fn check_callee(
             })
         );
     let load = scenario.load.get(&caller.value);
+    let mut help = None;
     let problem = if matches!(at, Some(Address::Unix(_))) {
         format!("`{}` is at a unix socket, where no proxy can stand", callee.value)
     } else if !has_address(service) {
+        help = Some("use \"{port}\" in its `run` or `env`".to_owned());
         format!(
             "`{}` is told no port, so it has no address before which a proxy could stand",
             callee.value
@@ -271,7 +273,8 @@ fn check_callee(
     } else {
         return Some(());
     };
-    diagnostics.push(Diagnostic::error(callee.span, problem).also(caller.span, "the caller"));
+    let error = Diagnostic::error(callee.span, problem).also(caller.span, "the caller");
+    diagnostics.push(error.help_if(help));
     None
 }
 

@@ -387,6 +387,7 @@ fn no_proxy_stands_before_a_service_whose_address_nobody_knows() {
         &text,
         &expect![[r#"
         s.yaml:14:36: error: `deaf` is told no port, so it has no address before which a proxy could stand
-          s.yaml:14:30: the caller"#]],
+          s.yaml:14:30: the caller
+          help: use "{port}" in its `run` or `env`"#]],
     );
 }
