@@ -37,6 +37,7 @@ fn launch(
         directory: None,
         within: PATIENCE,
         ports: Vec::new(),
+        rules: Vec::new(),
         command: Box::new(move |addresses| {
             let (words, ready) = command(addresses);
             let mut words = words.into_iter().map(Into::into);

@@ -557,6 +557,12 @@ pub struct EdgeRecord {
     pub requests_per_call: Option<f64>,
     /// Longest time without a byte.
     pub longest_silence_us: Option<u64>,
+    /// Connects of the caller that were led here, where they are redirected.
+    #[serde(default)]
+    pub redirected: Option<u64>,
+    /// Connects of the caller, to wherever, that could not be looked at or redirected.
+    #[serde(default)]
+    pub missed: Option<u64>,
 }
 
 /// The generator, over the whole run.

@@ -151,8 +151,11 @@ fn load(
     record.response.max = record.response.max.max(response_max);
     record.service.max = record.service.max.max(service_max);
     record.achieved = (record.intended > 0).then(|| record.completed as f64 / record.intended as f64);
-    // The series may end before the interval log; what the log holds did happen, so the counts are no less.
-    if record.completed < record.response.count {
+    // The series may end before the interval log; what the log holds did happen, so the counts are no less. Where it doesn't, its rows
+    // have it all, and a second of the log that lies in two phases is no reason to count more.
+    let series_until_us = recording.load_rows(name).map(|row| row.end_us).max().unwrap_or(0);
+    let is_log_longer = intervals.iter().any(|one| one.start_us >= series_until_us);
+    if is_log_longer && record.completed < record.response.count {
         record.completed = record.response.count;
         record.sent = record.sent.max(record.completed);
         record.intended = record.intended.max(record.sent);

@@ -4,6 +4,7 @@ mod synthetic;
 
 use std::collections::BTreeMap;
 
+use squall_model::hlog::Kind;
 use squall_model::record::Verdict;
 use squall_report::{ReportError, html, recording};
 
@@ -140,6 +141,39 @@ fn a_cut_phase_has_the_rate_and_the_longest_of_what_was_written_and_its_record_s
     // Written down and read again it is the same, and says still that it is approximate.
     let run_json = serde_json::to_string(&first.record).unwrap();
     assert_eq!(read(Some(&run_json)), first);
+}
+
+#[test]
+fn of_phases_put_together_each_request_is_counted_once_also_in_a_second_that_lies_in_two() {
+    let folder = synthetic::folder(7);
+    let at = folder
+        .events_ndjson
+        .find("\"fault_injected\",\"fault\":\"back-20ms\"")
+        .unwrap();
+    let events: String = folder.events_ndjson[..at]
+        .lines()
+        .filter(|line| !line.contains("\"phase_result\""))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let completed = |series: &str| {
+        let read = recording(&events, series, &folder.hlogs(), None).unwrap();
+        let phases = read.record.phases.iter();
+        let loads = phases.filter_map(|phase| phase.load.get("next_id"));
+        (loads.map(|load| load.completed).sum::<u64>(), read)
+    };
+    let (counted, read) = completed(&folder.series_ndjson);
+    let rows = read.load_rows("next_id").map(|row| row.completed);
+    assert_eq!(counted, rows.sum::<u64>());
+    // Where the series is lost the log's seconds are all that is known.
+    let (counted, read) = completed("");
+    let seconds = read.intervals["next_id"]
+        .iter()
+        .filter(|one| one.kind == Kind::Response);
+    let logged: u64 = seconds.map(|one| one.histogram().unwrap().len()).sum();
+    assert!(
+        counted > 0 && counted == logged,
+        "{counted} of the {logged} in the log"
+    );
 }
 
 #[test]

@@ -171,6 +171,8 @@ fn edges_are_there_where_there_were_proxies_and_one_that_nobody_used_stands_out(
             requests: Some(24_000),
             requests_per_call: Some(1.2),
             longest_silence_us: Some(995_732),
+            redirected: None,
+            missed: None,
         },
         EdgeRecord {
             caller: "feed".to_owned(),
@@ -191,4 +193,35 @@ fn edges_are_there_where_there_were_proxies_and_one_that_nobody_used_stands_out(
     "#]]
     .assert_eq(section.unwrap_or_default());
     assert!(html(&recording).contains("Longest silence"));
+}
+
+#[test]
+fn where_connects_were_redirected_the_report_counts_them_and_those_that_were_missed_stand_out() {
+    let mut recording = synthetic::folder(7).recording();
+    let edge = |callee: &str, redirected, missed| EdgeRecord {
+        caller: "feed".to_owned(),
+        callee: callee.to_owned(),
+        connections: 5,
+        redirected,
+        missed,
+        ..EdgeRecord::default()
+    };
+    recording.record.edges = vec![
+        edge("ids", Some(1_204), Some(0)),
+        edge("ranking", Some(3), Some(2)),
+        edge("told", None, None),
+    ];
+    let text = markdown(&recording);
+    let section = text.split("## ").find(|section| section.starts_with("Edges"));
+    expect![[r#"
+        Edges
+
+        | Edge | Connections | At most | Requests | Per call | Bytes | Longest silence | Redirected |
+        | :-- | --: | --: | --: | --: | --: | --: | --: |
+        | feed-&gt;ids | 5 | 0/s | – | – | 0 B | – | 1,204 |
+        | feed-&gt;ranking | 5 | 0/s | – | – | 0 B | – | 3, 2 missed |
+        | feed-&gt;told | 5 | 0/s | – | – | 0 B | – | – |
+
+    "#]]
+    .assert_eq(section.unwrap_or_default());
 }

@@ -24,7 +24,7 @@ phases:
 "#;
 
 /// The same with a fault of every kind, most of which come again and again. One of the pauses holds all the time, on three
-/// processes, one of which has left its group and session.
+/// processes, one of which has left its group and session. The gateway's connects are redirected, also while it is killed and cut off.
 const EVERYTHING: &str = r#"squall: 1
 name: busy
 seed: 3
@@ -33,8 +33,19 @@ services:
   brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
   still: { run: [sh, -c, "setsid sleep 602 & sleep 603"] }
   mortal: { run: [sh, -c, "sleep 604 & sleep 605"] }
+  gateway:
+    run:
+      - sh
+      - -c
+      - >-
+        echo '[{"name": "ids", "listen": "127.0.0.1:{port.http}", "upstream": "{ids}"}]' > {data}/backends.json &&
+        exec {squall} proxy --listen 127.0.0.1:{port.api} --config {data}/backends.json
+    ports: [http, api]
+    calls: [ids]
+    redirect: true
 load:
   single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
+  through: { to: gateway, http: { get: /id }, rate: 200/s, connections: 4, timeout: 100ms }
 phases:
   - { phase: steady, for: 1s }
   - phase: back
@@ -55,7 +66,20 @@ phases:
       - timeout: { between: [single, ids], timeout: 50ms, after: 650ms, for: 50ms, every: 1s }
       - reset_peer: { between: [single, ids], after: 250ms, for: 30ms, every: 600ms }
       - http: { between: [single, ids], abort: { status: 503 }, share: 10%, for: 50s }
+      - reset_peer: { as: led, between: [gateway, ids], for: 50s }
+      - kill: { as: door, target: gateway, after: 300ms, for: 50ms, every: 700ms }
 "#;
+
+/// The scenario as far as this machine allows it; says so where it doesn't allow all.
+fn everything() -> String {
+    match squall_engine::redirect::probe() {
+        Ok(()) => EVERYTHING.to_owned(),
+        Err(why) => {
+            crate::foreign::not_checked("redirected services that are cut off", &why.to_string());
+            EVERYTHING.replace("    redirect: true\n", "")
+        }
+    }
+}
 
 #[test]
 fn the_scenario_that_is_cut_off_uses_every_fault_there_is() {

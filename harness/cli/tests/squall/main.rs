@@ -17,6 +17,7 @@ mod pauses;
 mod placeholders;
 mod progress;
 mod proxy;
+mod redirect;
 mod scenarios;
 mod sockets;
 mod support;

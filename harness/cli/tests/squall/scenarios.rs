@@ -803,10 +803,67 @@ fn single_requests_are_aborted_delayed_and_marked_on_their_way() {
 }
 
 #[test]
+fn a_program_that_has_an_address_from_a_file_is_cut_off_from_it_by_redirection() {
+    if let Err(why) = squall_engine::redirect::probe() {
+        let ended = Stage::shared().squall(&["run", "edge-redirect"]);
+        ended.assert_code(95).assert_nothing_left();
+        return crate::foreign::not_checked("edge-redirect", &why.to_string());
+    }
+    let stage = Stage::alone();
+    let ended = stage.run("edge-redirect", &["--quick"]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    for name in ["held", "broken-off"] {
+        proven_on_its_edge(&record, name, "gateway->ids");
+    }
+    let [edge] = &record.edges[..] else {
+        panic!("one edge has a proxy: {:?}", record.edges)
+    };
+    assert!(
+        edge.connections > 0 && edge.redirected >= Some(edge.connections) && edge.missed == Some(0),
+        "{edge:?}"
+    );
+    // It was told where the generator of ids is, and not where its proxy is.
+    let ready = |service: &str| {
+        let events = ended.events();
+        let found = events.into_iter().find_map(|event| match event.kind {
+            EventKind::ServiceReady {
+                service: name,
+                address,
+            } if name == service => address,
+            _ => None,
+        });
+        found.expect("it has an address")
+    };
+    let told = ended.file("data/gateway/backends.json");
+    assert!(
+        told.contains(&format!("\"upstream\": \"{}\"", ready("ids"))),
+        "{told}"
+    );
+    for phase in ["cut", "broken"] {
+        let failed = |load: &str| {
+            let phase = record.phases.iter().find(|one| one.name == phase);
+            phase.expect("it is there").load[load].failed
+        };
+        assert!(
+            failed("through") > failed("direct"),
+            "{phase}: {:?}",
+            record.phases
+        );
+    }
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
+}
+
+#[test]
 fn an_edge_that_nobody_uses_proves_nothing_and_the_run_is_invalid() {
     let record = canary("canary-unused-edge", Exit::Invalid, "never used its edge to ids");
     let fault = &record.faults[0];
-    assert!(!fault.proved, "{fault:?}");
+    assert!(
+        !fault.proved && fault.evidence.contains("needs `redirect: true`"),
+        "{fault:?}"
+    );
     assert_eq!((record.edges[0].connections, record.edges[0].bytes), (0, 0));
     assert_eq!(
         record.edges[0].longest_silence_us, None,

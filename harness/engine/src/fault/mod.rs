@@ -26,7 +26,7 @@ use squall_model::decode::Schema;
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
 
-pub use edge::{Crossing, Ends};
+pub use edge::{Crossing, Ends, Led};
 pub use target::{Target, TargetProcess};
 pub use way::{Here, Lack, SIGNALS, Way};
 

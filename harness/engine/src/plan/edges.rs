@@ -8,6 +8,7 @@ use squall_model::placeholder::Template;
 use squall_model::scenario::{Address, Scenario, Scheme};
 use squall_model::span::Spanned;
 
+use super::services::has_address;
 use crate::fault::{Ends, FaultSpec};
 
 /// An edge with a proxy.
@@ -19,6 +20,8 @@ pub struct PlannedEdge {
     pub callee: String,
     /// Whether the proxy reads HTTP/1.1: faults ask for it, or what is called speaks it.
     pub http: bool,
+    /// Whether the caller's connects are led to the proxy, in place of its being told the address.
+    pub redirect: bool,
 }
 
 impl PlannedEdge {
@@ -74,13 +77,17 @@ impl Edges {
         for (caller, callee, directions) in met {
             check_callee(&caller, &callee, spec.reads_http(), scenario, diagnostics)?;
             let http = spec.reads_http() || speaks_http(&caller.value, &callee.value, scenario);
-            let edge = self.edge(&caller.value, &callee.value, http);
+            let redirect = scenario
+                .services
+                .get(&caller.value)
+                .is_some_and(|caller| caller.redirect.is_some());
+            let edge = self.edge(&caller.value, &callee.value, http, redirect);
             crossings.push(PlannedCrossing { edge, directions });
         }
         Some(crossings)
     }
 
-    fn edge(&mut self, caller: &str, callee: &str, http: bool) -> usize {
+    fn edge(&mut self, caller: &str, callee: &str, http: bool, redirect: bool) -> usize {
         let known = self
             .planned
             .iter()
@@ -90,6 +97,7 @@ impl Edges {
                 caller: caller.to_owned(),
                 callee: callee.to_owned(),
                 http: false,
+                redirect,
             });
             self.planned.len() - 1
         });
@@ -243,8 +251,15 @@ fn check_callee(
             })
         );
     let load = scenario.load.get(&caller.value);
+    let mut help = None;
     let problem = if matches!(at, Some(Address::Unix(_))) {
         format!("`{}` is at a unix socket, where no proxy can stand", callee.value)
+    } else if !has_address(service) {
+        help = Some("use \"{port}\" in its `run` or `env`".to_owned());
+        format!(
+            "`{}` is told no port, so it has no address before which a proxy could stand",
+            callee.value
+        )
     } else if load.is_some_and(|load| load.protocol.kind.value == "udp") {
         format!(
             "`{}` sends datagrams, and this fault is one of streams",
@@ -258,7 +273,8 @@ fn check_callee(
     } else {
         return Some(());
     };
-    diagnostics.push(Diagnostic::error(callee.span, problem).also(caller.span, "the caller"));
+    let error = Diagnostic::error(callee.span, problem).also(caller.span, "the caller");
+    diagnostics.push(error.help_if(help));
     None
 }
 

@@ -1,5 +1,6 @@
 //! A plan in words: what would run, when, and what it needs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -159,8 +160,13 @@ fn write_edges(plan: &Plan, text: &mut String) -> std::fmt::Result {
     }
     writeln!(text, "\nedges")?;
     for edge in &plan.edges {
+        let led = if edge.redirect {
+            " that its connects are redirected to"
+        } else {
+            ""
+        };
         let read = if edge.http { ", which reads HTTP/1.1" } else { "" };
-        writeln!(text, "  {:<16} through a proxy{read}", edge.name())?;
+        writeln!(text, "  {:<16} through a proxy{led}{read}", edge.name())?;
     }
     Ok(())
 }
@@ -260,6 +266,11 @@ fn needs(plan: &Plan) -> Vec<String> {
             );
         }
     }
+    let redirected = plan.edges.iter().filter(|edge| edge.redirect);
+    let callers: BTreeSet<&str> = redirected.map(|edge| edge.caller.as_str()).collect();
+    needs.extend(callers.iter().map(|caller| {
+        format!("seccomp notifications (Linux 5.6 or newer), to redirect the connects of {caller}")
+    }));
     for fault in &plan.faults {
         for target in fault.spec.targets() {
             needs.push(format!(

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -13,6 +14,7 @@ use super::identity::Identity;
 use super::port::PortError;
 use super::ready::Ready;
 use crate::guard::{ExitStatus, SpawnError};
+use crate::seccomp::Rule;
 
 /// A port that a program wants to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +73,8 @@ pub struct Launch {
     pub ports: Vec<PortWish>,
     /// Its command line.
     pub command: MakeInvocation,
+    /// What decides about system calls of its processes, which stop at those that these want to be asked about.
+    pub rules: Vec<Arc<dyn Rule>>,
 }
 
 /// Why a service isn't up. In each case nothing of it is left running.

@@ -19,6 +19,7 @@ use super::ready::{ReadyLine, Unready, Watched, wait};
 use super::sweep::sweep;
 use super::table::Table;
 use crate::guard::{ExitStatus, ExitWatch, GuardHandle, SpawnRequest, Spawned};
+use crate::seccomp::{Health, Supervisor, calls_of};
 
 /// The environment variable that every process of a service carries, its value the service's name.
 pub const SERVICE_MARKER: &str = "SQUALL_SERVICE";
@@ -47,6 +48,10 @@ pub struct ServiceProcess {
 /// What the latest start came to.
 struct Latest {
     spawned: Arc<Spawned>,
+    /// Who answers its system calls, where it stops at some.
+    supervisor: Option<Supervisor>,
+    /// Why that, or an earlier one, has failed.
+    unanswered: Option<String>,
     log_from: u64,
     restarts: u32,
 }
@@ -54,6 +59,7 @@ struct Latest {
 /// One start that came to be ready.
 struct Started {
     spawned: Spawned,
+    supervisor: Option<Supervisor>,
     log_from: u64,
     line: Option<ReadyLine>,
 }
@@ -73,6 +79,7 @@ impl ServiceProcess {
             match start_once(&guard, &launch, &addresses, may_redraw, &given_up) {
                 Ok(Started {
                     spawned,
+                    supervisor,
                     log_from,
                     line,
                 }) => {
@@ -84,6 +91,8 @@ impl ServiceProcess {
                         addresses,
                         latest: Mutex::new(Latest {
                             spawned: Arc::new(spawned),
+                            supervisor,
+                            unanswered: None,
                             log_from,
                             restarts: 0,
                         }),
@@ -119,10 +128,16 @@ impl ServiceProcess {
                 found,
             });
         }
+        let failed = self.unanswered();
         let mut latest = self.latest();
+        let before = std::mem::replace(&mut latest.supervisor, started.supervisor);
+        latest.unanswered = failed;
         latest.spawned = Arc::new(started.spawned);
         latest.log_from = started.log_from;
         latest.restarts += 1;
+        drop(latest);
+        // Its processes are gone, and so it has ended or is about to: waited for without holding anybody up.
+        drop(before);
         Ok(())
     }
 
@@ -253,6 +268,16 @@ impl ServiceProcess {
         self.latest().restarts
     }
 
+    /// Why system calls at which it stops were left without an answer, where they were.
+    pub fn unanswered(&self) -> Option<String> {
+        let latest = self.latest();
+        let health = latest.supervisor.as_ref().map(Supervisor::health);
+        match health {
+            Some(Health::Failed(why)) => Some(why),
+            _ => latest.unanswered.clone(),
+        }
+    }
+
     /// Its log, all starts in one file.
     pub fn log(&self) -> &Path {
         &self.launch.log
@@ -319,12 +344,25 @@ fn start_once(
         env,
         directory: launch.directory.clone(),
         log: launch.log.clone().into(),
+        stops_at: calls_of(&launch.rules),
         ..SpawnRequest::default()
     };
-    let spawned = guard.spawn(&request).map_err(|source| StartError::Spawn {
+    let mut spawned = guard.spawn(&request).map_err(|source| StartError::Spawn {
         service: service(),
         source,
     })?;
+    // At once: its first call may wait already.
+    let supervisor = match supervise(launch, &mut spawned) {
+        Ok(supervisor) => supervisor,
+        Err(source) => {
+            end(guard, launch, &spawned);
+            return Err(StartError::System {
+                service: service(),
+                doing: "starting the thread that answers its system calls",
+                source,
+            });
+        }
+    };
     let watched = Watched {
         ready: &invocation.ready,
         exit: &spawned.exit,
@@ -338,6 +376,7 @@ fn start_once(
         Ok(line) => {
             return Ok(Started {
                 spawned,
+                supervisor,
                 log_from,
                 line,
             });
@@ -347,6 +386,12 @@ fn start_once(
     end(guard, launch, &spawned);
     let last_lines = last_lines(&launch.log, log_from, LINES_SHOWN).unwrap_or_default();
     Err(explain(unready, launch, last_lines))
+}
+
+fn supervise(launch: &Launch, spawned: &mut Spawned) -> io::Result<Option<Supervisor>> {
+    let listener = spawned.listener.take();
+    let start = |listener| Supervisor::start(&launch.name, listener, launch.rules.clone());
+    listener.map(start).transpose()
 }
 
 fn explain(unready: Unready, launch: &Launch, last_lines: Vec<String>) -> StartError {

@@ -83,6 +83,18 @@ pub fn owner(address: SocketAddr, pids: &HashSet<i32, impl BuildHasher>) -> Owne
     }
 }
 
+/// Whether connections to both addresses reach the same listeners, as seen by process `pid`; false where nobody listens.
+pub fn is_one_listener(one: SocketAddr, other: SocketAddr, pid: i32) -> bool {
+    let visible = listeners(pid).unwrap_or_default();
+    let found = answering(one, &visible);
+    !found.is_empty() && found == answering(other, &visible)
+}
+
+/// Whether somebody listens at an address, as seen by process `pid`.
+pub fn is_taken(address: SocketAddr, pid: i32) -> bool {
+    is_one_listener(address, address, pid)
+}
+
 /// The process that listens at a port of this machine, where `/proc` lets it be seen.
 pub fn holder(port: u16) -> Option<Holder> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
@@ -258,6 +270,23 @@ mod tests {
             );
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_listener_for_both_families_is_one() {
+        let at = |ip: IpAddr, port| SocketAddr::new(ip, port);
+        let [v4, v6] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let both = [Listener {
+            address: at(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 80),
+            inode: 1,
+        }];
+        assert_eq!(answering(at(v4, 80), &both), answering(at(v6, 80), &both));
+        let only = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = only.local_addr().expect("an address").port();
+        assert!(is_taken(at(v4, port), own()));
+        assert!(is_one_listener(at(v4, port), at(v4, port), own()));
+        assert!(!is_one_listener(at(v4, port), at(v6, port), own()));
+        assert!(!is_one_listener(at(v6, port), at(v4, port), own()));
     }
 
     #[test]

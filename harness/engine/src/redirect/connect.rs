@@ -26,6 +26,10 @@ pub(super) fn transport(socket: BorrowedFd<'_>) -> Result<Option<Transport>> {
 /// `interrupted`: this may be the same call again, after a signal kept its owner from hearing that it was done.
 pub(super) fn redirect(socket: BorrowedFd<'_>, to: SocketAddr, interrupted: bool) -> Result<Verdict> {
     let to = match sockopt::socket_domain(socket)? {
+        // It reaches IPv4 addresses too, but where its program has forbidden that.
+        AddressFamily::INET6 if to.is_ipv4() && sockopt::ipv6_v6only(socket)? => {
+            return Err(Errno::AFNOSUPPORT);
+        }
         AddressFamily::INET6 => for_ipv6(to),
         _ => to,
     };

@@ -48,6 +48,35 @@ pub enum Unavailable {
     Untried(String),
 }
 
+impl Unavailable {
+    /// What is missing.
+    pub fn missing(&self) -> String {
+        match self {
+            Self::Architecture => "a 64-bit x86 or ARM processor".to_owned(),
+            Self::Filter { error, .. } => {
+                format!("seccomp notifications, which this machine refuses ({error})")
+            }
+            Self::Reach { miss, .. } => {
+                format!(
+                    "access to a process of squall's own: {} failed ({})",
+                    miss.doing, miss.error
+                )
+            }
+            Self::NoEffect(_) | Self::Untried(_) => self.to_string(),
+        }
+    }
+
+    /// What would make it work, also in a container.
+    pub fn unlock(&self) -> String {
+        match self {
+            Self::Architecture => "run it on one".to_owned(),
+            Self::Filter { remedy, .. } => (*remedy).to_owned(),
+            Self::Reach { remedy, .. } => remedy.clone(),
+            Self::NoEffect(_) | Self::Untried(_) => "nothing that is known: please report it".to_owned(),
+        }
+    }
+}
+
 /// Whether connects can be redirected here: a child of squall's own connects to one listener, and must reach another.
 pub fn probe() -> Result<(), Unavailable> {
     if !IS_SUPPORTED {

@@ -1,15 +1,19 @@
 //! The proxies of a run: one before each callee that a fault may cut off, made when the callee is up, and what they saw.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use squall_edge::{EdgeError, EdgeSeen, Options, Proxies, Proxy, ProxySpec};
+use squall_model::event::EventKind;
 use squall_model::record::EdgeRecord;
+use squall_model::seed::Seed;
 
+use super::fleet::Fleet;
 use super::supervisor::Supervisor;
-use crate::fault::Crossing;
+use crate::fault::{Crossing, Led};
 use crate::plan::{PlannedCrossing, PlannedEdge};
+use crate::redirect::{Families, Redirects, Transport};
 
 /// How often connections are counted for their rate, microseconds.
 const RATE_US: u64 = 1_000_000;
@@ -19,63 +23,78 @@ const RATE_US: u64 = 1_000_000;
 pub(super) struct Edges {
     threads: Option<Proxies>,
     up: BTreeMap<usize, Up>,
+    /// By caller: where its connects are led.
+    redirects: BTreeMap<String, Arc<Redirects>>,
 }
 
 /// A proxy of an edge.
 struct Up {
     proxy: Arc<Proxy>,
+    led: Led,
     /// Connections when they were last counted, and when that was.
     counted: (u64, u64),
     per_s_max: f64,
 }
 
 impl Edges {
-    /// Puts proxies before a callee that is up at `address`; where callers are to go instead, by the caller's name.
+    /// Puts a proxy on an edge, whose callee is reached at `addresses`: at least the one that it is known by, which is the first.
     fn open(
         &mut self,
-        planned: &[PlannedEdge],
-        callee: &str,
-        address: SocketAddr,
-        seed: squall_model::seed::Seed,
-    ) -> Result<Vec<(String, SocketAddr)>, EdgeError> {
-        let mut told = Vec::new();
-        for (at, edge) in planned
-            .iter()
-            .enumerate()
-            .filter(|(_, edge)| edge.callee == callee)
-        {
-            if self.threads.is_none() {
-                self.threads = Some(Proxies::start(Options::DEFAULT)?);
+        at: usize,
+        edge: &PlannedEdge,
+        addresses: &[SocketAddr],
+        seed: Seed,
+    ) -> Result<&Up, OpenError> {
+        let threads = match &mut self.threads {
+            Some(threads) => threads,
+            none => none.insert(Proxies::start(Options::DEFAULT)?),
+        };
+        let name = edge.name();
+        let seed = seed.child("edge").child(&name);
+        // An IPv6 socket reaches a proxy at an IPv4 address, an IPv4 socket no other.
+        let is_ipv6_only = edge.redirect && addresses.iter().all(SocketAddr::is_ipv6);
+        let own: IpAddr = if is_ipv6_only {
+            Ipv6Addr::LOCALHOST.into()
+        } else {
+            Ipv4Addr::LOCALHOST.into()
+        };
+        let spec = ProxySpec {
+            http: edge.http,
+            listen: SocketAddr::new(own, 0),
+            ..ProxySpec::new(name, addresses[0])
+        };
+        let proxy = Arc::new(threads.stream(spec, seed)?);
+        let led = if edge.redirect {
+            let redirects = self.redirects.entry(edge.caller.clone()).or_default();
+            for from in addresses {
+                redirects.set(Transport::Stream, *from, proxy.listen())?;
             }
-            let Some(threads) = &self.threads else {
-                break;
-            };
-            let name = edge.name();
-            let seed = seed.child("edge").child(&name);
-            let spec = ProxySpec {
-                http: edge.http,
-                ..ProxySpec::new(name, address)
-            };
-            let proxy = Arc::new(threads.stream(spec, seed)?);
-            told.push((edge.caller.clone(), proxy.listen()));
-            let up = Up {
-                proxy,
-                counted: (0, 0),
-                per_s_max: 0.0,
-            };
-            self.up.insert(at, up);
-        }
-        Ok(told)
+            Led::Redirected {
+                redirects: Arc::clone(redirects),
+                from: addresses.to_vec(),
+            }
+        } else {
+            Led::Told
+        };
+        let up = Up {
+            proxy,
+            led,
+            counted: (0, 0),
+            per_s_max: 0.0,
+        };
+        Ok(self.up.entry(at).insert_entry(up).into_mut())
     }
 
     /// The edges that a fault hits.
     pub(super) fn crossings(&self, planned: &[PlannedEdge], hit: &[PlannedCrossing]) -> Vec<Crossing> {
         let crossing = |one: &PlannedCrossing| {
             let edge = &planned[one.edge];
+            let up = self.up.get(&one.edge)?;
             Some(Crossing {
                 caller: edge.caller.clone(),
                 callee: edge.callee.clone(),
-                proxy: Arc::clone(&self.up.get(&one.edge)?.proxy),
+                proxy: Arc::clone(&up.proxy),
+                led: up.led.clone(),
                 directions: one.directions.clone(),
             })
         };
@@ -103,20 +122,70 @@ impl Edges {
     }
 }
 
+/// Why an edge has no proxy, or its caller is not led there.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+    #[error(transparent)]
+    Families(#[from] Families),
+}
+
 impl Supervisor<'_> {
-    /// Puts the proxies before a service that is up; where its callers are to go instead.
-    pub(super) fn open_edges(
-        &mut self,
-        callee: &str,
-        address: Option<SocketAddr>,
-    ) -> Result<Vec<(String, SocketAddr)>, String> {
-        let Some(address) = address else {
-            return Ok(Vec::new());
-        };
+    /// Puts the proxies before a service that is up, and has the fleet lead its callers there.
+    pub(super) fn open_edges(&mut self, callee: &str, fleet: &mut Fleet) -> Result<(), String> {
         let (planned, seed) = (&self.plan.edges, self.plan.seed);
-        self.edges
-            .open(planned, callee, address, seed)
-            .map_err(|e| format!("putting a proxy before {callee}: {e}"))
+        let Some(known_by) = fleet.get(callee).and_then(|member| member.address) else {
+            return Ok(());
+        };
+        for (at, edge) in planned
+            .iter()
+            .enumerate()
+            .filter(|(_, edge)| edge.callee == callee)
+        {
+            let addresses = match fleet.get(callee) {
+                Some(member) if edge.redirect => member.reached_at(),
+                _ => vec![known_by],
+            };
+            let opened = self.edges.open(at, edge, &addresses, seed);
+            let up = opened.map_err(|e| format!("putting a proxy before {callee}: {e}"))?;
+            let caller = edge.caller.clone();
+            match &up.led {
+                Led::Redirected { redirects, .. } => fleet.redirect(caller, Arc::clone(redirects)),
+                Led::Told => fleet.proxy(caller, edge.callee.clone(), up.proxy.listen()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says where connects that were to be redirected went elsewhere, and where nobody was there to answer them.
+    pub(super) fn check_redirects(&mut self, fleet: &Fleet) {
+        let mut warnings = Vec::new();
+        for (caller, redirects) in &self.edges.redirects {
+            let counts = redirects.counts();
+            let Some(miss) = counts.last_miss else {
+                continue;
+            };
+            warnings.push(format!(
+                "{} of the {} connects of {caller} could not be redirected and went where they would; the last one failed {}: {}",
+                counts.missed, counts.seen, miss.doing, miss.error
+            ));
+        }
+        for text in warnings {
+            self.emit(EventKind::Warning { text });
+        }
+        for process in fleet
+            .members()
+            .iter()
+            .filter_map(|member| member.process.as_ref())
+        {
+            if let Some(why) = process.unanswered() {
+                let service = process.name();
+                self.fail(format!(
+                    "the thread that answers the connects of {service} failed: {why}"
+                ));
+            }
+        }
     }
 
     /// What the proxies saw, for the record, in the plan's order.
@@ -145,6 +214,13 @@ impl Supervisor<'_> {
                     .requests
                     .zip(self.calls_of(&edge.caller, &seen))
                     .and_then(|(requests, calls)| (calls > 0).then(|| requests as f64 / calls as f64));
+            }
+            if let Some(Led::Redirected { redirects, from }) = self.edges.up.get(&at).map(|up| &up.led) {
+                let to_here = from
+                    .iter()
+                    .map(|from| redirects.redirected(Transport::Stream, *from));
+                record.redirected = Some(to_here.sum());
+                record.missed = Some(redirects.counts().missed);
             }
             record
         });

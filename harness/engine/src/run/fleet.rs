@@ -18,6 +18,8 @@ use crate::process::{
     StopReport,
 };
 use crate::record::Folder;
+use crate::redirect::Redirects;
+use crate::seccomp::Rule;
 
 /// How long a service may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -36,6 +38,8 @@ pub struct Member {
     pub process: Option<Arc<ServiceProcess>>,
     /// Where callers find it; nothing where it has no port.
     pub address: Option<SocketAddr>,
+    /// What the name in its address stands for besides, where it was already running.
+    pub(super) also: Vec<SocketAddr>,
     /// Its ports by name, for placeholders.
     ports: BTreeMap<String, u16>,
     /// Its admin endpoint.
@@ -80,6 +84,8 @@ pub struct Fleet {
     members: Vec<Member>,
     /// Where a caller is to go for a callee, where a proxy stands before it: by caller and callee.
     proxied: BTreeMap<(String, String), SocketAddr>,
+    /// By caller: where its connects go instead, which is told nothing of proxies.
+    redirected: BTreeMap<String, Arc<Redirects>>,
     ports: PortReserver,
 }
 
@@ -89,6 +95,7 @@ impl Fleet {
         Fleet {
             members: Vec::new(),
             proxied: BTreeMap::new(),
+            redirected: BTreeMap::new(),
             ports: PortReserver::new(),
         }
     }
@@ -108,6 +115,11 @@ impl Fleet {
         self.proxied.insert((caller, callee), address);
     }
 
+    /// When `caller` starts, its connects are decided about by this.
+    pub fn redirect(&mut self, caller: String, redirects: Arc<Redirects>) {
+        self.redirected.insert(caller, redirects);
+    }
+
     /// Where `caller` finds `callee`.
     pub fn address_for(&self, caller: &str, callee: &str) -> Option<SocketAddr> {
         let proxied = self.proxied.get(&(caller.to_owned(), callee.to_owned()));
@@ -125,17 +137,24 @@ impl Fleet {
     ) -> Result<&Member, FleetError> {
         if let Start::At { address } = &planned.start {
             // A unix socket has none that could be named to others.
-            let address = match address {
-                Address::Unix(_) => None,
-                Address::Host { .. } => Some(resolve(&planned.name, &address.to_string())?),
-            };
-            return Ok(self.add(planned, None, address));
+            let mut found = match address {
+                Address::Unix(_) => Vec::new(),
+                Address::Host { .. } => resolve(&planned.name, &address.to_string())?,
+            }
+            .into_iter();
+            return Ok(self.add(planned, None, found.next(), found.collect()));
         }
         let data = folder.data(&planned.name);
         std::fs::create_dir_all(&data).map_err(|source| FleetError::Data {
             service: planned.name.clone(),
             source,
         })?;
+        let paths = BTreeMap::from([
+            ("data", data.display().to_string()),
+            ("squall", catalogue.program.display().to_string()),
+        ]);
+        let redirects = self.redirected.get(&planned.name);
+        let rules: Vec<Arc<dyn Rule>> = redirects.map(|one| Arc::clone(one) as _).into_iter().collect();
         let launch = match &planned.start {
             Start::Bundled {
                 service,
@@ -147,6 +166,7 @@ impl Fleet {
                 directory: Some(data.clone()),
                 within: *within,
                 ports: Vec::new(),
+                rules,
                 command: self.bundled(planned, service, settings, catalogue, data, needs),
             },
             Start::Run {
@@ -168,7 +188,8 @@ impl Fleet {
                         fixed: None,
                     })
                     .collect(),
-                command: self.program(planned, command, env, ready, data.display().to_string(), needs),
+                rules,
+                command: self.program(planned, command, env, ready, paths, needs),
             },
             Start::At { .. } => unreachable!("handled above"),
         };
@@ -181,7 +202,7 @@ impl Fleet {
         let address = addresses
             .listen
             .or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
-        Ok(self.add(planned, Some(Arc::new(process)), address))
+        Ok(self.add(planned, Some(Arc::new(process)), address, Vec::new()))
     }
 
     fn add(
@@ -189,6 +210,7 @@ impl Fleet {
         planned: &PlannedService,
         process: Option<Arc<ServiceProcess>>,
         address: Option<SocketAddr>,
+        also: Vec<SocketAddr>,
     ) -> &Member {
         let addresses = process
             .as_ref()
@@ -199,6 +221,7 @@ impl Fleet {
             name: planned.name.clone(),
             process,
             address,
+            also,
             ports: addresses.ports,
             admin: addresses.admin,
         });
@@ -253,7 +276,7 @@ impl Fleet {
         command: &[Template],
         env: &BTreeMap<String, Template>,
         ready: &ReadyWhen,
-        data: String,
+        paths: BTreeMap<&'static str, String>,
         needs: &SpawnNeeds,
     ) -> Box<dyn Fn(&Addresses) -> Invocation + Send + Sync> {
         let known = self.placeholders(&planned.name);
@@ -267,10 +290,8 @@ impl Fleet {
         Box::new(move |addresses| {
             let own = own_placeholders(&name, first.as_deref(), addresses);
             let render = |template: &Template| {
-                let value = |key: &str| match key {
-                    "data" => Some(data.clone()),
-                    key => own.get(key).or_else(|| known.get(key)).cloned(),
-                };
+                let others = |key: &str| own.get(key).or_else(|| known.get(key));
+                let value = |key: &str| paths.get(key).or_else(|| others(key)).cloned();
                 // Planning has checked every name, and that each has a value.
                 template
                     .render(|key| Some(value(key).unwrap_or_default()))
@@ -358,7 +379,8 @@ fn ready_at(ready: &ReadyWhen, address: SocketAddr) -> Ready {
     }
 }
 
-fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
+/// The addresses of this machine that an address stands for; the one to connect to is the first.
+fn resolve(service: &str, address: &str) -> Result<Vec<SocketAddr>, FleetError> {
     let failed = |why: String| FleetError::Resolve {
         service: service.to_owned(),
         address: address.to_owned(),
@@ -366,12 +388,14 @@ fn resolve(service: &str, address: &str) -> Result<SocketAddr, FleetError> {
     };
     let found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
     // What a name stands for is this machine's business: `localhost` may be both families, or be made to lead elsewhere.
-    let local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
-    let answers = |one: &&SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
-    let chosen = local.iter().find(answers).or(local.first());
-    chosen
-        .copied()
-        .ok_or_else(|| failed("it has no loopback address".to_owned()))
+    let mut local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
+    if local.is_empty() {
+        return Err(failed("it has no loopback address".to_owned()));
+    }
+    let answers = |one: &SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
+    let chosen = local.iter().position(answers).unwrap_or(0);
+    local[..=chosen].rotate_right(1);
+    Ok(local)
 }
 
 #[cfg(test)]
@@ -384,7 +408,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         assert_eq!(
-            resolve("db", &format!("localhost:{}", address.port())).unwrap(),
+            resolve("db", &format!("localhost:{}", address.port())).unwrap()[0],
             address
         );
         drop(listener);
@@ -406,10 +430,12 @@ mod tests {
         let own = own_placeholders("node", Some("http"), &addresses);
         let fleet = Fleet {
             proxied: BTreeMap::new(),
+            redirected: BTreeMap::new(),
             members: vec![Member {
                 name: "node".to_owned(),
                 process: None,
                 address: Some(SocketAddr::from(([127, 0, 0, 1], 81))),
+                also: Vec::new(),
                 ports: addresses.ports.clone(),
                 admin: None,
             }],

@@ -11,6 +11,7 @@ mod faults;
 mod fleet;
 mod intake;
 mod preflight;
+mod reached;
 mod recovering;
 mod restarts;
 mod setup;

@@ -1,5 +1,6 @@
 //! What a plan needs of the machine, looked for before anything starts.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use squall_model::placeholder::Template;
 
 use crate::catalogue::Catalogue;
 use crate::plan::{Plan, Start};
+use crate::redirect;
 
 /// Something the machine lacks, and what would make it work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,15 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
             });
         }
     }
+    let callers: BTreeSet<&str> = redirected(plan).collect();
+    if !callers.is_empty()
+        && let Err(why) = redirect::probe()
+    {
+        missing.extend(callers.into_iter().map(|caller| Missing {
+            needed_by: format!("service {caller}"),
+            text: why.to_string(),
+        }));
+    }
     for load in &plan.loads {
         if !journey::IS_BUILT_IN && matches!(load.asked.protocol.part(), Part::Journey(_)) {
             let feature = journey::FEATURE;
@@ -79,6 +90,12 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
         }));
     }
     missing
+}
+
+/// The services whose connects are to be redirected.
+fn redirected(plan: &Plan) -> impl Iterator<Item = &str> {
+    let edges = plan.edges.iter().filter(|edge| edge.redirect);
+    edges.map(|edge| edge.caller.as_str())
 }
 
 /// The folder itself, or the nearest one above it that is there already.

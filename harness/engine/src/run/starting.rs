@@ -148,24 +148,14 @@ impl Supervisor<'_> {
                     return false;
                 }
             }
-            let Some(member) = fleet.get(&planned.name) else {
-                continue;
-            };
-            let member_address = member.address;
-            match self.open_edges(&planned.name, member_address) {
-                Ok(told) => {
-                    for (caller, address) in told {
-                        fleet.proxy(caller, planned.name.clone(), address);
-                    }
-                }
-                Err(e) => {
-                    self.fail(e);
-                    return false;
-                }
+            if let Err(e) = self.open_edges(&planned.name, fleet) {
+                self.fail(e);
+                return false;
             }
             let Some(member) = fleet.get(&planned.name) else {
                 continue;
             };
+            let member_address = member.address;
             let socket = unix_socket(planned);
             let address = member_address
                 .map(|address| address.to_string())

@@ -265,6 +265,7 @@ impl Supervisor<'_> {
         let ran = self.drive(fleet, guard, &poller, &host, &sampler, stop);
         // Before services are stopped: what connections do then is nothing that the run asked for.
         self.edge_records = self.see_edges();
+        self.check_redirects(fleet);
         self.restarts.retire();
         poller.now();
         for told in poller.told().try_iter() {

@@ -64,6 +64,11 @@ impl<'a> Call<'a> {
         Ok(descriptor)
     }
 
+    /// Whether its caller still waits. One that was killed doesn't, and what it asked for is never carried out.
+    pub fn is_waiting(&self) -> bool {
+        self.listener.is_waiting(self.notification.id)
+    }
+
     fn pidfd(&self) -> io::Result<OwnedFd> {
         // Of the thread itself (Linux 6.9): it may have descriptors of its own, and outlive the one that started the process.
         let of_thread = PidfdFlags::from_bits_retain(libc::PIDFD_THREAD);
@@ -84,7 +89,7 @@ impl<'a> Call<'a> {
 
     /// Whether what was just looked up by the thread's number was of the thread that called.
     fn confirm(&self) -> io::Result<()> {
-        if self.listener.is_waiting(self.notification.id) {
+        if self.is_waiting() {
             Ok(())
         } else {
             Err(Errno::NOENT.into())

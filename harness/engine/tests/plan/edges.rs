@@ -14,7 +14,7 @@ use crate::rig::{around, check, plan};
 const SERVICES: &str = r#"services:
   feed: { run: [feed, --port, "{port}", --ids, "{ids}"], calls: [other] }
   ids: { use: store }
-  other: { run: [other], calls: [ids] }
+  other: { run: [other, "{port}"], calls: [ids] }
   deep: { at: "unix:/run/deep.sock" }
   sealed: { at: "https://localhost" }
   lone: { use: store }
@@ -303,6 +303,8 @@ fn what_an_edge_saw_is_judged_and_one_that_nobody_used_says_nothing() {
         requests: Some(300),
         requests_per_call: Some(3.0),
         longest_silence_us: Some(2_000_000),
+        redirected: None,
+        missed: None,
     };
     expect![[r#"
         edge.feed->ids.requests_per_call < 2: fail was 3, limit 2
@@ -333,4 +335,59 @@ fn what_an_edge_saw_is_judged_and_one_that_nobody_used_says_nothing() {
         connections: 0,
         ..used
     }));
+}
+
+/// `feed` has the address of `ids` from elsewhere; `told` calls it as well, and has not.
+const REDIRECTED: &str = r#"services:
+  ids: { use: store }
+  feed: { run: [feed], calls: [ids], redirect: true }
+  told: { run: [told, "{ids}"] }
+  deaf: { run: [deaf] }
+load:
+  look: { to: ids, http: { get: /id }, rate: 100/s }
+"#;
+
+fn redirected(faults: &str) -> String {
+    around(&format!(
+        "{REDIRECTED}phases:\n  - phase: all\n    for: 10s\n    faults:\n{faults}"
+    ))
+}
+
+#[test]
+fn only_the_edges_of_a_service_that_asks_for_it_are_redirected_and_the_plan_says_so() {
+    let plan = plan(&redirected(
+        "      - latency: { as: one, between: [feed, ids], delay: 1ms }
+      - latency: { as: two, between: [told, ids], delay: 1ms }
+      - latency: { as: three, between: [look, ids], delay: 1ms }
+",
+    ));
+    let text = squall_engine::plan::show(&plan);
+    let shown = text.lines().skip_while(|line| *line != "edges");
+    let shown: Vec<_> = shown.take_while(|line| !line.is_empty()).collect();
+    assert_eq!(
+        shown,
+        [
+            "edges",
+            "  feed->ids        through a proxy that its connects are redirected to",
+            "  told->ids        through a proxy",
+            "  look->ids        through a proxy, which reads HTTP/1.1",
+        ]
+    );
+    assert!(
+        text.contains("seccomp notifications (Linux 5.6 or newer), to redirect the connects of feed\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn no_proxy_stands_before_a_service_whose_address_nobody_knows() {
+    let text = redirected("      - latency: { between: [feed, deaf], delay: 1ms }\n")
+        .replace("calls: [ids]", "calls: [ids, deaf]");
+    check(
+        &text,
+        &expect![[r#"
+        s.yaml:14:36: error: `deaf` is told no port, so it has no address before which a proxy could stand
+          s.yaml:14:30: the caller
+          help: use "{port}" in its `run` or `env`"#]],
+    );
 }

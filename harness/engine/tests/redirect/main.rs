@@ -10,6 +10,7 @@ mod foreign;
 mod native;
 mod rig;
 mod rules;
+mod services;
 
 use std::io::Write as _;
 

@@ -102,6 +102,30 @@ fn an_address_is_known_in_all_its_clothes() {
 }
 
 #[test]
+fn an_ipv6_socket_is_led_to_an_ipv4_proxy_unless_its_program_forbids_that() {
+    let Some(client) = client() else { return };
+    if loopbacks().len() < 2 {
+        return;
+    }
+    let rig = Rig::new();
+    let [real, proxy] = [("::1", "real"), ("127.0.0.1", "proxy")].map(|(ip, name)| serve(ip, name));
+    rig.table.set(Transport::Stream, real, proxy).expect("it can be");
+    let targets = [target(real)];
+    let led = |nonblocking| format!("proxy peer={} nonblocking={nonblocking}", proxy.port());
+    assert_eq!(rig.run(client, &args("ask", &targets)), [led(0)]);
+    assert_eq!(rig.run(client, &args("poll", &targets)), [led(1)]);
+    assert_eq!(rig.table.counts().missed, 0);
+    assert_eq!(
+        rig.run(client, &args("only", &targets)),
+        [format!("real peer={} nonblocking=0", real.port())]
+    );
+    let counts = rig.table.counts();
+    assert_eq!((counts.redirected, counts.missed), (2, 1), "{counts:?}");
+    let miss = counts.last_miss.expect("there is one");
+    assert_eq!(miss.errno, Some(libc::EAFNOSUPPORT), "{miss:?}");
+}
+
+#[test]
 fn connected_datagrams_are_led_too_and_apart_from_streams() {
     let Some(client) = client() else { return };
     for ip in loopbacks() {

@@ -53,7 +53,7 @@ fn rules_are_asked_in_turn_and_the_first_with_an_opinion_decides() {
     assert_eq!(table.counts().seen, 1, "it was not asked about the first");
 }
 
-struct Panics;
+pub(crate) struct Panics;
 
 impl Rule for Panics {
     fn calls(&self) -> &[Syscall] {

@@ -192,6 +192,7 @@ fn distinct<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
 
 /// What the proxies saw; a ratio that can't be put together from ratios stays only where all agree in it.
 pub(super) fn edges(parts: &[Part<'_>]) -> Vec<EdgeRecord> {
+    let sum = |known: Option<u64>, more: Option<u64>| known.zip(more).map(|(all, more)| all + more);
     let mut merged: Vec<EdgeRecord> = Vec::new();
     for edge in parts.iter().flat_map(|part| &part.record.edges) {
         let is_it = |known: &&mut EdgeRecord| known.caller == edge.caller && known.callee == edge.callee;
@@ -201,7 +202,9 @@ pub(super) fn edges(parts: &[Part<'_>]) -> Vec<EdgeRecord> {
                 known.bytes += edge.bytes;
                 known.connections += edge.connections;
                 known.connections_per_s_max = known.connections_per_s_max.max(edge.connections_per_s_max);
-                known.requests = known.requests.zip(edge.requests).map(|(all, more)| all + more);
+                known.requests = sum(known.requests, edge.requests);
+                known.redirected = sum(known.redirected, edge.redirected);
+                known.missed = sum(known.missed, edge.missed);
                 if known.requests_per_call != edge.requests_per_call {
                     known.requests_per_call = None;
                 }

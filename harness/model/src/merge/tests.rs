@@ -7,8 +7,8 @@ use crate::event::{EventKind, PlannedFault, PlannedPhase, RunHeader};
 use crate::histogram::{Distribution, Histogram, encode};
 use crate::hlog::Kind;
 use crate::record::{
-    ExpectationRecord, FaultRecord, InvariantRecord, LoadMode, LoadRecord, Machine, Pauses, PhaseRecord,
-    ServiceRecord,
+    EdgeRecord, ExpectationRecord, FaultRecord, InvariantRecord, LoadMode, LoadRecord, Machine, Pauses,
+    PhaseRecord, ServiceRecord,
 };
 use crate::replay;
 use crate::series::{LoadRow, RowLatency, ServiceRow};
@@ -315,6 +315,29 @@ fn repeats_keep_the_rate_and_shares_add_it_up() {
     assert_eq!(
         (from.repeats, from.runs.len(), shares.merged.unwrap().repeats),
         (2, 2, 1)
+    );
+}
+
+#[test]
+fn counts_of_an_edge_add_up_where_each_run_has_them() {
+    let mut runs = two();
+    let edge = |callee: &str, redirected: Option<u64>| EdgeRecord {
+        caller: "feed".to_owned(),
+        callee: callee.to_owned(),
+        bytes: 10,
+        redirected,
+        missed: redirected.map(|_| 1),
+        ..EdgeRecord::default()
+    };
+    runs[0].record.edges = vec![edge("ids", Some(3)), edge("other", None)];
+    runs[1].record.edges = vec![edge("ids", Some(4)), edge("other", None)];
+    let merged = merged(&runs, How::Repeats).record.edges;
+    let counts = merged
+        .iter()
+        .map(|edge| (edge.bytes, edge.redirected, edge.missed));
+    assert_eq!(
+        counts.collect::<Vec<_>>(),
+        [(20, Some(7), Some(2)), (20, None, None)]
     );
 }
 

@@ -270,7 +270,9 @@ fn reserved(name: &str, class: Class) -> Option<&'static str> {
             Some("it begins the metrics of an edge, such as `edge.a->b.connections`")
         }
         "host" if class == Class::Service => Some("it stands for the machine itself in the series"),
-        "port" | "data" | "arm" if class == Class::Service => Some("it is a placeholder of its own"),
+        "port" | "data" | "squall" | "arm" if class == Class::Service => {
+            Some("it is a placeholder of its own")
+        }
         _ => None,
     }
 }

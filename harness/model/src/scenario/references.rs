@@ -7,6 +7,7 @@ use super::names::CANDIDATES;
 use super::{Amount, Class, Load, LoadOverride, Names, Scenario, Service};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggest};
 use crate::name::Name;
+use crate::placeholder::Template;
 use crate::span::{Span, Spanned};
 
 /// Reports every reference that leads nowhere.
@@ -67,17 +68,48 @@ fn check_service(name: &Spanned<Name>, service: &Service, names: &Names, diagnos
         let error = Diagnostic::error(port.span, format!("two ports are called `{}`", port.value));
         diagnostics.push(error.also(first, "first here"));
     }
-    let arguments = service.run.iter().flat_map(|command| &command.argv);
-    for template in arguments.chain(service.env.iter().map(|(_, value)| value)) {
-        for placeholder in template.placeholders() {
-            check_placeholder(placeholder, service, names, diagnostics);
-        }
+    for placeholder in templates(service).flat_map(Template::placeholders) {
+        check_placeholder(placeholder, service, names, diagnostics);
     }
+    check_redirect(name, service, names, diagnostics);
     if let Some(path) = service.ready.as_ref().and_then(|ready| ready.http.as_ref())
         && !path.starts_with('/')
     {
         let error = Diagnostic::error(path.span, "a path starts with `/`");
         diagnostics.push(error.help("the service's own address goes before it"));
+    }
+}
+
+/// The texts with placeholders: command line and environment.
+fn templates(service: &Service) -> impl Iterator<Item = &Template> {
+    let arguments = service.run.iter().flat_map(|command| &command.argv);
+    arguments.chain(service.env.iter().map(|(_, value)| value))
+}
+
+/// Only connects of what squall starts can be led elsewhere, and only those to services that it is known to call.
+fn check_redirect(name: &Spanned<Name>, service: &Service, names: &Names, diagnostics: &mut Diagnostics) {
+    let Some(redirect) = &service.redirect else {
+        return;
+    };
+    let is_other = |head: &str| head != name.as_str() && names.has(head, |class| class == Class::Service);
+    let mut told = templates(service).flat_map(Template::placeholders);
+    let calls_somebody = !service.calls.0.is_empty()
+        || told.any(|one| is_other(one.value.split('.').next().unwrap_or_default()));
+    if let Some(at) = &service.at {
+        let message = format!(
+            "`{}` was not started by squall, so its connects can't be redirected",
+            name.value
+        );
+        let error = Diagnostic::error(redirect.span, message).also(at.span, "it already runs");
+        diagnostics
+            .push(error.help("start it with `run: [...]`, or tell it the address of a `squall proxy`"));
+    } else if !calls_somebody {
+        let message = format!(
+            "`{}` calls no service that is named, so there is nothing to redirect",
+            name.value
+        );
+        diagnostics
+            .push(Diagnostic::error(redirect.span, message).help("say whom it calls: `calls: [NAME]`"));
     }
 }
 
@@ -95,7 +127,7 @@ fn repeated<'a>(names: impl Iterator<Item = &'a Spanned<Name>>) -> Vec<(&'a Span
 }
 
 /// Holds a placeholder of a service's command line or environment to what there is: `{port}`, `{port.NAME}`, `{data}`,
-/// `{SERVICE}`, `{SERVICE.host}`, `{SERVICE.port}`, `{SERVICE.port.NAME}`.
+/// `{squall}`, `{SERVICE}`, `{SERVICE.host}`, `{SERVICE.port}`, `{SERVICE.port.NAME}`.
 fn check_placeholder(
     placeholder: &Spanned<String>,
     service: &Service,
@@ -109,7 +141,7 @@ fn check_placeholder(
     };
     let ports = || service.ports.iter().map(|port| port.value.as_str());
     let (message, help) = match (head, rest) {
-        ("data", None) => return,
+        ("data" | "squall", None) => return,
         ("port", None) if service.ports.is_empty() && service.run.is_some() => return,
         ("port", Some(port)) if ports().any(|name| name == port) => return,
         ("port", None) if service.run.is_none() => (
@@ -142,7 +174,9 @@ fn check_placeholder(
                 .iter()
                 .filter(|one| one.class == Class::Service)
                 .take(CANDIDATES);
-            let known = services.map(|one| one.name.as_str()).chain(["port", "data"]);
+            let known = services
+                .map(|one| one.name.as_str())
+                .chain(["port", "data", "squall"]);
             let help = suggest(head, known).or_else(|| Some("write `{{` for a brace".to_owned()));
             (format!("nothing is called `{head}` in `{shown}`"), help)
         }

@@ -33,6 +33,8 @@ record! {
         pub ports: Vec<Spanned<Name>> = Vec::new(),
         /// It speaks TLS, which `https://` says too; an empty mapping where there is nothing else to say.
         pub tls: Option<Tls>,
+        /// It has the addresses of those whom it calls from elsewhere, so its connects to them are led to the proxies.
+        pub redirect: Option<Spanned<True>>,
     }
     exactly_one ["use", "run", "at"];
     needs ["with", "use"];
@@ -40,7 +42,7 @@ record! {
     at_most_one ["at", "env"];
     at_most_one ["at", "calls"];
     at_most_one ["use", "tls"];
-    later ["count", "after", "metrics", "redirect"];
+    later ["count", "after", "metrics"];
 }
 
 record! {

@@ -26,6 +26,7 @@ services:
     env: { RUST_LOG: warn, DB: "postgres://shop:${PGPASS}@{db.host}:{db.port}/shop", RETRIES: 3 }
     ready: { http: /healthz, within: 10s }
     calls: [feed, db]
+    redirect: true
   node: { run: [./node, "{port.http}", "{data}"], ports: [http, raft], ready: { log: "^listening" } }
   db: { at: "127.0.0.1:5432", ready: { tcp: true } }
 

@@ -12,7 +12,8 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     if edges.is_empty() {
         return Vec::new();
     }
-    let columns = vec![
+    let redirects = edges.iter().any(|edge| edge.redirected.is_some());
+    let mut columns = vec![
         Column::left("Edge", 0),
         Column::right("Connections", 0),
         Column::right("At most", 2),
@@ -21,18 +22,38 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         Column::right("Bytes", 2),
         Column::right("Longest silence", 1),
     ];
+    let mut rows: Vec<_> = edges.iter().map(row).collect();
+    if redirects {
+        columns.push(Column::right("Redirected", 1));
+        for (row, edge) in rows.iter_mut().zip(edges) {
+            row.push(redirected(edge));
+        }
+    }
     let mut blocks = Vec::new();
     if detail == Detail::Full {
         let text = "What the proxy on each edge saw in the whole run. Requests per call are those for each that the caller got \
                     itself; silence is time in which no byte came though a connection was open.";
         blocks.push(Block::Paragraph(text.to_owned()));
+        if redirects {
+            let text = "Redirected are connects of callers that are told nothing of the proxy and led to it; missed are those of the \
+                        caller, to wherever, that squall could not look at or lead.";
+            blocks.push(Block::Paragraph(text.to_owned()));
+        }
     }
     blocks.push(Block::Table(Table::of(
         "Edges and what crossed them",
         columns,
-        edges.iter().map(row).collect(),
+        rows,
     )));
     blocks
+}
+
+fn redirected(edge: &EdgeRecord) -> Cell {
+    let count = figure::or_absent(edge.redirected, figure::count);
+    match edge.missed {
+        None | Some(0) => count.into(),
+        Some(missed) => Cell::plain(format!("{count}, {} missed", figure::count(missed))).toned(Tone::Doubt),
+    }
 }
 
 fn row(edge: &EdgeRecord) -> Vec<Cell> {

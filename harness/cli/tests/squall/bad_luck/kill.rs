@@ -14,7 +14,7 @@ use squall_model::series::SeriesRow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{BUSY, EVERYTHING, clean, report};
+use super::{BUSY, clean, everything, report};
 use crate::support::stage::only_run;
 use crate::support::{PATIENCE, Stage, eventually, processes};
 
@@ -183,7 +183,7 @@ fn kill_guard(count: u64) {
     let mut holding = 0;
     for moment in moments(count) {
         let stage = Stage::alone();
-        let scenario = stage.write("everything.yaml", EVERYTHING);
+        let scenario = stage.write("everything.yaml", &everything());
         let running = stage.start(stage.run_command(&scenario, &[]));
         eventually("there is a guard", PATIENCE, || has_guard(running.pid()));
         assert!(!running.ends_within(moment), "it ended by itself");
@@ -203,7 +203,7 @@ fn kill_squall(count: u64) {
     let mut holding = 0;
     for moment in moments(count) {
         let stage = Stage::alone();
-        let scenario = stage.write("everything.yaml", EVERYTHING);
+        let scenario = stage.write("everything.yaml", &everything());
         let running = stage.start(stage.run_command(&scenario, &[]));
         assert!(!running.ends_within(moment), "it ended by itself");
         holding += usize::from(any_is_stopped(running.pid()));
@@ -241,7 +241,7 @@ fn kill_squall(count: u64) {
 #[test]
 fn what_squall_and_its_guard_leave_when_both_are_killed_is_cleaned() {
     let stage = Stage::alone();
-    let scenario = stage.write("everything.yaml", EVERYTHING);
+    let scenario = stage.write("everything.yaml", &everything());
     let mut running = stage.start(stage.run_command(&scenario, &[]));
     running.wait_for("held proven");
     let guard = guard_of(running.pid());

@@ -18,8 +18,17 @@ pub(crate) struct Answering {
 impl Answering {
     /// Answers every request with what `answer` says, after `pause`.
     pub(crate) fn start(pause: Duration, answer: impl Fn() -> Answer + Send + Sync + 'static) -> Answering {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("it is bound").to_string();
+        Answering::at("127.0.0.1:0", pause, answer).expect("a port")
+    }
+
+    /// The same at another address, which may not be there.
+    pub(crate) fn at(
+        address: &str,
+        pause: Duration,
+        answer: impl Fn() -> Answer + Send + Sync + 'static,
+    ) -> std::io::Result<Answering> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?.to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (kept, answer) = (Arc::clone(&asked), Arc::new(answer));
         std::thread::spawn(move || {
@@ -31,7 +40,7 @@ impl Answering {
                 });
             }
         });
-        Answering { address, asked }
+        Ok(Answering { address, asked })
     }
 
     /// Answers up to `most` requests a second well, and those beyond with 503. A quarter of a second's worth may come at once,

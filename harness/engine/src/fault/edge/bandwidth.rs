@@ -18,7 +18,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "limits the rate at which the bytes of an edge go",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: super::WAYS,
 };
 
 on_an_edge! {

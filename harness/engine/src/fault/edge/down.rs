@@ -18,7 +18,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "closes the connections of an edge and refuses new ones",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: super::WAYS,
 };
 
 record! {

@@ -18,7 +18,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "closes each connection of an edge after a number of bytes",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: super::WAYS,
 };
 
 on_an_edge! {

@@ -17,13 +17,15 @@ pub(super) mod slow_close;
 pub(super) mod timeout;
 mod toxic;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_edge::{Direction, EdgeError, EdgeSeen, Proxy};
 use squall_model::units::human;
 
-use super::{Fault, FaultError, Receipt, TargetProcess, Way};
+use super::{Fault, FaultError, Lack, Receipt, TargetProcess, Way};
+use crate::redirect::{self, Counts, Redirects};
 
 pub use ends::{Between, Ends};
 
@@ -33,6 +35,21 @@ pub const PROXY: Way = Way {
     about: "a proxy that the caller is given in place of its callee's address; streams (TCP) of programs that can be told one",
     check: |_| Ok(()),
 };
+
+/// How they reach callers that can't be told.
+pub const REDIRECT: Way = Way {
+    name: "redirect",
+    about: "`redirect: true` of the caller: its connects are led to the proxy, whatever it has the address from; any program that squall starts",
+    check: |_| {
+        redirect::probe().map_err(|why| Lack {
+            missing: why.missing(),
+            unlock: why.unlock(),
+        })
+    },
+};
+
+/// All of them.
+pub const WAYS: &[Way] = &[PROXY, REDIRECT];
 
 /// How long after healing bytes may take to cross again: callers that lost their connections come back in their own time.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
@@ -46,14 +63,59 @@ pub struct Crossing {
     pub callee: String,
     /// The proxy between them.
     pub proxy: Arc<Proxy>,
+    /// How the caller comes to the proxy.
+    pub led: Led,
     /// The bytes that the fault is for.
     pub directions: Vec<Direction>,
+}
+
+/// How a caller comes to a proxy.
+#[derive(Clone, Debug)]
+pub enum Led {
+    /// It was told the proxy's address.
+    Told,
+    /// Its connects are redirected there.
+    Redirected {
+        /// Where they are counted.
+        redirects: Arc<Redirects>,
+        /// The callee's addresses.
+        from: Vec<SocketAddr>,
+    },
 }
 
 impl Crossing {
     /// `feed->ranking`
     pub fn name(&self) -> String {
         format!("{}->{}", self.caller, self.callee)
+    }
+
+    /// Why nobody may have come to the proxy, and what to do.
+    fn unused(&self) -> String {
+        let Crossing { caller, callee, .. } = self;
+        let why = match &self.led {
+            Led::Told => {
+                "a service that has its callee's address from elsewhere than what it is told needs `redirect: true`"
+                    .to_owned()
+            }
+            Led::Redirected { redirects, from } => {
+                let from: Vec<_> = from.iter().map(ToString::to_string).collect();
+                elsewhere(&redirects.counts(), &from.join(" or "))
+            }
+        };
+        format!("{caller} never used its edge to {callee}: {why}")
+    }
+}
+
+/// Where connects went that were to be redirected.
+fn elsewhere(counts: &Counts, from: &str) -> String {
+    let Counts { seen, missed, .. } = counts;
+    match &counts.last_miss {
+        _ if *seen == 0 => "it has `redirect: true`, and connected to nothing".to_owned(),
+        Some(miss) => format!(
+            "it has `redirect: true`, but {missed} of its {seen} connects could not be redirected; the last one failed {}: {}",
+            miss.doing, miss.error
+        ),
+        None => format!("it has `redirect: true`, but none of its {seen} connects was to {from}"),
     }
 }
 
@@ -135,9 +197,7 @@ impl Fault for EdgeFault {
             }
             let Crossing { caller, callee, .. } = at;
             return if now.opened == 0 {
-                format!(
-                    "{caller}, which may have its address from elsewhere than what it was told, never used its edge to {callee}"
-                )
+                at.unused()
             } else {
                 format!("{caller} sent nothing over its edge to {callee} that met it")
             };
@@ -210,4 +270,39 @@ fn counted(count: u64, what: &str) -> String {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redirect::Miss;
+
+    #[test]
+    fn why_nobody_came_by_a_redirect_goes_by_what_was_counted() {
+        let counts = |seen, missed, last_miss| Counts {
+            seen,
+            missed,
+            last_miss,
+            ..Counts::default()
+        };
+        let miss = Miss {
+            doing: "taking the socket",
+            error: "Operation not permitted (os error 1)".to_owned(),
+            errno: Some(1),
+        };
+        for (counts, expected) in [
+            (counts(0, 0, None), "and connected to nothing"),
+            (
+                counts(4, 0, None),
+                "but none of its 4 connects was to 127.0.0.1:80",
+            ),
+            (
+                counts(4, 3, Some(miss)),
+                "but 3 of its 4 connects could not be redirected; the last one failed taking the socket: Operation not permitted",
+            ),
+        ] {
+            let told = elsewhere(&counts, "127.0.0.1:80");
+            assert!(told.contains(expected), "{told}");
+        }
+    }
 }

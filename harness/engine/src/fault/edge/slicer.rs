@@ -19,7 +19,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "cuts the bytes of an edge into small pieces",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: super::WAYS,
 };
 
 on_an_edge! {

@@ -19,7 +19,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "delays the end of each connection of an edge",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: super::WAYS,
 };
 
 on_an_edge! {

@@ -19,7 +19,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "lets nothing through, and closes each connection of an edge after a time",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: super::WAYS,
 };
 
 on_an_edge! {

@@ -5,6 +5,7 @@
  *   thread ADDRESS PORT...  as ask, from a second thread
  *   child ADDRESS PORT...   as ask, from a child that executes this program again
  *   udp ADDRESS PORT...     a connected datagram socket
+ *   only ADDRESS PORT...    as ask, by a socket that is for IPv6 only
  *   alarm ADDRESS PORT...   as ask, with a signal after 100 ms that is caught and not to restart the call
  *
  * A line is "ANSWER peer=PEER nonblocking=0|1" or "errno N at CALL".
@@ -59,6 +60,9 @@ static void ask(const char *address, const char *port) {
     int fd = socket(is_v6 ? AF_INET6 : AF_INET, is_udp ? SOCK_DGRAM : SOCK_STREAM, 0);
     if (polls)
         fcntl(fd, F_SETFL, O_NONBLOCK);
+    int only = 1;
+    if (!strcmp(mode, "only"))
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
     if (!strcmp(mode, "alarm")) {
         struct sigaction action = {.sa_handler = caught};
         sigaction(SIGALRM, &action, NULL);

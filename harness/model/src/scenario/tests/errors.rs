@@ -42,7 +42,7 @@ expect:
             s.yaml:6:42: error: there is no service called `idz`
               help: did you mean `ids`?
             s.yaml:6:59: error: nothing is called `rankng` in `{rankng}`
-              help: one of `ids`, `feed`, `port`, `data`
+              help: one of `ids`, `feed`, `port`, `data`, `squall`
             s.yaml:6:73: error: the environment has no variable `NOT_SET`
               help: set it, or give a default: ${NOT_SET:-default}
             s.yaml:8:18: error: there is no service called `fed`
@@ -193,7 +193,7 @@ fn placeholders() {
               help: one of `host`, `port`
             s.yaml:8:60: error: `{arm}` is not supported by this version
             s.yaml:8:71: error: nothing is called `nope` in `{nope.x}`
-              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`
+              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`, `squall`
             s.yaml:9:24: error: `{port}` is ambiguous: this service has several ports
               help: write {port.http}
             s.yaml:9:34: error: this service has no port `htp`
@@ -203,7 +203,7 @@ fn placeholders() {
             s.yaml:10:30: error: expected a text; `{ids.host}` without quotes is a YAML mapping
               help: quote it: "{ids.host}"
             s.yaml:10:42: error: nothing is called `nope` in `{nope}`
-              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`"#]],
+              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`, `squall`"#]],
     );
 }
 
@@ -314,6 +314,33 @@ phases:
             s.yaml:10:40: error: expected a factor such as 5x or a rate such as 100/s, found the text `fast`
             s.yaml:10:66: error: `users` and `rate` exclude each other
               s.yaml:10:56: the other one"#]],
+    );
+}
+
+#[test]
+fn what_squall_did_not_start_or_calls_nobody_has_no_connects_to_redirect() {
+    check(
+        &around(
+            r#"services:
+  ids: { use: a }
+  there: { at: "localhost:80", redirect: true }
+  alone: { run: [./x, "{port}", "{alone.port}", "{data}"], redirect: true }
+  off: { run: [./x], calls: [ids], redirect: false }
+  odd: { run: [./x], calls: [ids], redirect: [ids] }
+  by-call: { run: [./x], calls: [ids], redirect: true }
+  by-address: { run: [./x], env: { IDS: "{ids.host}" }, redirect: true }
+  bundled: { use: b, calls: [ids], redirect: true }
+"#,
+        ),
+        &expect![[r#"
+            s.yaml:7:42: error: `there` was not started by squall, so its connects can't be redirected
+              s.yaml:7:16: it already runs
+              help: start it with `run: [...]`, or tell it the address of a `squall proxy`
+            s.yaml:8:70: error: `alone` calls no service that is named, so there is nothing to redirect
+              help: say whom it calls: `calls: [NAME]`
+            s.yaml:9:46: error: only `true` is possible here
+              help: or remove the key
+            s.yaml:10:46: error: expected `true` or `false`, found a list"#]],
     );
 }
 
