@@ -47,6 +47,7 @@ fn launch(
                 ready,
             }
         }),
+        namespace: None,
     }
 }
 

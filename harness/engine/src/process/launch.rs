@@ -13,6 +13,7 @@ use super::identity::Identity;
 use super::port::PortError;
 use super::ready::Ready;
 use crate::guard::{ExitStatus, SpawnError};
+use crate::network::Namespace;
 
 /// A port that a program wants to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Launch {
     pub ports: Vec<PortWish>,
     /// Its command line.
     pub command: MakeInvocation,
+    /// The network namespace that it is in; squall's own if absent.
+    pub namespace: Option<Namespace>,
 }
 
 /// Why a service isn't up. In each case nothing of it is left running.

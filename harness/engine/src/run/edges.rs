@@ -1,14 +1,17 @@
 //! The proxies of a run: one before each callee that a fault may cut off, made when the callee is up, and what they saw.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use squall_edge::{EdgeError, EdgeSeen, Options, Proxies, Proxy, ProxySpec};
+use squall_edge::{EdgeSeen, Options, Proxies, Proxy, ProxySpec};
 use squall_model::record::EdgeRecord;
 
+use super::isolation::Isolation;
 use super::supervisor::Supervisor;
-use crate::fault::Crossing;
+use crate::fault::{Crossing, FaultError};
+use crate::network::{NetworkError, Place, within};
 use crate::plan::{PlannedCrossing, PlannedEdge};
 
 /// How often connections are counted for their rate, microseconds.
@@ -17,7 +20,8 @@ const RATE_US: u64 = 1_000_000;
 /// The proxies that are up.
 #[derive(Default)]
 pub(super) struct Edges {
-    threads: Option<Proxies>,
+    /// The threads that move bytes, by the place in which they are.
+    threads: BTreeMap<Option<String>, Proxies>,
     up: BTreeMap<usize, Up>,
 }
 
@@ -37,26 +41,16 @@ impl Edges {
         callee: &str,
         address: SocketAddr,
         seed: squall_model::seed::Seed,
-    ) -> Result<Vec<(String, SocketAddr)>, EdgeError> {
+        isolation: &Isolation,
+    ) -> Result<Vec<(String, SocketAddr)>, FaultError> {
         let mut told = Vec::new();
         for (at, edge) in planned
             .iter()
             .enumerate()
             .filter(|(_, edge)| edge.callee == callee)
         {
-            if self.threads.is_none() {
-                self.threads = Some(Proxies::start(Options::DEFAULT)?);
-            }
-            let Some(threads) = &self.threads else {
-                break;
-            };
-            let name = edge.name();
-            let seed = seed.child("edge").child(&name);
-            let spec = ProxySpec {
-                http: edge.http,
-                ..ProxySpec::new(name, address)
-            };
-            let proxy = Arc::new(threads.stream(spec, seed)?);
+            let seed = seed.child("edge").child(&edge.name());
+            let proxy = Arc::new(self.proxy(edge, address, seed, isolation)?);
             told.push((edge.caller.clone(), proxy.listen()));
             let up = Up {
                 proxy,
@@ -68,8 +62,41 @@ impl Edges {
         Ok(told)
     }
 
+    /// The proxy of an edge. In an isolated network it is in the caller's place, so that what it sends are the caller's packets.
+    fn proxy(
+        &mut self,
+        edge: &PlannedEdge,
+        address: SocketAddr,
+        seed: squall_model::seed::Seed,
+        isolation: &Isolation,
+    ) -> Result<Proxy, FaultError> {
+        let own = isolation.address(&edge.caller);
+        let plain = ProxySpec::new(edge.name(), address);
+        let spec = ProxySpec {
+            http: edge.http,
+            listen: own.map_or(plain.listen, |own| SocketAddr::new(own, 0)),
+            source: own,
+            ..plain
+        };
+        let place = isolation.place(&edge.caller);
+        let threads = self.threads.entry(place.map(|place| place.name().to_owned()));
+        let made = within(place.map(Place::namespace), || {
+            let threads = match threads {
+                Entry::Occupied(running) => running.into_mut(),
+                Entry::Vacant(free) => free.insert(Proxies::start(Options::DEFAULT)?),
+            };
+            threads.stream(spec, seed)
+        });
+        made.map_err(NetworkError::entering)?.map_err(FaultError::Edge)
+    }
+
     /// The edges that a fault hits.
-    pub(super) fn crossings(&self, planned: &[PlannedEdge], hit: &[PlannedCrossing]) -> Vec<Crossing> {
+    pub(super) fn crossings(
+        &self,
+        planned: &[PlannedEdge],
+        hit: &[PlannedCrossing],
+        isolation: &Isolation,
+    ) -> Vec<Crossing> {
         let crossing = |one: &PlannedCrossing| {
             let edge = &planned[one.edge];
             Some(Crossing {
@@ -77,6 +104,7 @@ impl Edges {
                 callee: edge.callee.clone(),
                 proxy: Arc::clone(&self.up.get(&one.edge)?.proxy),
                 directions: one.directions.clone(),
+                place: isolation.namespace(&edge.caller),
             })
         };
         hit.iter().filter_map(crossing).collect()
@@ -99,7 +127,7 @@ impl Edges {
     /// Closes all proxies.
     pub(super) fn close(&mut self) {
         self.up.clear();
-        self.threads = None;
+        self.threads.clear();
     }
 }
 
@@ -115,7 +143,7 @@ impl Supervisor<'_> {
         };
         let (planned, seed) = (&self.plan.edges, self.plan.seed);
         self.edges
-            .open(planned, callee, address, seed)
+            .open(planned, callee, address, seed, &self.isolation)
             .map_err(|e| format!("putting a proxy before {callee}: {e}"))
     }
 

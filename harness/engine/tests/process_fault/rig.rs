@@ -139,6 +139,7 @@ fn launch(
         within: PATIENCE,
         ports,
         command: Box::new(command),
+        namespace: None,
     }
 }
 
