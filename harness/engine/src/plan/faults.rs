@@ -191,8 +191,11 @@ fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostic
 fn excludes(one: &PlannedFault, other: &PlannedFault) -> bool {
     let acts_on = |fault: &PlannedFault| fault.spec.acts_on();
     let same_part = acts_on(one).is_some() && acts_on(one) == acts_on(other);
-    if let (Some(packets), Some(others)) = (&one.packets, &other.packets) {
-        return packets.excludes(others);
+    match (&one.packets, &other.packets) {
+        (Some(packets), Some(others)) => return packets.excludes(others),
+        (None, None) => {}
+        // What is done to packets and what is done to streams or processes stand beside each other.
+        _ => return false,
     }
     if one.crossings.is_empty() || other.crossings.is_empty() {
         return one.kind == other.kind || same_part;

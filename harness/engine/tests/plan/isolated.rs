@@ -56,6 +56,7 @@ fn partitions_losses_and_limits_are_of_packets_and_the_rest_goes_through_proxies
         apart: drops every packet between the groups make | feed, drum | ids: packets of make->feed upstream+downstream, packets of feed->ids upstream+downstream, packets of drum->ids upstream+downstream
         leak: drops 10.0 % of the packets between ids and drum: packets of drum->ids upstream+downstream
         narrow: lets all that ids gets go at 97.7 KiB/s: packets of drum->ids upstream
+        shut: closes and refuses connections between make and feed: proxy of make->feed upstream+downstream
         late: delays bytes by 5.00 ms between make and feed: proxy of make->feed upstream+downstream
     "#]]
     .assert_eq(&hits(&plan(&with(
@@ -64,7 +65,8 @@ fn partitions_losses_and_limits_are_of_packets_and_the_rest_goes_through_proxies
          partition: { as: apart, groups: [[make], [feed, drum], [ids]], after: 2s, for: 1s }
          loss: { as: leak, between: [ids, drum], share: 10%, after: 4s }
          bandwidth: { as: narrow, from: drum, to: ids, rate: 100KB, after: 4s }
-         latency: { as: late, between: [make, feed], delay: 5ms, after: 4s }",
+         latency: { as: late, between: [make, feed], delay: 5ms, after: 4s }
+         down: { as: shut, between: [make, feed], for: 1s }",
     ))));
 }
 
@@ -164,7 +166,10 @@ fn a_packet_is_dropped_once_and_a_cable_has_one_limit() {
 
 #[test]
 fn there_are_two_networks() {
-    check(&around("network: isloated\n"), &expect![[r#"
+    check(
+        &around("network: isloated\n"),
+        &expect![[r#"
         s.yaml:6:10: error: `isloated` is not possible here
-          help: did you mean `isolated`?"#]]);
+          help: did you mean `isolated`?"#]],
+    );
 }

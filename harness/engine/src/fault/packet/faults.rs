@@ -115,7 +115,6 @@ impl PacketFault {
     fn met(&self, edge: &Edge) -> Result<Met, NetworkError> {
         let mut met = Met::default();
         for way in &edge.ways {
-            met.packets += self.network.seen(way.watch)?.packets - way.before;
             if let Some(rule) = way.rule {
                 met.dropped += self.network.dropped(rule)?.packets;
             }
@@ -125,6 +124,8 @@ impl PacketFault {
                 met.dropped += u64::from(queue.dropped);
                 met.waited += u64::from(queue.waited);
             }
+            // Afterwards, so that none was dropped that is not among them.
+            met.packets += self.network.seen(way.watch)?.packets - way.before;
         }
         Ok(met)
     }
