@@ -66,7 +66,7 @@ services:
   ids: { use: id-generator, with: { node: 3 } }
   still: { run: [sh, -c, "setsid sleep 602 & sleep 603"] }
 load:
-  single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
+  single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4, timeout: 300ms }
 phases:
   - { phase: steady, for: 1s }
   - phase: back

@@ -53,10 +53,10 @@ fn partitions_losses_and_limits_are_of_packets_and_the_rest_goes_through_proxies
     expect![[r#"
         cut: drops every packet between feed and ids: packets of feed->ids upstream+downstream
         mute: drops every packet from feed to make: packets of make->feed downstream
+        shut: closes and refuses connections between make and feed: proxy of make->feed upstream+downstream
         apart: drops every packet between the groups make | feed, drum | ids: packets of make->feed upstream+downstream, packets of feed->ids upstream+downstream, packets of drum->ids upstream+downstream
         leak: drops 10.0 % of the packets between ids and drum: packets of drum->ids upstream+downstream
         narrow: lets all that ids gets go at 97.7 KiB/s: packets of drum->ids upstream
-        shut: closes and refuses connections between make and feed: proxy of make->feed upstream+downstream
         late: delays bytes by 5.00 ms between make and feed: proxy of make->feed upstream+downstream
     "#]]
     .assert_eq(&hits(&plan(&with(

@@ -159,6 +159,30 @@ impl PacketFault {
         )))
     }
 
+    /// Why an edge did not meet it, and what would make it; nothing where it did.
+    fn unmet(&self, path: &PacketPath, before: u64, met: &Met) -> Option<String> {
+        let PacketPath { caller, callee, .. } = path;
+        if before + met.packets == 0 {
+            return Some(format!(
+                "no packet crossed: {caller}, which would have to call {callee} while it holds, never used its edge to {callee}"
+            ));
+        }
+        if met.packets == 0 {
+            return Some(format!("no packet of {caller} and {callee} came while it held"));
+        }
+        let of = format!("of {caller} and {callee}");
+        (met.dropped + met.waited == 0).then(|| match self.deed {
+            PacketDeed::Drop(_) => format!(
+                "{} {of} came and none was dropped, too few for such a share,",
+                packets(met.packets)
+            ),
+            PacketDeed::Limit(_) => format!(
+                "{} {of} came and none had to wait, since they need less than this limit,",
+                packets(met.packets)
+            ),
+        })
+    }
+
     /// Takes back all that can be, also where a part of it can't.
     fn end(&mut self) -> Result<(), NetworkError> {
         let mut failed = None;
@@ -243,35 +267,11 @@ impl Fault for PacketFault {
     }
 
     fn lacking(&self) -> String {
-        for edge in &self.edges {
-            let PacketPath { caller, callee, .. } = &edge.path;
-            let Ok(met) = self.met(edge) else { continue };
+        let told = self.edges.iter().find_map(|edge| {
             let before: u64 = edge.ways.iter().map(|way| way.before).sum();
-            if before + met.packets == 0 {
-                return format!(
-                    "no packet of {caller} and {callee} ever crossed: {caller} never used its edge to {callee}"
-                );
-            }
-            if met.packets == 0 {
-                return format!("no packet of {caller} and {callee} came while it held");
-            }
-            if met.dropped + met.waited == 0 {
-                let crossed = packets(met.packets);
-                return match self.deed {
-                    PacketDeed::Drop(_) => {
-                        format!(
-                            "none of the {crossed} of {caller} and {callee} were dropped: too few for this share"
-                        )
-                    }
-                    PacketDeed::Limit(_) => {
-                        format!(
-                            "none of the {crossed} of {caller} and {callee} had to wait: they need less than the limit"
-                        )
-                    }
-                };
-            }
-        }
-        "nothing shows that the edge felt it".to_owned()
+            self.unmet(&edge.path, before, &self.met(edge).ok()?)
+        });
+        told.unwrap_or_else(|| "nothing shows that the edge felt it".to_owned())
     }
 
     /// Its counters must still be there.
