@@ -226,7 +226,7 @@ impl PacketFault {
             .edges
             .iter()
             .flat_map(|edge| &edge.ways)
-            .map(|way| way.after - way.before)
+            .map(|way| way.after.saturating_sub(way.before))
             .sum();
         let deed = match self.deed {
             PacketDeed::Drop(_) => format!("{met} of {all} packets were dropped in all"),
