@@ -8,6 +8,7 @@ mod catalogue;
 mod commands;
 mod diagnostics;
 mod http;
+mod isolation;
 mod metrics;
 mod output;
 mod progress;

@@ -1,6 +1,6 @@
 //! How a proxy for streams is to behave, as the threads that serve it have it: one value that is never changed, only replaced.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use squall_model::seed::Seed;
@@ -24,6 +24,7 @@ pub(crate) enum Accept {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) upstream: SocketAddr,
+    pub(crate) source: Option<IpAddr>,
     pub(crate) accept: Accept,
     /// Per direction, in the order in which bytes meet them.
     pub(crate) toxics: [Vec<ActiveToxic>; 2],

@@ -5,7 +5,7 @@ mod lane;
 mod proxy;
 mod tally;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::error::EdgeError;
 use crate::proxy::check_share;
@@ -23,6 +23,8 @@ pub struct DatagramSpec {
     pub listen: SocketAddr,
     /// Where the callee listens.
     pub upstream: SocketAddr,
+    /// The address from which the callee is sent to; which the kernel takes if none.
+    pub source: Option<IpAddr>,
     /// Callers' addresses that may have a socket at the same time; the one that was silent longest makes room for one more.
     pub flows_max: usize,
 }
@@ -34,6 +36,7 @@ impl DatagramSpec {
             name: name.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             upstream,
+            source: None,
             flows_max: 1_024,
         }
     }

@@ -1,6 +1,6 @@
 //! The handle of a proxy for streams: what it is told, checked and put into one configuration that the threads are given.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use squall_model::seed::Seed;
@@ -33,6 +33,7 @@ pub struct Proxy {
 struct State {
     reservation: Reservation,
     upstream: SocketAddr,
+    source: Option<IpAddr>,
     enabled: bool,
     /// Whether the threads were given a socket to accept on.
     listening: bool,
@@ -61,6 +62,7 @@ impl State {
         };
         Config {
             upstream: self.upstream,
+            source: self.source,
             accept: match partition.map(|(cut, _)| cut.new) {
                 Some(NewConnections::Blackhole) => Accept::Wait,
                 Some(NewConnections::Reset) => Accept::Reset,
@@ -84,6 +86,7 @@ impl Proxy {
         let state = State {
             reservation: reserve(&spec.name, spec.listen)?,
             upstream: spec.upstream,
+            source: spec.source,
             enabled: spec.enabled,
             listening: false,
             toxics: Vec::new(),

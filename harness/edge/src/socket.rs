@@ -1,7 +1,7 @@
 //! The system calls on sockets that a proxy needs. None of them waits.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -81,9 +81,12 @@ pub(crate) fn accept(listener: impl AsFd) -> Result<(OwnedFd, SocketAddr), Errno
     Ok((socket, caller.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))))
 }
 
-/// Begins a connection.
-pub(crate) fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
+/// Begins a connection, from a port of `source` if that is given.
+pub(crate) fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<OwnedFd> {
     let socket = stream(address)?;
+    if let Some(source) = source {
+        rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
+    }
     sockopt::set_tcp_nodelay(&socket, true)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
@@ -127,9 +130,12 @@ pub(crate) fn datagrams_on(address: SocketAddr) -> io::Result<(OwnedFd, SocketAd
     Ok((socket, address))
 }
 
-/// A socket for datagrams to and from one address.
-pub(crate) fn datagrams_to(address: SocketAddr) -> io::Result<OwnedFd> {
+/// A socket for datagrams to and from one address, at a port of `source` if that is given.
+pub(crate) fn datagrams_to(address: SocketAddr, source: Option<IpAddr>) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(family(address), SocketType::DGRAM, FLAGS, None)?;
+    if let Some(source) = source {
+        rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
+    }
     rustix::net::connect(&socket, &address)?;
     Ok(socket)
 }
@@ -153,7 +159,7 @@ mod tests {
     fn what_is_accepted_and_what_is_connected_sends_without_delay() {
         let reservation = Reservation::of("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = reservation.listen().unwrap();
-        let caller = connect(reservation.address()).unwrap();
+        let caller = connect(reservation.address(), None).unwrap();
         assert!(sockopt::tcp_nodelay(&caller).unwrap());
         let deadline = std::time::Instant::now() + Duration::from_mins(1);
         let (accepted, from) = loop {

@@ -1,6 +1,6 @@
 //! What a proxy is made of, as data: addresses, directions, toxics, partitions. Opens nothing and decides nothing.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::toxic::ToxicKind;
 
@@ -64,6 +64,8 @@ pub struct ProxySpec {
     pub listen: SocketAddr,
     /// Where the callee listens.
     pub upstream: SocketAddr,
+    /// The address from which the callee is called; which the kernel takes if none.
+    pub source: Option<IpAddr>,
     /// Whether it listens from the start.
     pub enabled: bool,
     /// Reads what passes as HTTP/1.1: requests are counted, and HTTP faults may be added. Costs a look at each head. A connection
@@ -78,6 +80,7 @@ impl ProxySpec {
             name: name.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             upstream,
+            source: None,
             enabled: true,
             http: false,
         }

@@ -292,7 +292,7 @@ impl Worker {
         let Some(served) = self.proxies.get(&id) else {
             return;
         };
-        let Ok(callee) = socket::connect(served.config.upstream) else {
+        let Ok(callee) = socket::connect(served.config.upstream, served.config.source) else {
             served.identity.tally.unreachable();
             served.identity.tally.closed(now_ns);
             return socket::reset(accepted.socket);

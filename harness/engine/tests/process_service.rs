@@ -48,6 +48,7 @@ fn launch(
                 ready,
             }
         }),
+        namespace: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn load(target: &Target, protocol: Arc<dyn Protocol>) -> LoadSpec {
         protocol,
         connections: 1,
         timeout: Duration::from_secs(5),
+        source: None,
         extract: Vec::new(),
         seed: load_seed(Seed::new(7), "load"),
     }

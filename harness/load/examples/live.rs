@@ -51,6 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         protocol,
         connections: 64,
         timeout: Duration::from_secs(20),
+        source: None,
         extract: Vec::new(),
         seed: load_seed(Seed::new(1), "live"),
     };

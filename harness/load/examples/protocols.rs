@@ -153,6 +153,7 @@ fn ask(
         protocol,
         connections: way.connections,
         timeout: Duration::from_secs(20),
+        source: None,
         extract: Vec::new(),
         seed: load_seed(Seed::new(7), "load"),
     };

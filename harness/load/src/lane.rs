@@ -293,7 +293,8 @@ impl Lane {
         let stamped = !self.is_closed_loop(started_ns);
         let (slot, generation) = self.connections.vacant();
         let carrier = self.dialect.carrier();
-        let opened = Socket::open(&self.spec.target.addr, carrier, slot, stamped).and_then(|socket| {
+        let LoadSpec { target, source, .. } = &self.spec;
+        let opened = Socket::open(&target.addr, *source, carrier, slot, stamped).and_then(|socket| {
             shared.poller.add(
                 &socket,
                 pack_token(self.load, slot, generation),

@@ -208,6 +208,7 @@ impl OneShot {
             protocol: self.protocol,
             connections: self.connections,
             timeout: self.timeout,
+            source: None,
             extract: Vec::new(),
             seed: load_seed(self.seed, "load"),
         };

@@ -44,10 +44,11 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket and begins to connect it; `number` tells the open connections of a load apart. `stamped`: the time at
-    /// which bytes arrive is wanted.
+    /// Opens a socket and begins to connect it, from `source` if that is given; `number` tells the open connections of a load
+    /// apart. `stamped`: the time at which bytes arrive is wanted.
     pub(crate) fn open(
         address: &Address,
+        source: Option<IpAddr>,
         carrier: Carrier,
         number: u32,
         stamped: bool,
@@ -68,7 +69,8 @@ impl Socket {
         let stamped = stamped && matches!(address, Address::Inet(_)) && stamp::enable(&fd);
         let connected = match address {
             Address::Inet(addr) => {
-                if let Some(source) = source_for(*addr, number) {
+                let asked = source.map(|ip| SocketAddr::new(ip, 0));
+                if let Some(source) = asked.or_else(|| source_for(*addr, number)) {
                     rustix::net::bind(&fd, &source)?;
                 }
                 if carrier == Carrier::Stream {

@@ -1,7 +1,7 @@
 //! What the generator is asked to do: loads, phases, options. Plain data, checked when it is handed over.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +74,8 @@ pub struct LoadSpec {
     pub name: String,
     /// Where it goes.
     pub target: Target,
+    /// The address that its connections come from; which the kernel takes if none. Its ports bound the open connections.
+    pub source: Option<IpAddr>,
     /// What it sends.
     pub protocol: Arc<dyn Protocol>,
     /// The most connections it may hold open at once in open loop; opened on demand. In closed loop each user has one of its own.

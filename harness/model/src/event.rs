@@ -11,6 +11,7 @@ use crate::record::{
     EdgeRecord, ExpectationRecord, FaultFelt, GeneratorRecord, InvariantRecord, LoadRecord, Machine,
     MergedFrom, ServiceRecord, Verdict,
 };
+use crate::scenario::Network;
 
 /// One line of `events.ndjson`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -207,6 +208,9 @@ pub struct RunHeader {
     pub revision: String,
     /// Whether phases were scaled down.
     pub quick: bool,
+    /// The network in which services and loads are.
+    #[serde(default)]
+    pub network: Network,
     /// The machine.
     pub machine: Machine,
     /// The loads, in order.

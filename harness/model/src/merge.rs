@@ -182,6 +182,7 @@ fn record(parts: &[Part<'_>], how: How, squall: &str) -> Result<RunRecord, Merge
             .unwrap_or(0),
         revision: revisions.join("+"),
         quick: first.quick,
+        network: first.network,
         machine: first.machine.clone(),
         verdict: conclusion.verdict,
         reasons: conclusion.reasons,

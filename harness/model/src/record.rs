@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::{self, Distribution, Histogram};
+use crate::scenario::Network;
 
 /// Version of the document's shape.
 pub const SCHEMA: u32 = 1;
@@ -42,6 +43,9 @@ pub struct RunRecord {
     /// Whether phases were scaled down by `--quick`.
     #[serde(default)]
     pub quick: bool,
+    /// The network in which services and loads were.
+    #[serde(default)]
+    pub network: Network,
     /// Where it ran.
     pub machine: Machine,
     /// How it ended.

@@ -65,6 +65,7 @@ impl Fold {
             duration_us: 0,
             revision: header.revision,
             quick: header.quick,
+            network: header.network,
             machine: header.machine,
             verdict: Verdict::Invalid,
             reasons: Vec::new(),

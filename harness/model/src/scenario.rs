@@ -13,6 +13,7 @@ mod generator;
 mod invariant;
 mod load;
 mod names;
+mod network;
 mod overrides;
 mod phase;
 mod references;
@@ -26,6 +27,7 @@ pub use generator::Generator;
 pub use invariant::Invariant;
 pub use load::{Amount, Arrivals, Load, LoadChange, LoadOverride, Pause};
 pub use names::{Class, Declared, Names};
+pub use network::Network;
 pub use phase::Phase;
 pub use schema::{Described, Vocabulary, schema};
 pub use service::{Call, Calls, Command, Ready, Service, Settings, Tls};
@@ -65,13 +67,23 @@ record! {
         pub invariants: Map<Name, Invariant> = Map::new(),
         /// How the load is generated.
         pub generator: Option<Generator>,
+        /// The network in which services and loads are; the machine's own if left out.
+        pub network: Option<Spanned<Network>>,
         /// Environment variables whose values appear in no record, log or report.
         pub secrets: Vec<Spanned<EnvName>> = Vec::new(),
     }
-    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "network", "toxiproxy", "nemesis"];
+    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "toxiproxy", "nemesis"];
 }
 
 impl Scenario {
+    /// The network in which services and loads are.
+    pub fn network(&self) -> Network {
+        self.network
+            .as_ref()
+            .map(|network| network.value)
+            .unwrap_or_default()
+    }
+
     /// The phase called `name`, with its index.
     pub fn phase(&self, name: &str) -> Option<(usize, &Phase)> {
         self.phases

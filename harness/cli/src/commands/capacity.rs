@@ -15,7 +15,7 @@ use squall_model::units::{Quantity as _, Rate, Ratio, human, parse_duration};
 use crate::arguments::CapacityArguments;
 use crate::progress::{Progress, Show};
 use crate::quoting::shell;
-use crate::{catalogue, diagnostics, output, record_files, stopping};
+use crate::{catalogue, diagnostics, isolation, output, record_files, stopping};
 use probe::{Prepared, Shown, Subject};
 use search::{Found, Next, Purpose, Search, Settings};
 use table::Probed;
@@ -45,6 +45,7 @@ pub fn run(arguments: &CapacityArguments) -> anyhow::Result<Exit> {
         ));
         output::line(&table::head());
     }
+    isolation::prepare(std::iter::once(&subject.at(subject.rate)))?;
     let stop = stopping::on_signals()?;
     let mut search = Search::new(settings);
     let mut probes: Vec<Probed> = Vec::new();

@@ -9,7 +9,7 @@ use crate::arguments::RunArguments;
 use crate::metrics::{Outlets, Posting};
 use crate::progress::{Progress, Show};
 use crate::scenarios::{How, Read, all, read};
-use crate::{catalogue, diagnostics, output, quoting, record_files, stopping};
+use crate::{catalogue, diagnostics, isolation, output, quoting, record_files, stopping};
 
 /// Runs scenarios, one after the other.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
@@ -41,6 +41,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         output::note(&format!("error: no scenario in scenarios/ has the tag `{tag}`"));
         return Ok(Exit::Usage);
     }
+    isolation::prepare(scenarios.iter().filter_map(|read| read.plan.as_ref()))?;
     let outlets = match Outlets::open(arguments) {
         Ok(outlets) => outlets,
         Err(e) => {

@@ -11,6 +11,7 @@ mod capacity;
 mod check;
 mod commands;
 mod formats;
+mod isolated;
 mod load;
 mod metrics;
 mod pauses;

@@ -13,6 +13,7 @@ pub(crate) use http2::Http2Server;
 pub(crate) use stage::{Running, Stage};
 pub(crate) use terminal::OnTerminal;
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// How long anything may take. Only a broken machine or broken code takes longer.
@@ -23,6 +24,20 @@ pub(crate) const SQUALL: &str = env!("CARGO_BIN_EXE_squall");
 
 /// The root of the repository, where `scenarios/` lies.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Says loudly what this machine does not allow to be tested, past the test harness, which shows nothing of a test that passes.
+pub(crate) fn not_tested(why: &str) {
+    drop(std::io::stderr().write_all(format!("NOT TESTED: {}\n", why.trim()).as_bytes()));
+}
+
+/// Whether networks can be isolated on this machine; says so where not.
+pub(crate) fn networks_can_be_isolated() -> bool {
+    let probed = squall_engine::network::probe();
+    if let Err(why) = &probed {
+        not_tested(&why.to_string());
+    }
+    probed.is_ok()
+}
 
 /// Waits until `holds`, for what no event tells: other processes' files and ends.
 #[expect(

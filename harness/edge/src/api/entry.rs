@@ -192,6 +192,7 @@ impl Entry {
                 name: self.name.clone(),
                 listen: way.listen,
                 upstream: way.upstream,
+                source: None,
                 // Only once it has its toxics, so that no connection is without them.
                 enabled: false,
                 http: false,

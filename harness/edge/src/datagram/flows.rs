@@ -1,7 +1,7 @@
 //! The flows of one thread: the sockets of its datagram proxies, and what comes and goes on them.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub(crate) enum FlowsOrder {
         id: u32,
         listener: OwnedFd,
         upstream: SocketAddr,
+        source: Option<IpAddr>,
         flows_max: usize,
         seed: Seed,
         tally: Arc<DatagramTally>,
@@ -52,6 +53,7 @@ pub(crate) enum FlowsOrder {
 struct Served {
     listener: OwnedFd,
     upstream: SocketAddr,
+    source: Option<IpAddr>,
     flows_max: usize,
     seed: Seed,
     tally: Arc<DatagramTally>,
@@ -92,6 +94,7 @@ impl Flows {
                 id,
                 listener,
                 upstream,
+                source,
                 flows_max,
                 seed,
                 tally,
@@ -103,6 +106,7 @@ impl Flows {
                 let served = Served {
                     listener,
                     upstream,
+                    source,
                     flows_max: flows_max.max(1),
                     seed,
                     tally,
@@ -194,7 +198,7 @@ impl Flows {
     fn open(&mut self, id: u32, caller: SocketAddr, now_ns: u64, poller: &Poller) -> Option<Token> {
         self.make_room(id);
         let served = self.proxies.get_mut(&id)?;
-        let socket = socket::datagrams_to(served.upstream).ok()?;
+        let socket = socket::datagrams_to(served.upstream, served.source).ok()?;
         let seed = served.seed.child("flow").nth(served.next_number);
         served.next_number += 1;
         let flow = Flow {

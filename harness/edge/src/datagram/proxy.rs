@@ -46,6 +46,7 @@ impl DatagramProxy {
             id,
             listener,
             upstream: spec.upstream,
+            source: spec.source,
             flows_max: spec.flows_max,
             seed,
             tally: Arc::clone(&tally),

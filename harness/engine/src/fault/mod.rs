@@ -9,6 +9,7 @@ pub mod clock;
 pub mod edge;
 mod ending;
 pub mod kill;
+pub mod packet;
 pub mod pause;
 pub mod restart;
 mod target;
@@ -23,13 +24,15 @@ use std::time::{Duration, Instant};
 
 use clock::{ClockError, LawError};
 use squall_model::decode::Schema;
-use squall_model::diagnostic::Diagnostics;
-use squall_model::scenario;
+use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::scenario::{self, Network};
 
 pub use edge::{Crossing, Ends, Led};
+pub use packet::{PacketDeed, PacketFault, PacketPath, PacketSpec};
 pub use target::{Target, TargetProcess};
 pub use way::{Here, Lack, SIGNALS, Way};
 
+use crate::network::NetworkError;
 use crate::undo::Undo;
 
 /// Every kind of fault that a scenario may name. A new fault is a module and a line here.
@@ -48,6 +51,7 @@ pub static FAULTS: &[FaultKind] = &[
     edge::reset_peer::KIND,
     edge::down::KIND,
     edge::http::KIND,
+    packet::loss::KIND,
 ];
 
 /// A kind of fault as `squall list` and `squall faults` show it.
@@ -118,6 +122,17 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     /// Whether its edges must be read as HTTP/1.1.
     fn reads_http(&self) -> bool {
         false
+    }
+
+    /// What it does to the packets of its edges where the network is isolated; nothing where a proxy does it there too.
+    fn on_packets(&self) -> Option<PacketDeed> {
+        None
+    }
+
+    /// Why it can't be had in such a network with its parameters, and what to write instead; nothing where it can.
+    fn misfit(&self, network: Network) -> Option<Diagnostic> {
+        let _ = network;
+        None
     }
 
     /// In place of [`FaultSpec::arm`] for one that hits edges, whose proxies are up. `name` is the fault's own.
@@ -231,6 +246,9 @@ pub enum FaultError {
     /// A proxy refused.
     #[error(transparent)]
     Edge(squall_edge::EdgeError),
+    /// The isolated network refused.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The fault's parameters contradict each other.
     #[error("{0}")]
     Parameters(String),

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use serde::Deserialize;
 
 use super::pause::Pause;
+use crate::network::Namespace;
 
 /// How often services are asked.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -67,14 +68,11 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Polls `targets` (service by index, admin address). `zero_us` is the run's start on `CLOCK_MONOTONIC`.
-    pub fn start(targets: Vec<(usize, SocketAddr)>, zero_us: u64) -> std::io::Result<Poller> {
+    /// Polls admin endpoints. `zero_us` is the run's start on `CLOCK_MONOTONIC`.
+    pub fn start(endpoints: Vec<Endpoint>, zero_us: u64) -> std::io::Result<Poller> {
         let (ask, asked) = bounded(1);
         let (tell, told) = unbounded();
-        let mut targets: Vec<Target> = targets
-            .into_iter()
-            .map(|(of, addr)| Target::new(of, addr))
-            .collect();
+        let mut targets: Vec<Target> = endpoints.into_iter().map(Target::new).collect();
         let over = Arc::new(Mutex::new(BTreeMap::new()));
         let known = Arc::clone(&over);
         let thread = std::thread::Builder::new()
@@ -156,11 +154,23 @@ fn poll(
     }
 }
 
+/// Where a service tells of itself.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The service, by index.
+    pub service: usize,
+    /// Its admin address.
+    pub address: SocketAddr,
+    /// The network namespace in which it is asked: its own, so that no fault on the network is in between. Squall's own if absent.
+    pub namespace: Option<Namespace>,
+}
+
 /// One admin endpoint and how far it was read.
 #[derive(Debug)]
 struct Target {
     service: usize,
     address: SocketAddr,
+    namespace: Option<Namespace>,
     pauses_after: u64,
     events_after: u64,
     /// How many processes of the service were over when it was read last.
@@ -185,10 +195,11 @@ struct EventLine {
 }
 
 impl Target {
-    fn new(service: usize, address: SocketAddr) -> Target {
+    fn new(endpoint: Endpoint) -> Target {
         Target {
-            service,
-            address,
+            service: endpoint.service,
+            address: endpoint.address,
+            namespace: endpoint.namespace,
             pauses_after: 0,
             events_after: 0,
             lives: 0,
@@ -203,6 +214,8 @@ impl Target {
     }
 
     fn ask(&mut self, agent: &ureq::Agent, zero_us: u64) -> Option<Told> {
+        // The thread goes from one to the next, and has no other place to be in.
+        self.namespace.as_ref().map_or(Ok(()), Namespace::enter).ok()?;
         let (metrics, _) = get(agent, &format!("http://{}/metrics", self.address))?;
         let (pauses, lost) = get(
             agent,
@@ -325,14 +338,14 @@ mod tests {
     }
 
     /// An admin endpoint that answers from a script, and what it was asked.
-    struct Endpoint {
+    struct Server {
         address: SocketAddr,
         asked: Receiver<String>,
     }
 
     /// Answers each request by `answer`, which gets its path: a body and how many entries were lost, or nothing, which
     /// is a failure of the service.
-    fn endpoint(answer: impl Fn(&str) -> Option<(String, u64)> + Send + 'static) -> Endpoint {
+    fn endpoint(answer: impl Fn(&str) -> Option<(String, u64)> + Send + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, asked) = unbounded();
@@ -359,7 +372,7 @@ mod tests {
                 }
             }
         });
-        Endpoint { address, asked }
+        Server { address, asked }
     }
 
     /// Entries 1 to 3, of which it gives those that were asked for, as the kit's ring does.
@@ -383,6 +396,14 @@ mod tests {
         }
     }
 
+    fn at(service: usize, address: SocketAddr) -> Endpoint {
+        Endpoint {
+            service,
+            address,
+            namespace: None,
+        }
+    }
+
     /// One round over `targets`, after which everything that was told is there.
     fn round(poller: &Poller) -> Vec<Told> {
         poller.now();
@@ -392,7 +413,7 @@ mod tests {
     #[test]
     fn a_round_goes_on_where_the_last_one_ended_and_counts_in_the_runs_time() {
         let endpoint = endpoint(|path| Some(well(path)));
-        let poller = Poller::start(vec![(4, endpoint.address)], 1_000).unwrap();
+        let poller = Poller::start(vec![at(4, endpoint.address)], 1_000).unwrap();
         let mut told = round(&poller);
         told.extend(round(&poller));
         // The poller's own period may have passed in between: whatever the rounds, each entry comes once.
@@ -437,7 +458,7 @@ mod tests {
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let failing = endpoint(|_| None);
         let answering = endpoint(|path| Some(well(path)));
-        let targets = vec![(0, gone), (1, failing.address), (2, answering.address)];
+        let targets = vec![at(0, gone), at(1, failing.address), at(2, answering.address)];
         let poller = Poller::start(targets, 0).unwrap();
         let told = round(&poller);
         assert!(
@@ -454,7 +475,7 @@ mod tests {
                 && asked_events.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
             (!is_first).then(|| well(path))
         });
-        let poller = Poller::start(vec![(0, endpoint.address)], 0).unwrap();
+        let poller = Poller::start(vec![at(0, endpoint.address)], 0).unwrap();
         let mut told = round(&poller);
         told.extend(round(&poller));
         let pauses: usize = told.iter().map(|one| one.pauses.len()).sum();

@@ -66,6 +66,16 @@ pub enum NetworkError {
     Limit,
 }
 
+impl NetworkError {
+    /// A place could not be entered.
+    pub fn entering(source: io::Error) -> Self {
+        Self::Kernel {
+            doing: "entering a place of the isolated network".to_owned(),
+            source,
+        }
+    }
+}
+
 /// A place to be made.
 #[derive(Clone, Debug)]
 pub struct PlaceSpec {

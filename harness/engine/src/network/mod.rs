@@ -30,5 +30,5 @@ mod probe;
 pub use filter::PacketCounts;
 pub use isolated::{Direction, DropRule, Network, NetworkError, Place, PlaceSpec, Watch};
 pub use link::QueueCounts;
-pub use namespace::{Namespace, Ownership};
+pub use namespace::{Namespace, Ownership, within};
 pub use probe::{Unavailable, probe};

@@ -167,6 +167,22 @@ impl Namespace {
     }
 }
 
+/// Does something in a namespace, on a thread of its own, so that the calling one stays where it is; without a namespace on the
+/// calling thread. Threads that are started and sockets that are opened there are of that namespace, and stay so.
+pub fn within<T: Send>(namespace: Option<&Namespace>, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let Some(namespace) = namespace else {
+        return Ok(work());
+    };
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new()
+            .name("squall-place".to_owned())
+            .spawn_scoped(scope, || namespace.enter().map(|()| work()))?;
+        worker
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 impl AsFd for Namespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -12,7 +12,7 @@ use squall_model::seed::Seed;
 use super::edges::Edges;
 use super::metrics::{NamedService, Names};
 use super::pacers::Stretch;
-use super::{Plan, PlannedPhase, expectations, faults, invariants, loads, services};
+use super::{Plan, PlannedPhase, expectations, faults, invariants, isolated, loads, services};
 use crate::catalogue::Catalogue;
 
 /// What a plan depends on beside the scenario.
@@ -47,6 +47,7 @@ pub fn compile(
         quick: settings.quick,
     };
     let services = services::compile(scenario, catalogue, &settings.base, diagnostics);
+    isolated::check(scenario, diagnostics);
     let mut loads = loads::compile(scenario, seed, &settings.base, diagnostics);
     let pacing = loads::pacing(scenario, &settings.base, diagnostics);
     let phases: Vec<PlannedPhase> = scenario
@@ -93,6 +94,7 @@ pub fn compile(
         base: settings.base,
         seed,
         quick: settings.quick,
+        network: scenario.network(),
         services,
         loads,
         phases,

@@ -9,7 +9,7 @@ use squall_model::scenario::{Address, Scenario, Scheme};
 use squall_model::span::Spanned;
 
 use super::services::has_address;
-use crate::fault::{Ends, FaultSpec};
+use crate::fault::{Ends, FaultSpec, PacketPath};
 
 /// An edge with a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    /// The edges that a fault hits; nothing where something is wrong.
+    /// The edges that a fault hits by their proxies; nothing where something is wrong.
     pub(super) fn of(
         &mut self,
         spec: &dyn FaultSpec,
@@ -58,23 +58,8 @@ impl Edges {
         let Some(ends) = spec.ends() else {
             return Some(Vec::new());
         };
-        let met = match ends {
-            Ends::Between([one, other]) => {
-                check_ends(&[one, other], scenario, diagnostics)?;
-                found(one, other, &Direction::BOTH, scenario, diagnostics)?
-            }
-            Ends::Way([from, to]) => {
-                check_ends(&[from, to], scenario, diagnostics)?;
-                one_way(from, to, scenario, diagnostics)?
-            }
-            Ends::Groups(groups) => {
-                let all: Vec<_> = groups.iter().flatten().collect();
-                check_ends(&all, scenario, diagnostics)?;
-                across(groups, scenario, diagnostics)?
-            }
-        };
         let mut crossings = Vec::new();
-        for (caller, callee, directions) in met {
+        for (caller, callee, directions) in met(ends, scenario, diagnostics)? {
             check_callee(&caller, &callee, spec.reads_http(), scenario, diagnostics)?;
             let http = spec.reads_http() || speaks_http(&caller.value, &callee.value, scenario);
             let redirect = scenario
@@ -108,6 +93,40 @@ impl Edges {
 
 /// Caller, callee, and the bytes between them.
 type Met = (Spanned<String>, Spanned<String>, Vec<Direction>);
+
+/// The edges whose packets a fault hits; nothing where something is wrong.
+pub(super) fn paths(
+    ends: &Ends,
+    scenario: &Scenario,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<PacketPath>> {
+    let met = met(ends, scenario, diagnostics)?.into_iter();
+    let path = |(caller, callee, directions): Met| PacketPath {
+        caller: caller.value,
+        callee: callee.value,
+        directions,
+    };
+    Some(met.map(path).collect())
+}
+
+/// The edges between ends.
+fn met(ends: &Ends, scenario: &Scenario, diagnostics: &mut Diagnostics) -> Option<Vec<Met>> {
+    match ends {
+        Ends::Between([one, other]) => {
+            check_ends(&[one, other], scenario, diagnostics)?;
+            found(one, other, &Direction::BOTH, scenario, diagnostics)
+        }
+        Ends::Way([from, to]) => {
+            check_ends(&[from, to], scenario, diagnostics)?;
+            one_way(from, to, scenario, diagnostics)
+        }
+        Ends::Groups(groups) => {
+            let all: Vec<_> = groups.iter().flatten().collect();
+            check_ends(&all, scenario, diagnostics)?;
+            across(groups, scenario, diagnostics)
+        }
+    }
+}
 
 /// The names that a load or a service calls.
 fn calls(caller: &str, scenario: &Scenario) -> BTreeSet<String> {

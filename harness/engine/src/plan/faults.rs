@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
-use squall_model::scenario::{Fault, Scenario};
+use squall_model::scenario::{Fault, Network, Scenario};
 use squall_model::span::{Span, Spanned};
 
 use super::compile::Scale;
-use super::edges::Edges;
+use super::edges::{Edges, paths};
 use super::windows::{Place, windows};
-use super::{PlannedFault, PlannedPhase};
-use crate::fault::FAULTS;
+use super::{PlannedCrossing, PlannedFault, PlannedPhase};
+use crate::fault::{FAULTS, FaultSpec, PacketSpec};
 
 /// The faults, by the time of their injection.
 pub(super) fn compile(
@@ -52,7 +52,7 @@ pub(super) fn compile(
                 diagnostics,
             );
         }
-        let Some(crossings) = edges.of(spec.as_ref(), scenario, diagnostics) else {
+        let Some((crossings, packets)) = hits(spec.as_ref(), scenario, edges, diagnostics) else {
             continue;
         };
         let ends_with = match &fault.schedule.through {
@@ -78,6 +78,7 @@ pub(super) fn compile(
                 phase,
                 windows,
                 crossings,
+                packets,
                 spec,
             },
             name.span,
@@ -87,6 +88,26 @@ pub(super) fn compile(
     let mut planned: Vec<PlannedFault> = planned.into_iter().map(|(fault, _)| fault).collect();
     planned.sort_by_key(PlannedFault::begin);
     planned
+}
+
+/// The edges that it hits, by their proxies or by their packets; nothing where something is wrong.
+fn hits(
+    spec: &dyn FaultSpec,
+    scenario: &Scenario,
+    edges: &mut Edges,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Vec<PlannedCrossing>, Option<PacketSpec>)> {
+    let network = scenario.network();
+    if let Some(error) = spec.misfit(network) {
+        diagnostics.push(error);
+        return None;
+    }
+    let deed = spec.on_packets().filter(|_| network == Network::Isolated);
+    let (Some(deed), Some(ends)) = (deed, spec.ends()) else {
+        return Some((edges.of(spec, scenario, diagnostics)?, None));
+    };
+    let paths = paths(ends, scenario, diagnostics)?;
+    Some((Vec::new(), Some(PacketSpec { deed, paths })))
 }
 
 /// Every name that the scenario gives.
@@ -153,7 +174,7 @@ fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostic
                 "`{}` begins while `{}` still holds on the same {}",
                 fault.name,
                 other.name,
-                if fault.crossings.is_empty() {
+                if fault.spec.ends().is_none() {
                     "service"
                 } else {
                     "edge"
@@ -170,6 +191,12 @@ fn check_overlaps(planned: &[(PlannedFault, Span)], diagnostics: &mut Diagnostic
 fn excludes(one: &PlannedFault, other: &PlannedFault) -> bool {
     let acts_on = |fault: &PlannedFault| fault.spec.acts_on();
     let same_part = acts_on(one).is_some() && acts_on(one) == acts_on(other);
+    match (&one.packets, &other.packets) {
+        (Some(packets), Some(others)) => return packets.excludes(others),
+        (None, None) => {}
+        // What is done to packets and what is done to streams or processes stand beside each other.
+        _ => return false,
+    }
     if one.crossings.is_empty() || other.crossings.is_empty() {
         return one.kind == other.kind || same_part;
     }

@@ -10,6 +10,7 @@ mod edges;
 mod expectations;
 mod faults;
 mod invariants;
+mod isolated;
 mod loads;
 mod metrics;
 mod pacers;
@@ -29,7 +30,7 @@ use squall_load::journey::Part;
 use squall_load::{Arrivals, Extraction, Tls};
 use squall_model::expression::Operator;
 use squall_model::placeholder::Template;
-use squall_model::scenario::Address;
+use squall_model::scenario::{Address, Network};
 use squall_model::seed::Seed;
 
 pub use compile::{Settings, compile};
@@ -45,7 +46,7 @@ pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;
 pub use windows::{TIMES_MAX, Window};
 
-use crate::fault::FaultSpec;
+use crate::fault::{FaultSpec, PacketSpec};
 use crate::invariant::InvariantKind;
 
 /// What will run.
@@ -65,6 +66,8 @@ pub struct Plan {
     pub seed: Seed,
     /// Whether phases were scaled down.
     pub quick: bool,
+    /// The network in which services and loads are.
+    pub network: Network,
     /// In the order in which they start: callees first.
     pub services: Vec<PlannedService>,
     /// The loads.
@@ -202,13 +205,23 @@ pub struct PlannedFault {
     pub phase: usize,
     /// When it holds: at least one window, in order, none of which touches another.
     pub windows: Vec<Window>,
-    /// The edges that it hits.
+    /// The edges that it hits by their proxies.
     pub crossings: Vec<PlannedCrossing>,
+    /// What it does to packets, and to which, where it does that.
+    pub packets: Option<PacketSpec>,
     /// What it does, and to whom.
     pub spec: Arc<dyn FaultSpec>,
 }
 
 impl PlannedFault {
+    /// What it does, in words.
+    pub fn about(&self) -> String {
+        match (&self.packets, self.spec.ends()) {
+            (Some(packets), Some(ends)) => packets.about(ends),
+            _ => self.spec.about(),
+        }
+    }
+
     /// When it is injected first.
     pub fn begin(&self) -> Duration {
         self.windows.first().map_or(Duration::ZERO, |window| window.from)

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use squall_load::journey::Part;
 use squall_load::{Arrivals, Think, Trust};
+use squall_model::scenario::Network;
 use squall_model::units::human;
 
 use super::{Check, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window};
+use crate::fault::PacketPath;
 
 /// What `squall plan` prints.
 pub fn show(plan: &Plan) -> String {
@@ -20,9 +22,13 @@ pub fn show(plan: &Plan) -> String {
 
 fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
     let quick = if plan.quick { ", phases scaled down" } else { "" };
+    let network = match plan.network {
+        Network::Shared => "",
+        Network::Isolated => ", in a network of its own",
+    };
     writeln!(
         text,
-        "{}: {} in all, seed {}{quick}",
+        "{}: {} in all, seed {}{quick}{network}",
         plan.name,
         human::duration(plan.length()),
         plan.seed.value()
@@ -153,12 +159,20 @@ fn process(service: &PlannedService) -> String {
     }
 }
 
-/// Only those that have a proxy: of others nothing is seen.
+/// Only those that have a proxy, or whose packets a fault hits: of others nothing is seen.
 fn write_edges(plan: &Plan, text: &mut String) -> std::fmt::Result {
-    if plan.edges.is_empty() {
+    let packets = plan.faults.iter().filter_map(|fault| fault.packets.as_ref());
+    let cut: BTreeSet<String> = packets
+        .flat_map(|packets| &packets.paths)
+        .map(PacketPath::name)
+        .collect();
+    if plan.edges.is_empty() && cut.is_empty() {
         return Ok(());
     }
     writeln!(text, "\nedges")?;
+    for name in cut {
+        writeln!(text, "  {name:<16} packet by packet")?;
+    }
     for edge in &plan.edges {
         let led = if edge.redirect {
             " that its connects are redirected to"
@@ -196,7 +210,7 @@ fn write_timeline(plan: &Plan, text: &mut String) -> std::fmt::Result {
                 "  {:>9}    {}: {}, {}",
                 seconds(fault.begin()),
                 fault.name,
-                fault.spec.about(),
+                fault.about(),
                 holds(fault)
             )?;
         }
@@ -257,6 +271,11 @@ fn pause(think: Think) -> String {
 /// What the machine must have.
 fn needs(plan: &Plan) -> Vec<String> {
     let mut needs = vec!["Linux with pidfds (5.4 or newer), a writable reports folder".to_owned()];
+    if plan.network == Network::Isolated {
+        needs.push(
+            "network namespaces with nftables and tbf, and for an ordinary user a user namespace".to_owned(),
+        );
+    }
     for service in &plan.services {
         if let Start::Run { command, .. } = &service.start {
             needs.extend(

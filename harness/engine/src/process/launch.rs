@@ -14,6 +14,7 @@ use super::identity::Identity;
 use super::port::PortError;
 use super::ready::Ready;
 use crate::guard::{ExitStatus, SpawnError};
+use crate::network::Namespace;
 use crate::seccomp::Rule;
 
 /// A port that a program wants to be told.
@@ -75,6 +76,8 @@ pub struct Launch {
     pub command: MakeInvocation,
     /// What decides about system calls of its processes, which stop at those that these want to be asked about.
     pub rules: Vec<Arc<dyn Rule>>,
+    /// The network namespace that it is in; squall's own if absent.
+    pub namespace: Option<Namespace>,
 }
 
 /// Why a service isn't up. In each case nothing of it is left running.

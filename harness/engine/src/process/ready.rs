@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -160,6 +160,16 @@ pub(super) fn wait(watched: &Watched<'_>, within: Duration) -> Result<Option<Rea
     }
 }
 
+/// What to say of a program that listens at 127.0.0.1, where it was to be reached by others.
+fn aside(address: SocketAddr) -> &'static str {
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    if address.ip().is_loopback() || TcpStream::connect_timeout(&own, CONNECT).is_err() {
+        return "";
+    }
+    "; it listens at 127.0.0.1, where in an isolated network only it can reach itself: have it listen at 0.0.0.0, or at its own \
+     address, which is {NAME.host} with its name"
+}
+
 struct Probe<'a> {
     watched: &'a Watched<'a>,
     tail: Tail,
@@ -223,7 +233,12 @@ impl<'a> Probe<'a> {
         }
         // Connecting first: it costs nothing while nobody listens.
         if let Err(error) = TcpStream::connect_timeout(&address, CONNECT) {
-            return Ok(Look::NotYet(format!("{}: {}", address, in_words(&error))));
+            return Ok(Look::NotYet(format!(
+                "{}: {}{}",
+                address,
+                in_words(&error),
+                aside(address)
+            )));
         }
         match owner(address, &(self.watched.pids)()?) {
             Owner::Asked | Owner::Hidden => {

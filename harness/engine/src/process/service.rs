@@ -19,6 +19,7 @@ use super::ready::{ReadyLine, Unready, Watched, wait};
 use super::sweep::sweep;
 use super::table::Table;
 use crate::guard::{ExitStatus, ExitWatch, GuardHandle, SpawnRequest, Spawned};
+use crate::network::within;
 use crate::seccomp::{Health, Supervisor, calls_of};
 
 /// The environment variable that every process of a service carries, its value the service's name.
@@ -71,6 +72,17 @@ impl ServiceProcess {
         launch: Launch,
         ports: &mut PortReserver,
     ) -> Result<Self, StartError> {
+        let (service, namespace) = (launch.name.clone(), launch.namespace.clone());
+        let started = within(namespace.as_ref(), || Self::start_here(guard, launch, ports));
+        started.map_err(not_entered(service))?
+    }
+
+    /// The same in its network, where its ports are and where it answers.
+    fn start_here(
+        guard: Arc<GuardHandle>,
+        launch: Launch,
+        ports: &mut PortReserver,
+    ) -> Result<Self, StartError> {
         let may_redraw = launch.ports.iter().any(|wish| wish.fixed.is_none());
         let mut redraws = 0;
         let given_up = AtomicBool::new(false);
@@ -109,6 +121,11 @@ impl ServiceProcess {
 
     /// Starts it again where it was before, after it ended or was stopped. Waits until it is ready.
     pub fn restart(&self) -> Result<(), StartError> {
+        let namespace = self.launch.namespace.as_ref();
+        within(namespace, || self.restart_here()).map_err(not_entered(self.launch.name.clone()))?
+    }
+
+    fn restart_here(&self) -> Result<(), StartError> {
         let service = || self.launch.name.clone();
         if self.exit_status().is_none() {
             return Err(StartError::StillRunning { service: service() });
@@ -294,6 +311,14 @@ impl ServiceProcess {
     }
 }
 
+fn not_entered(service: String) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::System {
+        service,
+        doing: "entering its place in the isolated network",
+        source,
+    }
+}
+
 fn draw(launch: &Launch, ports: &mut PortReserver) -> Result<Addresses, StartError> {
     let mut addresses = Addresses::default();
     for wish in &launch.ports {
@@ -345,6 +370,7 @@ fn start_once(
         directory: launch.directory.clone(),
         log: launch.log.clone().into(),
         stops_at: calls_of(&launch.rules),
+        namespace: launch.namespace.clone(),
         ..SpawnRequest::default()
     };
     let mut spawned = guard.spawn(&request).map_err(|source| StartError::Spawn {

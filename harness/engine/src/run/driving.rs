@@ -19,6 +19,7 @@ use crate::measure::admin::Poller;
 use crate::measure::collector::ROW_US;
 use crate::measure::recovery::History;
 use crate::measure::sampler::Sampler;
+use crate::network::{NetworkError, within};
 
 /// So shortly before a step nothing else is begun, so that it is made in time.
 const NEAR: Duration = Duration::from_millis(3);
@@ -54,10 +55,17 @@ impl Supervisor<'_> {
             epoch: self.zero,
             reports: send,
         };
-        let loads = setup::loads(self.plan, fleet)?;
+        let loads = setup::loads(self.plan, fleet, &self.isolation)?;
         let mut generator = None;
         if !loads.is_empty() {
-            generator = Some(Generator::start(loads, &options).map_err(describe)?);
+            let place = self.isolation.generator();
+            let started = within(place.as_ref(), || Generator::start(loads, &options));
+            generator = Some(
+                started
+                    .map_err(NetworkError::entering)
+                    .map_err(describe)?
+                    .map_err(describe)?,
+            );
         }
         drop(options);
         let first_us = self.now_us() + LEAD.as_micros() as u64;

@@ -1,17 +1,20 @@
 //! The proxies of a run: one before each callee that a fault may cut off, made when the callee is up, and what they saw.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::btree_map::Entry;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use squall_edge::{EdgeError, EdgeSeen, Options, Proxies, Proxy, ProxySpec};
+use squall_edge::{EdgeSeen, Options, Proxies, Proxy, ProxySpec};
 use squall_model::event::EventKind;
 use squall_model::record::EdgeRecord;
 use squall_model::seed::Seed;
 
 use super::fleet::Fleet;
+use super::isolation::Isolation;
 use super::supervisor::Supervisor;
-use crate::fault::{Crossing, Led};
+use crate::fault::{Crossing, FaultError, Led};
+use crate::network::{NetworkError, Place, within};
 use crate::plan::{PlannedCrossing, PlannedEdge};
 use crate::redirect::{Families, Redirects, Transport};
 
@@ -21,7 +24,8 @@ const RATE_US: u64 = 1_000_000;
 /// The proxies that are up.
 #[derive(Default)]
 pub(super) struct Edges {
-    threads: Option<Proxies>,
+    /// The threads that move bytes, by the place in which they are.
+    threads: BTreeMap<Option<String>, Proxies>,
     up: BTreeMap<usize, Up>,
     /// By caller: where its connects are led.
     redirects: BTreeMap<String, Arc<Redirects>>,
@@ -44,26 +48,10 @@ impl Edges {
         edge: &PlannedEdge,
         addresses: &[SocketAddr],
         seed: Seed,
+        isolation: &Isolation,
     ) -> Result<&Up, OpenError> {
-        let threads = match &mut self.threads {
-            Some(threads) => threads,
-            none => none.insert(Proxies::start(Options::DEFAULT)?),
-        };
-        let name = edge.name();
-        let seed = seed.child("edge").child(&name);
-        // An IPv6 socket reaches a proxy at an IPv4 address, an IPv4 socket no other.
-        let is_ipv6_only = edge.redirect && addresses.iter().all(SocketAddr::is_ipv6);
-        let own: IpAddr = if is_ipv6_only {
-            Ipv6Addr::LOCALHOST.into()
-        } else {
-            Ipv4Addr::LOCALHOST.into()
-        };
-        let spec = ProxySpec {
-            http: edge.http,
-            listen: SocketAddr::new(own, 0),
-            ..ProxySpec::new(name, addresses[0])
-        };
-        let proxy = Arc::new(threads.stream(spec, seed)?);
+        let seed = seed.child("edge").child(&edge.name());
+        let proxy = Arc::new(self.proxy(edge, addresses, seed, isolation)?);
         let led = if edge.redirect {
             let redirects = self.redirects.entry(edge.caller.clone()).or_default();
             for from in addresses {
@@ -85,8 +73,49 @@ impl Edges {
         Ok(self.up.entry(at).insert_entry(up).into_mut())
     }
 
+    /// The proxy of an edge. In an isolated network it is in the caller's place, so that what it sends are the caller's packets.
+    fn proxy(
+        &mut self,
+        edge: &PlannedEdge,
+        addresses: &[SocketAddr],
+        seed: Seed,
+        isolation: &Isolation,
+    ) -> Result<Proxy, FaultError> {
+        let own = isolation.address(&edge.caller);
+        let plain = ProxySpec::new(edge.name(), addresses[0]);
+        let listen = match own {
+            Some(own) => SocketAddr::new(own, 0),
+            // An IPv6 socket reaches a proxy at an IPv4 address, an IPv4 socket no other.
+            None if edge.redirect && addresses.iter().all(SocketAddr::is_ipv6) => {
+                (Ipv6Addr::LOCALHOST, 0).into()
+            }
+            None => plain.listen,
+        };
+        let spec = ProxySpec {
+            http: edge.http,
+            listen,
+            source: own,
+            ..plain
+        };
+        let place = isolation.place(&edge.caller);
+        let threads = self.threads.entry(place.map(|place| place.name().to_owned()));
+        let made = within(place.map(Place::namespace), || {
+            let threads = match threads {
+                Entry::Occupied(running) => running.into_mut(),
+                Entry::Vacant(free) => free.insert(Proxies::start(Options::DEFAULT)?),
+            };
+            threads.stream(spec, seed)
+        });
+        made.map_err(NetworkError::entering)?.map_err(FaultError::Edge)
+    }
+
     /// The edges that a fault hits.
-    pub(super) fn crossings(&self, planned: &[PlannedEdge], hit: &[PlannedCrossing]) -> Vec<Crossing> {
+    pub(super) fn crossings(
+        &self,
+        planned: &[PlannedEdge],
+        hit: &[PlannedCrossing],
+        isolation: &Isolation,
+    ) -> Vec<Crossing> {
         let crossing = |one: &PlannedCrossing| {
             let edge = &planned[one.edge];
             let up = self.up.get(&one.edge)?;
@@ -96,6 +125,7 @@ impl Edges {
                 proxy: Arc::clone(&up.proxy),
                 led: up.led.clone(),
                 directions: one.directions.clone(),
+                place: isolation.namespace(&edge.caller),
             })
         };
         hit.iter().filter_map(crossing).collect()
@@ -118,7 +148,7 @@ impl Edges {
     /// Closes all proxies.
     pub(super) fn close(&mut self) {
         self.up.clear();
-        self.threads = None;
+        self.threads.clear();
     }
 }
 
@@ -126,7 +156,7 @@ impl Edges {
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
     #[error(transparent)]
-    Edge(#[from] EdgeError),
+    Fault(#[from] FaultError),
     #[error(transparent)]
     Families(#[from] Families),
 }
@@ -144,10 +174,13 @@ impl Supervisor<'_> {
             .filter(|(_, edge)| edge.callee == callee)
         {
             let addresses = match fleet.get(callee) {
-                Some(member) if edge.redirect => member.reached_at(),
+                // In a network of its own a caller's 127.0.0.1 is not its callee's.
+                Some(member) if edge.redirect && self.isolation.place(callee).is_none() => {
+                    member.reached_at()
+                }
                 _ => vec![known_by],
             };
-            let opened = self.edges.open(at, edge, &addresses, seed);
+            let opened = self.edges.open(at, edge, &addresses, seed, &self.isolation);
             let up = opened.map_err(|e| format!("putting a proxy before {callee}: {e}"))?;
             let caller = edge.caller.clone();
             match &up.led {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use squall_model::placeholder::Template;
 use squall_model::scenario::Address;
 
+use super::isolation::Isolation;
 use crate::catalogue::Catalogue;
 use crate::fault::SpawnNeeds;
 use crate::guard::GuardHandle;
@@ -27,8 +28,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The longest that looking for an answer at an address may take: loopback answers at once.
 const CONNECT: Duration = Duration::from_millis(500);
 
-/// The loopback address that programs are told to listen at.
-const LOOPBACK: &str = "127.0.0.1";
+/// Where programs are told to listen unless they have a place of their own.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// One service of the run.
 pub struct Member {
@@ -87,16 +88,18 @@ pub struct Fleet {
     /// By caller: where its connects go instead, which is told nothing of proxies.
     redirected: BTreeMap<String, Arc<Redirects>>,
     ports: PortReserver,
+    isolation: Isolation,
 }
 
 impl Fleet {
     /// None yet.
-    pub fn new() -> Fleet {
+    pub fn new(isolation: Isolation) -> Fleet {
         Fleet {
             members: Vec::new(),
             proxied: BTreeMap::new(),
             redirected: BTreeMap::new(),
             ports: PortReserver::new(),
+            isolation,
         }
     }
 
@@ -168,6 +171,7 @@ impl Fleet {
                 ports: Vec::new(),
                 rules,
                 command: self.bundled(planned, service, settings, catalogue, data, needs),
+                namespace: self.isolation.namespace(&planned.name),
             },
             Start::Run {
                 command,
@@ -190,6 +194,7 @@ impl Fleet {
                     .collect(),
                 rules,
                 command: self.program(planned, command, env, ready, paths, needs),
+                namespace: self.isolation.namespace(&planned.name),
             },
             Start::At { .. } => unreachable!("handled above"),
         };
@@ -201,8 +206,13 @@ impl Fleet {
         };
         let address = addresses
             .listen
-            .or_else(|| first_port.map(|port| SocketAddr::from(([127, 0, 0, 1], *port))));
+            .or_else(|| first_port.map(|port| SocketAddr::new(self.host(&planned.name), *port)));
         Ok(self.add(planned, Some(Arc::new(process)), address, Vec::new()))
+    }
+
+    /// The address at which a service is told to listen.
+    fn host(&self, service: &str) -> IpAddr {
+        self.isolation.address(service).unwrap_or(LOOPBACK)
     }
 
     fn add(
@@ -228,7 +238,7 @@ impl Fleet {
         &self.members[at]
     }
 
-    /// `squall serve NAME --listen 127.0.0.1:0 ...`; after the first start, the ports it had.
+    /// `squall serve NAME --listen HOST:0 ...`; after the first start, the ports it had.
     fn bundled(
         &self,
         planned: &PlannedService,
@@ -249,8 +259,8 @@ impl Fleet {
         }
         let (program, service) = (catalogue.program.clone().into_os_string(), service.to_owned());
         let env = needs.environment(std::env::var_os("LD_PRELOAD").as_deref());
+        let any = SocketAddr::new(self.host(&planned.name), 0);
         Box::new(move |addresses| {
-            let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let at = |address: Option<SocketAddr>| OsString::from(address.unwrap_or(any).to_string());
             let mut args: Vec<OsString> = vec!["serve".into(), service.clone().into()];
             args.extend([
@@ -287,8 +297,9 @@ impl Fleet {
             Start::Run { ports, .. } => ports.first().cloned(),
             _ => None,
         };
+        let host = self.host(&planned.name);
         Box::new(move |addresses| {
-            let own = own_placeholders(&name, first.as_deref(), addresses);
+            let own = own_placeholders(&name, host, first.as_deref(), addresses);
             let render = |template: &Template| {
                 let others = |key: &str| own.get(key).or_else(|| known.get(key));
                 let value = |key: &str| paths.get(key).or_else(|| others(key)).cloned();
@@ -303,7 +314,7 @@ impl Fleet {
                 .and_then(|first| addresses.ports.get(first))
                 .copied()
                 .unwrap_or_default();
-            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let address = SocketAddr::new(host, port);
             let mut all: Vec<(OsString, OsString)> = env
                 .iter()
                 .map(|(key, value)| (key.into(), render(value).into()))
@@ -352,15 +363,20 @@ impl Fleet {
 }
 
 /// `{port}`, `{port.NAME}`, and the service's own `{name...}`.
-fn own_placeholders(name: &str, first: Option<&str>, addresses: &Addresses) -> BTreeMap<String, String> {
+fn own_placeholders(
+    name: &str,
+    host: IpAddr,
+    first: Option<&str>,
+    addresses: &Addresses,
+) -> BTreeMap<String, String> {
     let mut own = BTreeMap::new();
     for (port_name, port) in &addresses.ports {
         own.insert(format!("port.{port_name}"), port.to_string());
         own.insert(format!("{name}.port.{port_name}"), port.to_string());
         if first == Some(port_name.as_str()) {
             own.insert("port".to_owned(), port.to_string());
-            own.insert(name.to_owned(), format!("{LOOPBACK}:{port}"));
-            own.insert(format!("{name}.host"), LOOPBACK.to_owned());
+            own.insert(name.to_owned(), SocketAddr::new(host, *port).to_string());
+            own.insert(format!("{name}.host"), host.to_string());
             own.insert(format!("{name}.port"), port.to_string());
         }
     }
@@ -427,7 +443,7 @@ mod tests {
             ports: BTreeMap::from([("http".to_owned(), 81), ("raft".to_owned(), 82)]),
             ..Addresses::default()
         };
-        let own = own_placeholders("node", Some("http"), &addresses);
+        let own = own_placeholders("node", LOOPBACK, Some("http"), &addresses);
         let fleet = Fleet {
             proxied: BTreeMap::new(),
             redirected: BTreeMap::new(),
@@ -440,6 +456,7 @@ mod tests {
                 admin: None,
             }],
             ports: PortReserver::new(),
+            isolation: Isolation::default(),
         };
         let others = fleet.placeholders("other");
         for (key, value) in [

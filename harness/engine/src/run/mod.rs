@@ -10,6 +10,7 @@ mod edges;
 mod faults;
 mod fleet;
 mod intake;
+mod isolation;
 mod preflight;
 mod reached;
 mod recovering;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use squall_load::journey::{self, Part};
 use squall_model::placeholder::Template;
+use squall_model::scenario::Network;
 
 use crate::catalogue::Catalogue;
+use crate::network;
 use crate::plan::{Plan, Start};
 use crate::redirect;
 
@@ -40,6 +42,14 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
                 });
             }
         }
+    }
+    if plan.network == Network::Isolated
+        && let Err(why) = network::probe()
+    {
+        missing.push(Missing {
+            needed_by: "the scenario".to_owned(),
+            text: why.to_string(),
+        });
     }
     for service in &plan.services {
         let trust = service.tls.as_ref().map(|tls| &tls.trust);

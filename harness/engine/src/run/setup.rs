@@ -10,6 +10,8 @@ use squall_model::scenario::Address;
 
 use super::checking::Checked;
 use super::fleet::Fleet;
+use super::isolation::Isolation;
+use crate::fault::PacketPath;
 use crate::invariant::{self, Source};
 use crate::measure::{collector, machine};
 use crate::plan::{Check, Plan, Start};
@@ -37,6 +39,7 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
         started_at,
         revision,
         quick: plan.quick,
+        network: plan.network,
         machine: machine::describe(),
         loads: plan.loads.iter().map(|load| load.name.clone()).collect(),
         services: plan.services.iter().map(|service| service.name.clone()).collect(),
@@ -57,14 +60,15 @@ pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) 
             .map(|fault| PlannedFault {
                 kind: fault.kind.to_owned(),
                 name: fault.name.clone(),
-                about: fault.spec.about(),
+                about: fault.about(),
                 target: {
                     let targets = fault.spec.targets();
                     (!targets.is_empty()).then(|| targets.join(", "))
                 },
                 edge: {
-                    let names = fault.crossings.iter().map(|one| plan.edges[one.edge].name());
-                    let names: Vec<String> = names.collect();
+                    let proxied = fault.crossings.iter().map(|one| plan.edges[one.edge].name());
+                    let paths = fault.packets.iter().flat_map(|packets| &packets.paths);
+                    let names: Vec<String> = proxied.chain(paths.map(PacketPath::name)).collect();
                     (!names.is_empty()).then(|| names.join(", "))
                 },
                 phase: plan.phases[fault.phase].name.clone(),
@@ -93,7 +97,7 @@ pub fn row_us(plan: &Plan) -> u64 {
 }
 
 /// The loads, now that it is known where the services are. The error says which service has no address.
-pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
+pub fn loads(plan: &Plan, fleet: &Fleet, isolation: &Isolation) -> Result<Vec<LoadSpec>, String> {
     let spec = |load: &crate::plan::PlannedLoad| {
         let target = target(plan, fleet, &load.name, &load.to);
         let target =
@@ -104,6 +108,7 @@ pub fn loads(plan: &Plan, fleet: &Fleet) -> Result<Vec<LoadSpec>, String> {
             protocol: Arc::clone(&load.asked.protocol),
             connections: load.connections,
             timeout: load.timeout,
+            source: isolation.address(&load.name),
             extract: load.extract.clone(),
             seed: load.seed,
         })

@@ -13,7 +13,7 @@ use super::faults::{Running, Turn};
 use super::fleet::Fleet;
 use super::supervisor::Supervisor;
 use super::{Options, Stop};
-use crate::fault::SpawnNeeds;
+use crate::fault::{PacketFault, SpawnNeeds};
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, Start};
 
@@ -69,11 +69,22 @@ impl Supervisor<'_> {
         for planned in &self.plan.faults {
             let mut turns = Vec::new();
             if !planned.crossings.is_empty() {
-                let crossings = self.edges.crossings(&self.plan.edges, &planned.crossings);
+                let crossings = self
+                    .edges
+                    .crossings(&self.plan.edges, &planned.crossings, &self.isolation);
                 let armed = planned.spec.arm_edges(&planned.name, crossings);
                 turns.push(Turn {
                     target: None,
                     fault: armed.map_err(|e| format!("fault {}: {e}", planned.name))?,
+                    undo: None,
+                });
+            }
+            if let (Some(packets), Some(network)) = (&planned.packets, self.isolation.network()) {
+                let armed = PacketFault::new(packets, network);
+                turns.push(Turn {
+                    target: None,
+                    fault: Box::new(armed.map_err(|e| format!("fault {}: {e}", planned.name))?),
+                    // Its network vanishes with squall and the services.
                     undo: None,
                 });
             }

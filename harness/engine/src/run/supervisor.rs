@@ -19,12 +19,13 @@ use time::format_description::well_known::Rfc3339;
 use super::checking::Checking;
 use super::edges::Edges;
 use super::faults::Running;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Member};
+use super::isolation::Isolation;
 use super::restarts::Restarts;
 use super::{Options, Outcome, RunError, Stop, setup};
 use crate::guard::{self, GuardHandle};
 use crate::judge::Incidents;
-use crate::measure::admin::{self, Poller};
+use crate::measure::admin::{self, Endpoint, Poller};
 use crate::measure::collector::Collector;
 use crate::measure::host::Host;
 use crate::measure::recovery::History;
@@ -50,6 +51,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) services: Services,
     pub(super) faults: Vec<Running>,
     pub(super) edges: Edges,
+    pub(super) isolation: Isolation,
     /// What their proxies saw until the load ended.
     pub(super) edge_records: Vec<EdgeRecord>,
     pub(super) restarts: Restarts,
@@ -121,6 +123,7 @@ pub(super) fn supervise(
         services: Services::new(service_names, sights, plan.phases.len()).with_rows_of(rows_of),
         faults: Vec::new(),
         edges: Edges::default(),
+        isolation: Isolation::default(),
         edge_records: Vec::new(),
         restarts: Restarts::new(),
         addresses: Vec::new(),
@@ -221,7 +224,8 @@ impl Supervisor<'_> {
         let guard = GuardHandle::start(&options.catalogue.program, &["guard"], run_id, &log);
         let guard = Arc::new(guard.map_err(|e| e.to_string())?);
         self.place(&guard)?;
-        let mut fleet = Fleet::new();
+        self.isolation = Isolation::of(self.plan).map_err(|e| e.to_string())?;
+        let mut fleet = Fleet::new(self.isolation.clone());
         let ran = self.with_services(&mut fleet, &guard, options, zero_us, stop);
         self.stop_services(&mut fleet);
         self.close_faults();
@@ -253,12 +257,16 @@ impl Supervisor<'_> {
         }
         self.restarts.watch(fleet);
         self.arm_faults()?;
-        let targets = fleet.members().iter().enumerate();
-        let targets = targets
-            .filter_map(|(index, member)| member.admin.map(|admin| (index, admin)))
-            .collect();
+        let endpoint = |(service, member): (usize, &Member)| {
+            Some(Endpoint {
+                service,
+                address: member.admin?,
+                namespace: self.isolation.namespace(&member.name),
+            })
+        };
+        let endpoints = fleet.members().iter().enumerate().filter_map(endpoint).collect();
         let poller =
-            Poller::start(targets, zero_us).map_err(|e| format!("starting the admin poller: {e}"))?;
+            Poller::start(endpoints, zero_us).map_err(|e| format!("starting the admin poller: {e}"))?;
         let host = HiccupMeter::start(self.zero).map_err(|e| format!("starting the host meter: {e}"))?;
         let mut sampler = Sampler::start(outputs(self.plan, fleet), self.zero)
             .map_err(|e| format!("starting the sampler: {e}"))?;
@@ -289,7 +297,7 @@ impl Supervisor<'_> {
 fn outputs(plan: &Plan, fleet: &Fleet) -> Vec<Output> {
     let members = fleet.members().iter().zip(&plan.services).enumerate();
     let programs = members.filter(|(_, (_, planned))| matches!(planned.start, Start::Run { .. }));
-    let output = |(service, (member, _)): (usize, (&super::fleet::Member, _))| {
+    let output = |(service, (member, _)): (usize, (&Member, _))| {
         let process = member.process.as_ref()?;
         Some(Output {
             service,

@@ -8,6 +8,7 @@
 mod fixture;
 
 mod drops;
+mod faults;
 mod forbidden;
 mod leaves;
 mod limits;
@@ -85,6 +86,14 @@ static CASES: &[Case] = &[
         drops::new_connections_meet_silence,
     ),
     case("what_is_sent_is_limited", limits::what_is_sent_is_limited),
+    case(
+        "a_fault_is_proven_by_the_packets_that_met_it",
+        faults::a_fault_is_proven_by_the_packets_that_met_it,
+    ),
+    case(
+        "a_fault_on_packets_that_nobody_sends_is_not_proven",
+        faults::a_fault_that_nobody_meets_is_not_proven,
+    ),
     case(
         "programs_start_where_they_are_told_without_privilege",
         spawn::programs_start_where_they_are_told,

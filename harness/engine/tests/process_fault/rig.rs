@@ -140,6 +140,7 @@ fn launch(
         ports,
         command: Box::new(command),
         rules: Vec::new(),
+        namespace: None,
     }
 }
 

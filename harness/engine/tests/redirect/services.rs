@@ -39,6 +39,7 @@ fn launch(rig: &Rig, name: &str, client: &Path, port: u16) -> Launch {
         directory: None,
         within: PATIENCE,
         ports: Vec::new(),
+        namespace: None,
         rules: vec![rule],
         command: Box::new(move |_: &Addresses| Invocation {
             program: "/bin/sh".into(),

@@ -247,7 +247,7 @@ impl Walk {
             return Ok(wire);
         }
         let addr = &self.target.addr;
-        let connecting = Wire::connect(addr, person.number as u32);
+        let connecting = Wire::connect(addr, self.spec.source, person.number as u32);
         match tokio::time::timeout(self.timeout, connecting).await {
             Ok(Ok(wire)) => {
                 self.books().connected(asking);

@@ -3,6 +3,7 @@
 //! It sends bytes and reads one answer; it decides nothing and counts nothing.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
@@ -99,9 +100,9 @@ fn is_no_more(error: &io::Error) -> bool {
 }
 
 impl Wire {
-    /// Connects; `number` tells the users of a load apart.
-    pub(super) async fn connect(address: &Address, number: u32) -> io::Result<Wire> {
-        let socket = Socket::open(address, Carrier::Stream, number, true)?;
+    /// Connects, from `source` if that is given; `number` tells the users of a load apart.
+    pub(super) async fn connect(address: &Address, source: Option<IpAddr>, number: u32) -> io::Result<Wire> {
+        let socket = Socket::open(address, source, Carrier::Stream, number, true)?;
         let is_stamped = socket.is_stamped();
         let stream = Stream::new(address, socket)?;
         stream.writable().await?;

@@ -28,6 +28,7 @@ pub(crate) fn load(name: &str, addr: SocketAddr) -> LoadSpec {
         protocol: Arc::new(RequestTemplate::get("/")),
         connections: 8,
         timeout: Duration::from_secs(10),
+        source: None,
         extract: Vec::new(),
         seed: load_seed(Seed::new(7), name),
     }

@@ -1,5 +1,7 @@
 //! Where the numbers come from and how to get them again: command, seed, revision, machine, scenario.
 
+use squall_model::scenario::Network;
+
 use super::Detail;
 use crate::block::{Block, Cell};
 use crate::figure;
@@ -30,6 +32,10 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         machine.cores,
         figure::bytes(machine.memory as f64)
     );
+    let network = match record.network {
+        Network::Shared => String::new(),
+        Network::Isolated => "isolated: each service and each load was an end of its own".to_owned(),
+    };
     let rows = [
         ("Started", figure::wall_time(&record.started_at)),
         ("Took", figure::duration(record.duration_us as f64)),
@@ -37,6 +43,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         ("Revision", record.revision.clone()),
         ("Machine", hardware),
         ("System", machine.os.clone()),
+        ("Network", network),
         ("Squall", record.squall.clone()),
     ];
     let named = rows.into_iter().filter(|(_, text)| !text.is_empty());

@@ -312,6 +312,7 @@ fn header(phases: &[Phase]) -> RunHeader {
         started_at: "2026-01-15T09:30:12.480Z".to_owned(),
         revision: "4f1c2ab".to_owned(),
         quick: false,
+        network: squall_model::scenario::Network::Shared,
         machine: Machine {
             cores: 8,
             memory: 32 * 1024 * 1024 * 1024,

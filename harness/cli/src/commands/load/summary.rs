@@ -282,6 +282,7 @@ mod tests {
             duration_us: 2_000_000,
             revision: String::new(),
             quick: false,
+            network: squall_model::scenario::Network::Shared,
             merged: None,
             machine: Machine::default(),
             verdict: Verdict::Pass,

@@ -14,13 +14,17 @@ use squall_model::series::SeriesRow;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{BUSY, clean, everything, report};
+use super::{BUSY, PACKETS, clean, everything, report};
 use crate::support::stage::only_run;
-use crate::support::{PATIENCE, Stage, eventually, processes};
+use crate::support::{PATIENCE, Stage, eventually, networks_can_be_isolated, processes};
 
 /// Moments at which squall is killed, and its guard.
 const MOMENTS: u64 = 20;
 const GUARD_MOMENTS: u64 = 5;
+
+/// The same in a network of its own.
+const PACKET_MOMENTS: u64 = 8;
+const PACKET_GUARD_MOMENTS: u64 = 3;
 
 /// The same in the tests that take long.
 const MANY: u64 = 100;
@@ -158,32 +162,49 @@ fn guard_of(squall: u32) -> Pid {
 
 #[test]
 fn killed_at_any_moment_nothing_runs_on_and_the_report_is_made_from_what_is_there() {
-    kill_squall(MOMENTS);
+    kill_squall(&everything(), MOMENTS);
+}
+
+#[test]
+fn killed_in_a_network_of_its_own_nothing_runs_on() {
+    if networks_can_be_isolated() {
+        kill_squall(PACKETS, PACKET_MOMENTS);
+        kill_guard(PACKETS, PACKET_GUARD_MOMENTS);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: `just test-full` runs it"]
+fn killed_a_hundred_times_in_a_network_of_its_own_nothing_runs_on() {
+    if networks_can_be_isolated() {
+        kill_squall(PACKETS, MANY);
+        kill_guard(PACKETS, MANY);
+    }
 }
 
 #[test]
 #[ignore = "takes minutes: `just test-full` runs it"]
 fn killed_a_hundred_times_nothing_runs_on() {
-    kill_squall(MANY);
+    kill_squall(&everything(), MANY);
 }
 
 #[test]
 fn when_the_guard_is_killed_at_any_moment_squall_ends_what_it_left() {
-    kill_guard(GUARD_MOMENTS);
+    kill_guard(&everything(), GUARD_MOMENTS);
 }
 
 #[test]
 #[ignore = "takes minutes: `just test-full` runs it"]
 fn when_the_guard_is_killed_a_hundred_times_squall_ends_what_it_left() {
-    kill_guard(MANY);
+    kill_guard(&everything(), MANY);
 }
 
-/// Kills the guard of a run at so many moments: squall says so, and leaves nothing that runs or stands still.
-fn kill_guard(count: u64) {
+/// Kills the guard of runs of a scenario, one at each of so many moments: squall says so, and leaves nothing that runs or stands still.
+fn kill_guard(text: &str, count: u64) {
     let mut holding = 0;
     for moment in moments(count) {
         let stage = Stage::alone();
-        let scenario = stage.write("everything.yaml", &everything());
+        let scenario = stage.write("busy.yaml", text);
         let running = stage.start(stage.run_command(&scenario, &[]));
         eventually("there is a guard", PATIENCE, || has_guard(running.pid()));
         assert!(!running.ends_within(moment), "it ended by itself");
@@ -196,14 +217,14 @@ fn kill_guard(count: u64) {
     assert!(holding > 0, "no process stood still at any of the moments");
 }
 
-/// Kills squall at so many moments: its guard leaves nothing that runs or stands still.
-fn kill_squall(count: u64) {
+/// Kills squall in runs of a scenario, once at each of so many moments: its guard leaves nothing that runs or stands still.
+fn kill_squall(text: &str, count: u64) {
     let mut with_rows = 0;
     let mut with_report = 0;
     let mut holding = 0;
     for moment in moments(count) {
         let stage = Stage::alone();
-        let scenario = stage.write("everything.yaml", &everything());
+        let scenario = stage.write("busy.yaml", text);
         let running = stage.start(stage.run_command(&scenario, &[]));
         assert!(!running.ends_within(moment), "it ended by itself");
         holding += usize::from(any_is_stopped(running.pid()));

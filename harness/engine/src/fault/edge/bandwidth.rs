@@ -1,24 +1,27 @@
-//! `bandwidth`: bytes go no faster than a rate.
+//! `bandwidth`: bytes go no faster than a rate. By a proxy each connection has that rate to itself; in an isolated network it is the
+//! callee's cable that has it.
 
 use std::sync::Arc;
 
 use squall_edge::Bandwidth;
 use squall_model::decode::{Decode as _, Schema};
-use squall_model::diagnostic::Diagnostics;
-use squall_model::scenario;
-use squall_model::span::Spanned;
+use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::scenario::{self, Network};
+use squall_model::span::{Span, Spanned};
 use squall_model::units::{Bytes, Ratio, human};
 
 use super::ends::{ends_of, on_an_edge, share};
 use super::toxic::ToxicFault;
-use crate::fault::{FaultKind, FaultSpec};
+use super::{Crossing, Ends};
+use crate::fault::packet::QUEUE;
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, PacketDeed};
 
 pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "bandwidth",
     about: "limits the rate at which the bytes of an edge go",
     decode,
     schema,
-    ways: super::WAYS,
+    ways: &[super::PROXY, super::REDIRECT, QUEUE],
 };
 
 on_an_edge! {
@@ -34,7 +37,7 @@ on_an_edge! {
 
 fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
     let written: BandwidthFault = fault.decode_params(diagnostics)?;
-    let toxic = ToxicFault {
+    let stream = ToxicFault {
         ends: ends_of!(written, fault).ends(diagnostics)?,
         kind: Bandwidth {
             rate: written.rate.0.div_ceil(1_000),
@@ -43,9 +46,54 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
         share: share(written.share.as_ref(), diagnostics)?,
         about: format!("lets bytes go at {}/s", human::bytes(written.rate.0)),
     };
-    Some(toxic.spec())
+    Some(Arc::new(BandwidthSpec {
+        stream,
+        rate: written.rate.0,
+        share: written.share.map(|share| share.span),
+    }))
 }
 
 fn schema() -> Schema {
     BandwidthFault::schema()
+}
+
+/// A limit as planned: of each connection by a proxy, or of the callee's cable in an isolated network.
+#[derive(Debug)]
+struct BandwidthSpec {
+    stream: ToxicFault,
+    /// Bytes a second.
+    rate: u64,
+    /// Where a share of connections is written.
+    share: Option<Span>,
+}
+
+impl FaultSpec for BandwidthSpec {
+    fn about(&self) -> String {
+        self.stream.about()
+    }
+
+    fn ends(&self) -> Option<&Ends> {
+        self.stream.ends()
+    }
+
+    fn on_packets(&self) -> Option<PacketDeed> {
+        Some(PacketDeed::Limit(self.rate))
+    }
+
+    fn misfit(&self, network: Network) -> Option<Diagnostic> {
+        let (Network::Isolated, Some(span)) = (network, self.share) else {
+            return None;
+        };
+        let error = Diagnostic::error(
+            span,
+            "an isolated network limits a cable, and knows nothing of connections",
+        );
+        Some(
+            error.help("leave `share` out, or leave `network: isolated` out to limit connections by a proxy"),
+        )
+    }
+
+    fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
+        self.stream.arm_edges(name, crossings)
+    }
 }

@@ -127,7 +127,7 @@ macro_rules! on_an_edge {
         }
     };
 }
-pub(super) use on_an_edge;
+pub(in crate::fault) use on_an_edge;
 
 /// The ends that a fault's parameters name; [`on_an_edge`] has declared them.
 macro_rules! ends_of {
@@ -140,4 +140,4 @@ macro_rules! ends_of {
         }
     };
 }
-pub(super) use ends_of;
+pub(in crate::fault) use ends_of;

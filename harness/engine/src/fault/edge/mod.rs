@@ -6,7 +6,7 @@
 
 pub(super) mod bandwidth;
 pub(super) mod down;
-mod ends;
+pub(super) mod ends;
 pub(super) mod http;
 pub(super) mod latency;
 pub(super) mod limit_data;
@@ -25,6 +25,7 @@ use squall_edge::{Direction, EdgeError, EdgeSeen, Proxy};
 use squall_model::units::human;
 
 use super::{Fault, FaultError, Lack, Receipt, TargetProcess, Way};
+use crate::network::{self, Namespace, NetworkError};
 use crate::redirect::{self, Counts, Redirects};
 
 pub use ends::{Between, Ends};
@@ -67,6 +68,8 @@ pub struct Crossing {
     pub led: Led,
     /// The bytes that the fault is for.
     pub directions: Vec<Direction>,
+    /// The place of the caller, and so of the proxy, where the network is isolated.
+    pub place: Option<Namespace>,
 }
 
 /// How a caller comes to a proxy.
@@ -84,6 +87,12 @@ pub enum Led {
 }
 
 impl Crossing {
+    /// Does something to the proxy where it is: sockets that it opens are to be of its own place.
+    fn there(&self, act: impl FnOnce() -> Result<(), EdgeError> + Send) -> Result<(), FaultError> {
+        let done = network::within(self.place.as_ref(), act).map_err(NetworkError::entering)?;
+        done.map_err(FaultError::Edge)
+    }
+
     /// `feed->ranking`
     pub fn name(&self) -> String {
         format!("{}->{}", self.caller, self.callee)
@@ -120,7 +129,7 @@ fn elsewhere(counts: &Counts, from: &str) -> String {
 }
 
 /// What a fault does to an edge, and what shows it.
-pub trait Deed: Send {
+pub trait Deed: Send + Sync {
     /// Begins it.
     fn begin(&self, at: &Crossing) -> Result<(), EdgeError>;
 
@@ -167,7 +176,7 @@ impl Fault for EdgeFault {
         (self.after, self.ended) = (Vec::new(), None);
         self.began = Some(Instant::now());
         for at in &self.crossings {
-            self.deed.begin(at).map_err(FaultError::Edge)?;
+            at.there(|| self.deed.begin(at))?;
         }
         Ok(())
     }
@@ -208,12 +217,9 @@ impl Fault for EdgeFault {
     fn heal(&mut self) -> Result<(), FaultError> {
         self.after = self.seen();
         self.ended = Some(Instant::now());
-        let ended = self.crossings.iter().map(|at| self.deed.end(at));
+        let ended = self.crossings.iter().map(|at| at.there(|| self.deed.end(at)));
         let ended: Vec<_> = ended.collect();
-        ended
-            .into_iter()
-            .collect::<Result<(), _>>()
-            .map_err(FaultError::Edge)
+        ended.into_iter().collect()
     }
 
     /// Bytes must have crossed again, on every edge that was used before.

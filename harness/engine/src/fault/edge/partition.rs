@@ -2,6 +2,7 @@
 //!
 //! By a proxy this is a partition of streams: bytes stay in it instead of in the network, so the kernel acknowledges them to their
 //! sender. Open connections stall and go on after healing with nothing lost, or are reset; new ones wait, are reset, or refused.
+//! In an isolated network it is one of packets: all of them are dropped.
 
 use std::sync::Arc;
 
@@ -10,20 +11,21 @@ use squall_model::choice;
 use squall_model::decode::{Decode as _, NonEmpty, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::Name;
-use squall_model::scenario;
-use squall_model::span::Spanned;
-use squall_model::units::human;
+use squall_model::scenario::{self, Network};
+use squall_model::span::{Span, Spanned};
+use squall_model::units::{Ratio, human};
 
 use super::ends::on_an_edge;
 use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
-use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
+use crate::fault::packet::PACKETS;
+use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, PacketDeed, Part};
 
 pub(in crate::fault) const KIND: FaultKind = FaultKind {
     name: "partition",
     about: "cuts the ends of an edge off from each other, both ways or one",
     decode,
     schema,
-    ways: super::WAYS,
+    ways: &[super::PROXY, super::REDIRECT, PACKETS],
 };
 
 choice! {
@@ -53,10 +55,10 @@ on_an_edge! {
     pub struct Cut {
         /// Groups of which each is cut off from the others.
         pub groups: Option<NonEmpty<NonEmpty<Spanned<Name>>>>,
-        /// What becomes of connections that are open.
-        pub open: Open = Open::Stall,
-        /// What becomes of connections that are begun.
-        pub new: New = New::Blackhole,
+        /// What becomes of connections that are open; they stall if left out.
+        pub open: Option<Spanned<Open>>,
+        /// What becomes of connections that are begun; they are completed and not served if left out.
+        pub new: Option<Spanned<New>>,
     }
     exactly_one ["between", "from", "groups"];
 }
@@ -73,22 +75,28 @@ fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<
         groups: groups.as_deref(),
         span: fault.kind.span,
     };
-    if let (Some(from), Open::Reset) = (&written.from, written.open) {
+    let open = written.open.map_or(Open::Stall, |open| open.value);
+    let new = written.new.map_or(New::Blackhole, |new| new.value);
+    if let (Some(from), Open::Reset) = (&written.from, open) {
         let error = Diagnostic::error(from.span, "a connection can't be reset in one direction");
         diagnostics.push(error.help("use `between`, or leave `open: reset` out"));
         return None;
     }
     Some(Arc::new(CutSpec {
         ends: between.ends(diagnostics)?,
-        open: match written.open {
+        open: match open {
             Open::Stall => OpenConnections::Stall,
             Open::Reset => OpenConnections::Reset,
         },
-        new: match written.new {
+        new: match new {
             New::Blackhole => NewConnections::Blackhole,
             New::Reset => NewConnections::Reset,
             New::Refuse => NewConnections::Refuse,
         },
+        of_streams: written
+            .open
+            .map(|open| open.span)
+            .or(written.new.map(|new| new.span)),
     }))
 }
 
@@ -102,6 +110,8 @@ struct CutSpec {
     ends: Ends,
     open: OpenConnections,
     new: NewConnections,
+    /// What is written of connections, of which packets know nothing.
+    of_streams: Option<Span>,
 }
 
 impl FaultSpec for CutSpec {
@@ -111,6 +121,23 @@ impl FaultSpec for CutSpec {
 
     fn ends(&self) -> Option<&Ends> {
         Some(&self.ends)
+    }
+
+    fn on_packets(&self) -> Option<PacketDeed> {
+        Some(PacketDeed::Drop(Ratio::new(1.0)))
+    }
+
+    fn misfit(&self, network: Network) -> Option<Diagnostic> {
+        let (Network::Isolated, Some(span)) = (network, self.of_streams) else {
+            return None;
+        };
+        let error = Diagnostic::error(
+            span,
+            "an isolated network loses packets, and knows nothing of connections",
+        );
+        Some(error.help(
+            "leave `open` and `new` out, or leave `network: isolated` out to cut off streams by a proxy",
+        ))
     }
 
     fn acts_on(&self) -> Option<Part> {
