@@ -33,8 +33,10 @@ services:
   brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
   still: { run: [sh, -c, "setsid sleep 602 & sleep 603"] }
   mortal: { run: [sh, -c, "sleep 604 & sleep 605"] }
+  echo: { use: delay-law, with: { delay: 1ms, datagrams: yes } }
 load:
   single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
+  shout: { to: echo, udp: { send: hello }, rate: 200/s, connections: 4, timeout: 100ms }
 phases:
   - { phase: steady, for: 1s }
   - phase: back
@@ -55,6 +57,10 @@ phases:
       - timeout: { between: [single, ids], timeout: 50ms, after: 650ms, for: 50ms, every: 1s }
       - reset_peer: { between: [single, ids], after: 250ms, for: 30ms, every: 600ms }
       - http: { between: [single, ids], abort: { status: 503 }, share: 10%, for: 50s }
+      - loss: { from: shout, to: echo, share: 20%, for: 50s }
+      - duplicate: { between: [shout, echo], share: 20%, after: 50ms, for: 100ms, every: 200ms }
+      - reorder: { between: [shout, echo], share: 20%, for: 50s }
+      - corrupt: { from: echo, to: shout, share: 20%, after: 90ms, for: 200ms, every: 500ms }
 "#;
 
 #[test]

@@ -10,6 +10,7 @@ mod bad_luck;
 mod capacity;
 mod check;
 mod commands;
+mod datagrams;
 mod formats;
 mod load;
 mod metrics;

@@ -803,6 +803,50 @@ fn single_requests_are_aborted_delayed_and_marked_on_their_way() {
 }
 
 #[test]
+fn datagrams_are_lost_doubled_shuffled_garbled_and_late_on_their_way() {
+    let stage = Stage::alone();
+    let ended = stage.run("edge-datagrams", &[]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    for name in ["lost", "twice", "behind", "flipped", "slow", "silent"] {
+        let fault = fault(&record, name);
+        assert!(fault.proved && fault.undone, "{fault:?}");
+        assert_eq!(fault.edge.as_deref(), Some("ask->server"));
+        assert!(fault.evidence.contains(" had crossed on "), "{fault:?}");
+    }
+    let phase = |name: &str| {
+        let phase = record.phases.iter().find(|one| one.name == name);
+        &phase.expect("it is there").load["ask"]
+    };
+    // Half of the phase's requests meet a fault that is done to half of the datagrams; a tenth, to be robust.
+    let lost = errors(&record, "lossy", "ask", "timeout");
+    assert!(
+        lost * 10 > phase("lossy").sent && lost * 2 < phase("lossy").sent,
+        "{lost}"
+    );
+    assert!(
+        errors(&record, "cut", "ask", "timeout") * 4 > phase("cut").sent,
+        "{:?}",
+        phase("cut")
+    );
+    // No delay is shorter than was asked for.
+    assert!(
+        phase("shuffled").response.p90 >= Some(100_000),
+        "{:?}",
+        phase("shuffled")
+    );
+    assert!(phase("late").response.p90 >= Some(50_000), "{:?}", phase("late"));
+    let edge = &record.edges[0];
+    assert!(
+        edge.connections > 0 && edge.requests.is_none() && edge.bytes > 0,
+        "{edge:?}"
+    );
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
+}
+
+#[test]
 fn an_edge_that_nobody_uses_proves_nothing_and_the_run_is_invalid() {
     let record = canary("canary-unused-edge", Exit::Invalid, "never used its edge to ids");
     let fault = &record.faults[0];

@@ -26,7 +26,7 @@ use squall_model::decode::Schema;
 use squall_model::diagnostic::Diagnostics;
 use squall_model::scenario;
 
-pub use edge::{Crossing, Ends};
+pub use edge::{Carries, Crossing, Ends, Misfit};
 pub use target::{Target, TargetProcess};
 pub use way::{Here, Lack, SIGNALS, Way};
 
@@ -48,6 +48,10 @@ pub static FAULTS: &[FaultKind] = &[
     edge::reset_peer::KIND,
     edge::down::KIND,
     edge::http::KIND,
+    edge::loss::KIND,
+    edge::duplicate::KIND,
+    edge::reorder::KIND,
+    edge::corrupt::KIND,
 ];
 
 /// A kind of fault as `squall list` and `squall faults` show it.
@@ -113,6 +117,14 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     /// The ends of the edges that it hits, where it hits edges.
     fn ends(&self) -> Option<&Ends> {
         None
+    }
+
+    /// Whether it can be done to what an edge carries. Asked of those that hit edges.
+    fn fits(&self, carries: Carries) -> Result<(), Misfit> {
+        match carries {
+            Carries::Streams => Ok(()),
+            Carries::Datagrams => Err(Misfit::of_streams()),
+        }
     }
 
     /// Whether its edges must be read as HTTP/1.1.

@@ -8,7 +8,7 @@ use squall_model::placeholder::Template;
 use squall_model::scenario::{Address, Scenario, Scheme};
 use squall_model::span::Spanned;
 
-use crate::fault::{Ends, FaultSpec};
+use crate::fault::{Carries, Ends, FaultSpec};
 
 /// An edge with a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct PlannedEdge {
     pub callee: String,
     /// Whether the proxy reads HTTP/1.1: faults ask for it, or what is called speaks it.
     pub http: bool,
+    /// What crosses it.
+    pub carries: Carries,
 }
 
 impl PlannedEdge {
@@ -33,6 +35,8 @@ impl PlannedEdge {
 pub struct PlannedCrossing {
     /// The edge, by index in the plan.
     pub edge: usize,
+    /// What crosses it.
+    pub carries: Carries,
     /// The bytes that the fault is for.
     pub directions: Vec<Direction>,
 }
@@ -72,15 +76,20 @@ impl Edges {
         };
         let mut crossings = Vec::new();
         for (caller, callee, directions) in met {
-            check_callee(&caller, &callee, spec.reads_http(), scenario, diagnostics)?;
+            check_callee(&caller, &callee, spec, scenario, diagnostics)?;
             let http = spec.reads_http() || speaks_http(&caller.value, &callee.value, scenario);
-            let edge = self.edge(&caller.value, &callee.value, http);
-            crossings.push(PlannedCrossing { edge, directions });
+            let carries = carries(&caller.value, scenario);
+            let edge = self.edge(&caller.value, &callee.value, http, carries);
+            crossings.push(PlannedCrossing {
+                edge,
+                carries,
+                directions,
+            });
         }
         Some(crossings)
     }
 
-    fn edge(&mut self, caller: &str, callee: &str, http: bool) -> usize {
+    fn edge(&mut self, caller: &str, callee: &str, http: bool, carries: Carries) -> usize {
         let known = self
             .planned
             .iter()
@@ -90,6 +99,7 @@ impl Edges {
                 caller: caller.to_owned(),
                 callee: callee.to_owned(),
                 http: false,
+                carries,
             });
             self.planned.len() - 1
         });
@@ -228,7 +238,7 @@ fn strangers(one: &Spanned<String>, other: &Spanned<String>, diagnostics: &mut D
 fn check_callee(
     caller: &Spanned<String>,
     callee: &Spanned<String>,
-    reads_http: bool,
+    spec: &dyn FaultSpec,
     scenario: &Scenario,
     diagnostics: &mut Diagnostics,
 ) -> Option<()> {
@@ -242,15 +252,18 @@ fn check_callee(
                 ..
             })
         );
-    let load = scenario.load.get(&caller.value);
+    let carries = carries(&caller.value, scenario);
+    let mut help = None;
     let problem = if matches!(at, Some(Address::Unix(_))) {
         format!("`{}` is at a unix socket, where no proxy can stand", callee.value)
-    } else if load.is_some_and(|load| load.protocol.kind.value == "udp") {
-        format!(
-            "`{}` sends datagrams, and this fault is one of streams",
-            caller.value
-        )
-    } else if reads_http && is_sealed {
+    } else if let Err(misfit) = spec.fits(carries) {
+        help = Some(misfit.help);
+        let sends = match carries {
+            Carries::Datagrams => "datagrams",
+            Carries::Streams => "no datagrams",
+        };
+        format!("`{}` sends {sends}, and {}", caller.value, misfit.problem)
+    } else if spec.reads_http() && is_sealed {
         format!(
             "`{}` speaks TLS, so its requests can't be read on the way",
             callee.value
@@ -258,8 +271,17 @@ fn check_callee(
     } else {
         return Some(());
     };
-    diagnostics.push(Diagnostic::error(callee.span, problem).also(caller.span, "the caller"));
+    let error = Diagnostic::error(callee.span, problem).also(caller.span, "the caller");
+    diagnostics.push(error.help_if(help));
     None
+}
+
+/// What an edge carries: datagrams where a load sends them. Of services that is not said, and taken to be streams.
+fn carries(caller: &str, scenario: &Scenario) -> Carries {
+    match scenario.load.get(caller) {
+        Some(load) if load.protocol.kind.value == "udp" => Carries::Datagrams,
+        _ => Carries::Streams,
+    }
 }
 
 /// Whether what crosses an edge is known to be HTTP/1.1, so that its requests can be counted.

@@ -10,8 +10,8 @@ use squall_model::span::{Span, Spanned};
 use super::compile::Scale;
 use super::edges::Edges;
 use super::windows::{Place, windows};
-use super::{PlannedFault, PlannedPhase};
-use crate::fault::FAULTS;
+use super::{PlannedCrossing, PlannedFault, PlannedPhase};
+use crate::fault::{Carries, FAULTS};
 
 /// The faults, by the time of their injection.
 pub(super) fn compile(
@@ -173,10 +173,13 @@ fn excludes(one: &PlannedFault, other: &PlannedFault) -> bool {
     if one.crossings.is_empty() || other.crossings.is_empty() {
         return one.kind == other.kind || same_part;
     }
-    // Toxics stand beside each other on an edge.
-    let edges = |fault: &PlannedFault| -> Vec<usize> { fault.crossings.iter().map(|one| one.edge).collect() };
-    let theirs = edges(other);
-    same_part && edges(one).iter().any(|edge| theirs.contains(edge))
+    // Toxics stand beside each other on an edge; what is done to datagrams is one number for each kind.
+    let excludes = |mine: &PlannedCrossing| {
+        let same_number = mine.carries == Carries::Datagrams && one.kind == other.kind;
+        let theirs = other.crossings.iter().any(|theirs| theirs.edge == mine.edge);
+        theirs && (same_part || same_number)
+    };
+    one.crossings.iter().any(excludes)
 }
 
 /// Whether some window of one shares time and target with one of the other. Both lists are in order.

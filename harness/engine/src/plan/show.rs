@@ -8,6 +8,7 @@ use squall_load::{Arrivals, Trust};
 use squall_model::units::human;
 
 use super::{Check, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window};
+use crate::fault::Carries;
 
 /// What `squall plan` prints.
 pub fn show(plan: &Plan) -> String {
@@ -160,7 +161,11 @@ fn write_edges(plan: &Plan, text: &mut String) -> std::fmt::Result {
     writeln!(text, "\nedges")?;
     for edge in &plan.edges {
         let read = if edge.http { ", which reads HTTP/1.1" } else { "" };
-        writeln!(text, "  {:<16} through a proxy{read}", edge.name())?;
+        let of = match edge.carries {
+            Carries::Streams => "",
+            Carries::Datagrams => " for datagrams",
+        };
+        writeln!(text, "  {:<16} through a proxy{of}{read}", edge.name())?;
     }
     Ok(())
 }

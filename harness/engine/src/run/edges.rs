@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use squall_edge::{EdgeError, EdgeSeen, Options, Proxies, Proxy, ProxySpec};
+use squall_edge::{DatagramProxy, DatagramSpec, EdgeError, Options, Proxies, Proxy, ProxySpec};
 use squall_model::record::EdgeRecord;
 
 use super::supervisor::Supervisor;
-use crate::fault::Crossing;
+use crate::fault::edge::At;
+use crate::fault::{Carries, Crossing};
 use crate::plan::{PlannedCrossing, PlannedEdge};
 
 /// How often connections are counted for their rate, microseconds.
@@ -23,10 +24,78 @@ pub(super) struct Edges {
 
 /// A proxy of an edge.
 struct Up {
-    proxy: Arc<Proxy>,
+    post: Standing,
     /// Connections when they were last counted, and when that was.
     counted: (u64, u64),
     per_s_max: f64,
+}
+
+/// What stands on an edge.
+enum Standing {
+    Streams(Arc<Proxy>),
+    Datagrams(Arc<DatagramProxy>),
+}
+
+impl Standing {
+    /// Where callers are to go.
+    fn listen(&self) -> SocketAddr {
+        match self {
+            Standing::Streams(proxy) => proxy.listen(),
+            Standing::Datagrams(proxy) => proxy.listen(),
+        }
+    }
+
+    /// The edge as a fault reaches it.
+    fn crossing(&self, edge: &PlannedEdge, hit: &PlannedCrossing) -> Crossing {
+        match self {
+            Standing::Streams(proxy) => Crossing::Streams(at(edge, hit, proxy)),
+            Standing::Datagrams(proxy) => Crossing::Datagrams(at(edge, hit, proxy)),
+        }
+    }
+
+    /// What the record tells of it.
+    fn seen(&self) -> Seen {
+        match self {
+            Standing::Streams(proxy) => {
+                let seen = proxy.seen_since(u64::MAX);
+                Seen {
+                    bytes: seen.directions.iter().map(|way| way.forwarded.bytes).sum(),
+                    opened: seen.opened,
+                    requests: seen.http.map(|http| http.requests),
+                    longest_silence_ns: seen.longest_silence_ns,
+                }
+            }
+            Standing::Datagrams(proxy) => {
+                let seen = proxy.seen();
+                Seen {
+                    bytes: seen.directions.iter().map(|way| way.forwarded.bytes).sum(),
+                    opened: seen.flows_opened,
+                    requests: None,
+                    longest_silence_ns: seen.longest_silence_ns,
+                }
+            }
+        }
+    }
+}
+
+fn at<P>(edge: &PlannedEdge, hit: &PlannedCrossing, proxy: &Arc<P>) -> At<P> {
+    At {
+        caller: edge.caller.clone(),
+        callee: edge.callee.clone(),
+        proxy: Arc::clone(proxy),
+        directions: hit.directions.clone(),
+    }
+}
+
+/// What an edge saw, whatever stands there.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// That crossed, both ways.
+    bytes: u64,
+    /// Connections, or sockets that sent datagrams.
+    opened: u64,
+    requests: Option<u64>,
+    longest_silence_ns: u64,
 }
 
 impl Edges {
@@ -52,14 +121,22 @@ impl Edges {
             };
             let name = edge.name();
             let seed = seed.child("edge").child(&name);
-            let spec = ProxySpec {
-                http: edge.http,
-                ..ProxySpec::new(name, address)
+            let post = match edge.carries {
+                Carries::Streams => {
+                    let spec = ProxySpec {
+                        http: edge.http,
+                        ..ProxySpec::new(name, address)
+                    };
+                    Standing::Streams(Arc::new(threads.stream(spec, seed)?))
+                }
+                Carries::Datagrams => {
+                    let spec = DatagramSpec::new(name, address);
+                    Standing::Datagrams(Arc::new(threads.datagram(spec, seed)?))
+                }
             };
-            let proxy = Arc::new(threads.stream(spec, seed)?);
-            told.push((edge.caller.clone(), proxy.listen()));
+            told.push((edge.caller.clone(), post.listen()));
             let up = Up {
-                proxy,
+                post,
                 counted: (0, 0),
                 per_s_max: 0.0,
             };
@@ -71,13 +148,8 @@ impl Edges {
     /// The edges that a fault hits.
     pub(super) fn crossings(&self, planned: &[PlannedEdge], hit: &[PlannedCrossing]) -> Vec<Crossing> {
         let crossing = |one: &PlannedCrossing| {
-            let edge = &planned[one.edge];
-            Some(Crossing {
-                caller: edge.caller.clone(),
-                callee: edge.callee.clone(),
-                proxy: Arc::clone(&self.up.get(&one.edge)?.proxy),
-                directions: one.directions.clone(),
-            })
+            let up = self.up.get(&one.edge)?;
+            Some(up.post.crossing(&planned[one.edge], one))
         };
         hit.iter().filter_map(crossing).collect()
     }
@@ -89,7 +161,7 @@ impl Edges {
             if now_us < at_us + RATE_US {
                 continue;
             }
-            let opened = up.proxy.seen().opened;
+            let opened = up.post.seen().opened;
             let per_s = (opened - count) as f64 * 1e6 / (now_us - at_us) as f64;
             up.per_s_max = up.per_s_max.max(per_s);
             up.counted = (opened, now_us);
@@ -121,11 +193,11 @@ impl Supervisor<'_> {
 
     /// What the proxies saw, for the record, in the plan's order.
     pub(super) fn see_edges(&self) -> Vec<EdgeRecord> {
-        let seen: BTreeMap<usize, (EdgeSeen, f64)> = self
+        let seen: BTreeMap<usize, (Seen, f64)> = self
             .edges
             .up
             .iter()
-            .map(|(at, up)| (*at, (up.proxy.seen(), up.per_s_max)))
+            .map(|(at, up)| (*at, (up.post.seen(), up.per_s_max)))
             .collect();
         let edges = self.plan.edges.iter().enumerate();
         let records = edges.map(|(at, edge)| {
@@ -135,10 +207,10 @@ impl Supervisor<'_> {
                 ..EdgeRecord::default()
             };
             if let Some((seen_here, per_s_max)) = seen.get(&at) {
-                record.bytes = seen_here.directions.iter().map(|way| way.forwarded.bytes).sum();
+                record.bytes = seen_here.bytes;
                 record.connections = seen_here.opened;
                 record.connections_per_s_max = *per_s_max;
-                record.requests = seen_here.http.map(|http| http.requests);
+                record.requests = seen_here.requests;
                 record.longest_silence_us =
                     (seen_here.opened > 0).then_some(seen_here.longest_silence_ns / 1_000);
                 record.requests_per_call = record
@@ -153,7 +225,7 @@ impl Supervisor<'_> {
 
     /// Requests that a caller made of itself, if it is a load, or got: from loads, and over edges that are read. Nothing where some that
     /// it got can't be counted.
-    fn calls_of(&self, caller: &str, seen: &BTreeMap<usize, (EdgeSeen, f64)>) -> Option<u64> {
+    fn calls_of(&self, caller: &str, seen: &BTreeMap<usize, (Seen, f64)>) -> Option<u64> {
         let sent = |load: usize| -> u64 {
             let phases = 0..self.plan.phases.len();
             phases.map(|phase| self.collector.phase(phase, load).sent).sum()
@@ -178,7 +250,7 @@ impl Supervisor<'_> {
             }
             let edge = |edge: &PlannedEdge| edge.caller == service.name && edge.callee == caller;
             let at = self.plan.edges.iter().position(edge)?;
-            calls += seen.get(&at)?.0.http?.requests;
+            calls += seen.get(&at)?.0.requests?;
         }
         Some(calls)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use squall_engine::fault::Carries;
 use squall_engine::judge::Evidence;
 use squall_engine::measure::collector::Collector;
 use squall_engine::plan::Plan;
@@ -151,19 +152,92 @@ fn where_no_proxy_can_stand_or_read_a_fault_is_refused() {
     check(
         &with(
             "latency: { as: a, between: [dig, deep], delay: 1ms }
-             latency: { as: b, between: [drum, lone], delay: 1ms }
+             slicer: { as: b, between: [drum, lone], size: 9B }
              http: { as: c, between: [unseal, sealed], delay: 1ms }",
         ),
         &expect![[r#"
             s.yaml:20:42: error: `deep` is at a unix socket, where no proxy can stand
               s.yaml:20:37: the caller
-            s.yaml:21:43: error: `drum` sends datagrams, and this fault is one of streams
-              s.yaml:21:37: the caller
+            s.yaml:21:42: error: `drum` sends datagrams, and this fault is one of streams
+              s.yaml:21:36: the caller
+              help: of datagrams there are `loss`, `duplicate`, `reorder`, `corrupt`, `latency` and `partition`
             s.yaml:22:42: error: `sealed` speaks TLS, so its requests can't be read on the way
               s.yaml:22:34: the caller"#]],
     );
     // What is sealed passes through a proxy that needn't read it.
     plan(&with("latency: { between: [unseal, sealed], delay: 1ms }"));
+}
+
+#[test]
+fn faults_of_datagrams_are_for_loads_that_send_them_and_say_what_there_is_for_streams() {
+    check(
+        &with(
+            "loss: { as: a, between: [make, feed], share: 10% }
+             duplicate: { as: b, between: [feed, ids], share: 10% }
+             reorder: { as: c, between: [make, feed], share: 10% }
+             corrupt: { as: d, from: feed, to: make, share: 10% }
+             loss: { as: e, between: [drum, lone], share: 0% }
+             loss: { as: f, between: [drum, lone] }
+             latency: { as: g, between: [drum, lone], delay: 1ms, share: 50% }
+             partition: { as: h, between: [drum, lone], new: refuse }
+             down: { as: i, between: [drum, lone] }",
+        ),
+        &expect![[r#"
+            s.yaml:20:40: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:20:34: the caller
+              help: streams lose no bytes but with packets: write `network: isolated`, or use `partition`
+            s.yaml:21:45: error: `feed` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:21:39: the caller
+              help: the kernel sorts out what comes twice in a stream; for repeated requests let the load send them
+            s.yaml:22:43: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:22:37: the caller
+              help: the kernel puts a stream back in order; `latency` with `jitter` is what is left of it there
+            s.yaml:23:33: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:23:43: the caller
+              help: of HTTP/1.1, `http` with `body` changes what is answered
+            s.yaml:24:54: error: a share is more than 0% and at most 100%
+            s.yaml:25:15: error: the key `share` is missing
+            s.yaml:26:43: error: `drum` sends datagrams, and a share of connections is one of streams
+              s.yaml:26:37: the caller
+              help: leave `share` out: every datagram is delayed
+            s.yaml:27:45: error: `drum` sends datagrams, and there is no connection that could be reset or refused
+              s.yaml:27:39: the caller
+              help: leave `open` and `new` out: datagrams that are cut off are lost
+            s.yaml:28:40: error: `drum` sends datagrams, and this fault is one of streams
+              s.yaml:28:34: the caller
+              help: of datagrams there are `loss`, `duplicate`, `reorder`, `corrupt`, `latency` and `partition`"#]],
+    );
+    let all = "loss: { between: [drum, lone], share: 10% }
+         duplicate: { from: drum, to: lone, share: 10% }
+         reorder: { from: lone, to: drum, share: 10% }
+         corrupt: { between: [lone, drum], share: 100% }
+         latency: { between: [drum, lone], delay: 1ms, jitter: 1ms }
+         partition: { from: lone, to: drum }
+         latency: { as: elsewhere, between: [make, feed], delay: 1ms }";
+    let plan = plan(&with(all));
+    let carries: Vec<_> = plan
+        .edges
+        .iter()
+        .map(|edge| (edge.name(), edge.carries))
+        .collect();
+    assert_eq!(
+        carries,
+        [
+            ("drum->lone".to_owned(), Carries::Datagrams),
+            ("make->feed".to_owned(), Carries::Streams)
+        ]
+    );
+    // One number for each kind: the second would end the first.
+    check(
+        &with(
+            "loss: { as: some, between: [drum, lone], share: 10%, for: 2s }
+             loss: { as: more, from: drum, to: lone, share: 20%, after: 1s }",
+        ),
+        &expect![[r#"
+            s.yaml:21:21: error: `more` begins while `some` still holds on the same edge
+              s.yaml:20:21: this one still holds
+              help: end the first one earlier with `for`, or begin this one later with `after`"#]],
+    );
 }
 
 #[test]

@@ -5,13 +5,19 @@
 //! crossed before, and bytes, connections or requests that met the fault. An edge that nobody uses proves nothing.
 
 pub(super) mod bandwidth;
+pub(super) mod corrupt;
+mod datagram;
 pub(super) mod down;
+pub(super) mod duplicate;
 mod ends;
 pub(super) mod http;
 pub(super) mod latency;
 pub(super) mod limit_data;
+pub(super) mod loss;
 pub(super) mod partition;
+pub(super) mod reorder;
 pub(super) mod reset_peer;
+mod site;
 pub(super) mod slicer;
 pub(super) mod slow_close;
 pub(super) mod timeout;
@@ -20,12 +26,13 @@ mod toxic;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_edge::{Direction, EdgeError, EdgeSeen, Proxy};
-use squall_model::units::human;
+use squall_edge::{DatagramProxy, Direction, Proxy};
 
 use super::{Fault, FaultError, Receipt, TargetProcess, Way};
 
 pub use ends::{Between, Ends};
+pub use site::{Deed, OnEdge, Post};
+use site::{Site, in_directions};
 
 /// How they work.
 pub const PROXY: Way = Way {
@@ -34,145 +41,171 @@ pub const PROXY: Way = Way {
     check: |_| Ok(()),
 };
 
+/// How those work that are done to datagrams.
+pub const DATAGRAM_PROXY: Way = Way {
+    name: "datagram proxy",
+    about: "the same for datagrams (UDP) that a load sends",
+    check: |_| Ok(()),
+};
+
 /// How long after healing bytes may take to cross again: callers that lost their connections come back in their own time.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
 
-/// An edge as a fault reaches it.
-#[derive(Clone, Debug)]
-pub struct Crossing {
+/// What an edge carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carries {
+    /// Connections with streams of bytes (TCP).
+    #[default]
+    Streams,
+    /// Datagrams (UDP).
+    Datagrams,
+}
+
+/// Why a fault can't be done to what an edge carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// What is wrong, following "`load` sends datagrams, and " or "`load` sends no datagrams, and ".
+    pub problem: String,
+    /// What to do instead.
+    pub help: String,
+}
+
+impl Misfit {
+    /// Of a fault of streams on datagrams.
+    pub fn of_streams() -> Misfit {
+        Misfit {
+            problem: "this fault is one of streams".to_owned(),
+            help:
+                "of datagrams there are `loss`, `duplicate`, `reorder`, `corrupt`, `latency` and `partition`"
+                    .to_owned(),
+        }
+    }
+}
+
+/// An edge as a fault reaches it; `P` is what stands there.
+#[derive(Debug)]
+pub struct At<P> {
     /// Who calls.
     pub caller: String,
     /// Who is called.
     pub callee: String,
-    /// The proxy between them.
-    pub proxy: Arc<Proxy>,
+    /// What stands between them.
+    pub proxy: Arc<P>,
     /// The bytes that the fault is for.
     pub directions: Vec<Direction>,
 }
 
+/// An edge as a fault reaches it, by what stands there.
+#[derive(Debug)]
+pub enum Crossing {
+    /// A proxy for streams.
+    Streams(At<Proxy>),
+    /// A proxy for datagrams.
+    Datagrams(At<DatagramProxy>),
+}
+
 impl Crossing {
-    /// `feed->ranking`
-    pub fn name(&self) -> String {
-        format!("{}->{}", self.caller, self.callee)
+    /// A fault on it that is one of streams.
+    fn streams(self, deed: impl Deed<Proxy> + 'static) -> Result<Box<dyn OnEdge>, FaultError> {
+        match self {
+            Crossing::Streams(at) => Ok(Site::of(at, deed)),
+            Crossing::Datagrams(at) => Err(unplanned(&at)),
+        }
+    }
+
+    /// A fault on it that is one of datagrams.
+    fn datagrams(self, deed: impl Deed<DatagramProxy> + 'static) -> Result<Box<dyn OnEdge>, FaultError> {
+        match self {
+            Crossing::Datagrams(at) => Ok(Site::of(at, deed)),
+            Crossing::Streams(at) => Err(unplanned(&at)),
+        }
     }
 }
 
-/// What a fault does to an edge, and what shows it.
-pub trait Deed: Send {
-    /// Begins it.
-    fn begin(&self, at: &Crossing) -> Result<(), EdgeError>;
-
-    /// Ends it.
-    fn end(&self, at: &Crossing) -> Result<(), EdgeError>;
-
-    /// What of the caller's traffic has met it since it began, in words; nothing where none has. `before` was seen just before.
-    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String>;
+/// The plan refuses what does not fit, so this tells of a defect.
+fn unplanned<P>(at: &At<P>) -> FaultError {
+    FaultError::Parameters(format!(
+        "{} carries something else than what it is for",
+        at.name()
+    ))
 }
 
 /// One fault on one or more edges.
 pub struct EdgeFault {
-    deed: Box<dyn Deed>,
-    crossings: Vec<Crossing>,
-    /// What each edge had seen before, and when that was.
-    before: Vec<EdgeSeen>,
+    edges: Vec<Box<dyn OnEdge>>,
     began: Option<Instant>,
-    /// The same at its end.
-    after: Vec<EdgeSeen>,
     ended: Option<Instant>,
 }
 
 impl EdgeFault {
     /// A fault that waits.
-    pub fn new(deed: Box<dyn Deed>, crossings: Vec<Crossing>) -> EdgeFault {
+    pub fn new(edges: Vec<Box<dyn OnEdge>>) -> EdgeFault {
         EdgeFault {
-            deed,
-            crossings,
-            before: Vec::new(),
+            edges,
             began: None,
-            after: Vec::new(),
             ended: None,
         }
     }
 
-    fn seen(&self) -> Vec<EdgeSeen> {
-        self.crossings.iter().map(|at| at.proxy.seen()).collect()
+    /// A fault that waits, each of whose edges is made by `on`.
+    fn on(
+        crossings: Vec<Crossing>,
+        on: impl Fn(Crossing) -> Result<Box<dyn OnEdge>, FaultError>,
+    ) -> Result<Box<dyn Fault>, FaultError> {
+        let edges = crossings.into_iter().map(on).collect::<Result<_, _>>()?;
+        Ok(Box::new(EdgeFault::new(edges)))
+    }
+
+    /// What every edge shows; nothing where one shows nothing.
+    fn shown(&self, since: Option<Instant>, tell: impl Fn(&dyn OnEdge) -> Option<String>) -> Receipt {
+        let Some(since) = since else {
+            return Receipt::Pending;
+        };
+        let tell = |edge: &Box<dyn OnEdge>| {
+            let told = tell(edge.as_ref())?;
+            Some(format!("{}: {told}", edge.name()))
+        };
+        match self.edges.iter().map(tell).collect::<Option<Vec<String>>>() {
+            None => Receipt::Pending,
+            Some(told) => Receipt::Proven {
+                evidence: format!("{}, within {}", told.join("; "), milliseconds(since.elapsed())),
+            },
+        }
     }
 }
 
 impl Fault for EdgeFault {
     fn inject(&mut self) -> Result<(), FaultError> {
-        self.before = self.seen();
-        (self.after, self.ended) = (Vec::new(), None);
+        self.ended = None;
         self.began = Some(Instant::now());
-        for at in &self.crossings {
-            self.deed.begin(at).map_err(FaultError::Edge)?;
-        }
-        Ok(())
+        self.edges.iter_mut().try_for_each(|edge| edge.begin())
     }
 
     /// Every edge must have met it.
     fn prove(&mut self) -> Receipt {
-        let Some(began) = self.began else {
-            return Receipt::Pending;
-        };
-        let mut told = Vec::new();
-        for (at, before) in self.crossings.iter().zip(&self.before) {
-            let Some(met) = self.deed.met(at, before, &at.proxy.seen()) else {
-                return Receipt::Pending;
-            };
-            told.push(format!("{}: {}, then {met}", at.name(), crossed(before)));
-        }
-        Receipt::Proven {
-            evidence: format!("{}, within {}", told.join("; "), milliseconds(began.elapsed())),
-        }
+        self.shown(self.began, |edge| edge.met())
     }
 
     fn lacking(&self) -> String {
-        for (at, before) in self.crossings.iter().zip(&self.before) {
-            let now = at.proxy.seen();
-            if self.deed.met(at, before, &now).is_some() {
-                continue;
-            }
-            let Crossing { caller, callee, .. } = at;
-            return if now.opened == 0 {
-                format!(
-                    "{caller}, which may have its address from elsewhere than what it was told, never used its edge to {callee}"
-                )
-            } else {
-                format!("{caller} sent nothing over its edge to {callee} that met it")
-            };
-        }
-        "nothing shows that the edge felt it".to_owned()
+        let unmet = self.edges.iter().find(|edge| edge.met().is_none());
+        unmet.map_or_else(
+            || "nothing shows that the edge felt it".to_owned(),
+            |edge| edge.lacking(),
+        )
     }
 
+    /// One that can't be ended keeps none of the others.
     fn heal(&mut self) -> Result<(), FaultError> {
-        self.after = self.seen();
         self.ended = Some(Instant::now());
-        let ended = self.crossings.iter().map(|at| self.deed.end(at));
-        let ended: Vec<_> = ended.collect();
-        ended
-            .into_iter()
-            .collect::<Result<(), _>>()
-            .map_err(FaultError::Edge)
+        let ended: Vec<_> = self.edges.iter_mut().map(|edge| edge.end()).collect();
+        ended.into_iter().collect()
     }
 
-    /// Bytes must have crossed again, on every edge that was used before.
+    /// Every edge that was used before must show it.
     fn prove_healed(&mut self) -> Receipt {
-        let Some(ended) = self.ended else {
-            return Receipt::Pending;
-        };
-        let mut told = Vec::new();
-        for (at, after) in self.crossings.iter().zip(&self.after) {
-            let bytes = forwarded(&at.proxy.seen()) - forwarded(after);
-            match bytes {
-                0 if after.opened > 0 => return Receipt::Pending,
-                0 => told.push(format!("{} was not used", at.name())),
-                bytes => told.push(format!("{}: {} crossed again", at.name(), human::bytes(bytes))),
-            }
-        }
-        Receipt::Proven {
-            evidence: format!("{}, within {}", told.join("; "), milliseconds(ended.elapsed())),
-        }
+        let ended = self.ended;
+        let ended_for = ended.map_or(Duration::ZERO, |ended| ended.elapsed());
+        self.shown(ended, |edge| edge.over(ended_for))
     }
 
     fn over_within(&self) -> Duration {
@@ -182,21 +215,6 @@ impl Fault for EdgeFault {
     /// A proxy stays where it is when a service is started again.
     fn rearm(&mut self, _: &TargetProcess) -> Result<(), FaultError> {
         Ok(())
-    }
-}
-
-fn forwarded(seen: &EdgeSeen) -> u64 {
-    seen.directions.iter().map(|one| one.forwarded.bytes).sum()
-}
-
-/// What had crossed an edge, in words.
-fn crossed(before: &EdgeSeen) -> String {
-    match forwarded(before) {
-        0 => "nothing had crossed before".to_owned(),
-        bytes => {
-            let on = counted(before.opened, "connection");
-            format!("{} had crossed on {on}", human::bytes(bytes))
-        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use squall_edge::{EdgeError, EdgeSeen, ToxicKind, ToxicSpec};
+use squall_edge::{EdgeSeen, Proxy, ToxicKind, ToxicSpec};
 use squall_model::units::human;
 
-use super::{Crossing, Deed, EdgeFault, Ends, counted};
+use super::datagram::Treatment;
+use super::{At, Carries, Crossing, Deed, EdgeFault, Ends, Misfit, counted};
 use crate::fault::{Fault, FaultError, FaultSpec};
 
 /// A toxic as planned.
@@ -39,13 +40,32 @@ impl FaultSpec for ToxicFault {
         Some(&self.ends)
     }
 
+    /// Of the toxics only `latency` has a meaning for datagrams, and there is no connection to draw a share of.
+    fn fits(&self, carries: Carries) -> Result<(), Misfit> {
+        let is_latency = matches!(self.kind, ToxicKind::Latency(_));
+        match carries {
+            Carries::Streams => Ok(()),
+            Carries::Datagrams if is_latency && self.share >= 1.0 => Ok(()),
+            Carries::Datagrams if is_latency => Err(Misfit {
+                problem: "a share of connections is one of streams".to_owned(),
+                help: "leave `share` out: every datagram is delayed".to_owned(),
+            }),
+            Carries::Datagrams => Err(Misfit::of_streams()),
+        }
+    }
+
     fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
-        let deed = Poisoning {
+        let deed = || Poisoning {
             name: name.to_owned(),
             kind: self.kind,
             share: self.share,
         };
-        Ok(Box::new(EdgeFault::new(Box::new(deed), crossings)))
+        EdgeFault::on(crossings, |crossing| match (&crossing, self.kind) {
+            (Crossing::Datagrams(_), ToxicKind::Latency(delay)) => {
+                crossing.datagrams(Treatment::Delay(delay))
+            }
+            _ => crossing.streams(deed()),
+        })
     }
 }
 
@@ -57,31 +77,35 @@ struct Poisoning {
 }
 
 impl Poisoning {
-    fn names<'a>(&'a self, at: &'a Crossing) -> impl Iterator<Item = String> + 'a {
+    fn names<'a>(&'a self, at: &'a At<Proxy>) -> impl Iterator<Item = String> + 'a {
         at.directions
             .iter()
             .map(|way| format!("{}.{}", self.name, way.name()))
     }
 }
 
-impl Deed for Poisoning {
-    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
+impl Deed<Proxy> for Poisoning {
+    fn begin(&self, at: &At<Proxy>) -> Result<(), FaultError> {
         for (name, stream) in self.names(at).zip(&at.directions) {
-            at.proxy.add_toxic(ToxicSpec {
-                name,
-                stream: *stream,
-                toxicity: self.share,
-                kind: self.kind,
-            })?;
+            at.proxy
+                .add_toxic(ToxicSpec {
+                    name,
+                    stream: *stream,
+                    toxicity: self.share,
+                    kind: self.kind,
+                })
+                .map_err(FaultError::Edge)?;
         }
         Ok(())
     }
 
-    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
-        self.names(at).try_for_each(|name| at.proxy.remove_toxic(&name))
+    fn end(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        self.names(at)
+            .try_for_each(|name| at.proxy.remove_toxic(&name))
+            .map_err(FaultError::Edge)
     }
 
-    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+    fn met(&self, at: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let (mut connections, mut bytes) = (0, 0);
         for name in self.names(at) {
             let mine = |toxic: &&squall_edge::ToxicSeen| toxic.name == name && toxic.added_ns >= before.at_ns;
