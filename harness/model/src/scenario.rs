@@ -65,10 +65,12 @@ record! {
         pub invariants: Map<Name, Invariant> = Map::new(),
         /// How the load is generated.
         pub generator: Option<Generator>,
+        /// A Toxiproxy server that does the faults of edges, by its HTTP API.
+        pub toxiproxy: Option<Spanned<Address>>,
         /// Environment variables whose values appear in no record, log or report.
         pub secrets: Vec<Spanned<EnvName>> = Vec::new(),
     }
-    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "network", "toxiproxy", "nemesis"];
+    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "network", "nemesis"];
 }
 
 impl Scenario {

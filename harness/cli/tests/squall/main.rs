@@ -21,3 +21,4 @@ mod proxy;
 mod scenarios;
 mod sockets;
 mod support;
+mod toxiproxy;

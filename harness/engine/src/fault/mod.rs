@@ -127,6 +127,14 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
         }
     }
 
+    /// Whether a Toxiproxy server can do it. Asked of those that hit edges.
+    fn by_toxiproxy(&self) -> Result<(), Misfit> {
+        Err(Misfit {
+            problem: "it has no such fault".to_owned(),
+            help: "leave `toxiproxy` out: squall's own proxies have this fault".to_owned(),
+        })
+    }
+
     /// Whether its edges must be read as HTTP/1.1.
     fn reads_http(&self) -> bool {
         false
@@ -243,6 +251,9 @@ pub enum FaultError {
     /// A proxy refused.
     #[error(transparent)]
     Edge(squall_edge::EdgeError),
+    /// A Toxiproxy server refused.
+    #[error(transparent)]
+    Toxiproxy(#[from] crate::toxiproxy::ToxiproxyError),
     /// The fault's parameters contradict each other.
     #[error("{0}")]
     Parameters(String),

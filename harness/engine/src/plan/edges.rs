@@ -8,7 +8,7 @@ use squall_model::placeholder::Template;
 use squall_model::scenario::{Address, Scenario, Scheme};
 use squall_model::span::Spanned;
 
-use crate::fault::{Carries, Ends, FaultSpec};
+use crate::fault::{Carries, Ends, FaultSpec, Misfit};
 
 /// An edge with a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,12 +268,30 @@ fn check_callee(
             "`{}` speaks TLS, so its requests can't be read on the way",
             callee.value
         )
+    } else if let Some(toxiproxy) = &scenario.toxiproxy
+        && let Err(misfit) = by_toxiproxy(spec, carries)
+    {
+        let message = format!("Toxiproxy can't do this: {}", misfit.problem);
+        let error = Diagnostic::error(callee.span, message).also(toxiproxy.span, "it is asked for here");
+        diagnostics.push(error.help(misfit.help));
+        return None;
     } else {
         return Some(());
     };
     let error = Diagnostic::error(callee.span, problem).also(caller.span, "the caller");
     diagnostics.push(error.help_if(help));
     None
+}
+
+/// Whether a Toxiproxy server can do it to what an edge carries.
+fn by_toxiproxy(spec: &dyn FaultSpec, carries: Carries) -> Result<(), Misfit> {
+    match carries {
+        Carries::Streams => spec.by_toxiproxy(),
+        Carries::Datagrams => Err(Misfit {
+            problem: "it carries no datagrams".to_owned(),
+            help: "leave `toxiproxy` out: squall's own proxies carry them".to_owned(),
+        }),
+    }
 }
 
 /// What an edge carries: datagrams where a load sends them. Of services that is not said, and taken to be streams.

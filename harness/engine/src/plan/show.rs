@@ -162,6 +162,7 @@ fn write_edges(plan: &Plan, text: &mut String) -> std::fmt::Result {
     for edge in &plan.edges {
         let read = if edge.http { ", which reads HTTP/1.1" } else { "" };
         let of = match edge.carries {
+            Carries::Streams if plan.toxiproxy.is_some() => " and Toxiproxy",
             Carries::Streams => "",
             Carries::Datagrams => " for datagrams",
         };

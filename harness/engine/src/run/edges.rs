@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use squall_edge::{DatagramProxy, DatagramSpec, EdgeError, Options, Proxies, Proxy, ProxySpec};
+use squall_edge::{DatagramProxy, DatagramSpec, Options, Proxies, Proxy, ProxySpec};
 use squall_model::record::EdgeRecord;
+use squall_model::seed::Seed;
 
 use super::supervisor::Supervisor;
 use crate::fault::edge::At;
-use crate::fault::{Carries, Crossing};
+use crate::fault::{Carries, Crossing, FaultError};
 use crate::plan::{PlannedCrossing, PlannedEdge};
+use crate::toxiproxy::{self, Remote, Server};
+use crate::undo::{Stack, Undo};
 
 /// How often connections are counted for their rate, microseconds.
 const RATE_US: u64 = 1_000_000;
@@ -19,6 +22,8 @@ const RATE_US: u64 = 1_000_000;
 #[derive(Default)]
 pub(super) struct Edges {
     threads: Option<Proxies>,
+    /// A server that does the faults of streams, and how the proxies there are called.
+    toxiproxy: Option<(Server, String)>,
     up: BTreeMap<usize, Up>,
 }
 
@@ -34,13 +39,15 @@ struct Up {
 enum Standing {
     Streams(Arc<Proxy>),
     Datagrams(Arc<DatagramProxy>),
+    /// A proxy on a Toxiproxy server, and one that counts before it.
+    Toxiproxy(Arc<Proxy>, Remote),
 }
 
 impl Standing {
     /// Where callers are to go.
     fn listen(&self) -> SocketAddr {
         match self {
-            Standing::Streams(proxy) => proxy.listen(),
+            Standing::Streams(proxy) | Standing::Toxiproxy(proxy, _) => proxy.listen(),
             Standing::Datagrams(proxy) => proxy.listen(),
         }
     }
@@ -50,13 +57,14 @@ impl Standing {
         match self {
             Standing::Streams(proxy) => Crossing::Streams(at(edge, hit, proxy)),
             Standing::Datagrams(proxy) => Crossing::Datagrams(at(edge, hit, proxy)),
+            Standing::Toxiproxy(proxy, remote) => Crossing::Toxiproxy(at(edge, hit, proxy), remote.clone()),
         }
     }
 
     /// What the record tells of it.
     fn seen(&self) -> Seen {
         match self {
-            Standing::Streams(proxy) => {
+            Standing::Streams(proxy) | Standing::Toxiproxy(proxy, _) => {
                 let seen = proxy.seen_since(u64::MAX);
                 Seen {
                     bytes: seen.directions.iter().map(|way| way.forwarded.bytes).sum(),
@@ -99,41 +107,27 @@ struct Seen {
 }
 
 impl Edges {
+    /// Lets a Toxiproxy server do the faults of streams, by proxies whose names begin with `prefix`.
+    pub(super) fn use_toxiproxy(&mut self, server: Server, prefix: String) {
+        self.toxiproxy = Some((server, prefix));
+    }
+
     /// Puts proxies before a callee that is up at `address`; where callers are to go instead, by the caller's name.
     fn open(
         &mut self,
         planned: &[PlannedEdge],
         callee: &str,
         address: SocketAddr,
-        seed: squall_model::seed::Seed,
-    ) -> Result<Vec<(String, SocketAddr)>, EdgeError> {
+        seed: Seed,
+        stack: &mut Stack,
+    ) -> Result<Vec<(String, SocketAddr)>, FaultError> {
         let mut told = Vec::new();
         for (at, edge) in planned
             .iter()
             .enumerate()
             .filter(|(_, edge)| edge.callee == callee)
         {
-            if self.threads.is_none() {
-                self.threads = Some(Proxies::start(Options::DEFAULT)?);
-            }
-            let Some(threads) = &self.threads else {
-                break;
-            };
-            let name = edge.name();
-            let seed = seed.child("edge").child(&name);
-            let post = match edge.carries {
-                Carries::Streams => {
-                    let spec = ProxySpec {
-                        http: edge.http,
-                        ..ProxySpec::new(name, address)
-                    };
-                    Standing::Streams(Arc::new(threads.stream(spec, seed)?))
-                }
-                Carries::Datagrams => {
-                    let spec = DatagramSpec::new(name, address);
-                    Standing::Datagrams(Arc::new(threads.datagram(spec, seed)?))
-                }
-            };
+            let post = self.stand(at, edge, address, seed, stack)?;
             told.push((edge.caller.clone(), post.listen()));
             let up = Up {
                 post,
@@ -143,6 +137,51 @@ impl Edges {
             self.up.insert(at, up);
         }
         Ok(told)
+    }
+
+    /// Puts before a callee what an edge needs.
+    fn stand(
+        &mut self,
+        at: usize,
+        edge: &PlannedEdge,
+        address: SocketAddr,
+        seed: Seed,
+        stack: &mut Stack,
+    ) -> Result<Standing, FaultError> {
+        let threads = match self.threads.take() {
+            Some(threads) => threads,
+            None => Proxies::start(Options::DEFAULT).map_err(FaultError::Edge)?,
+        };
+        let threads = self.threads.insert(threads);
+        let name = edge.name();
+        let seed = seed.child("edge").child(&name);
+        let streams = |upstream| {
+            let spec = ProxySpec {
+                http: edge.http,
+                ..ProxySpec::new(name.clone(), upstream)
+            };
+            threads.stream(spec, seed).map(Arc::new).map_err(FaultError::Edge)
+        };
+        match (edge.carries, &self.toxiproxy) {
+            (Carries::Datagrams, _) => {
+                let spec = DatagramSpec::new(name, address);
+                let proxy = threads.datagram(spec, seed).map_err(FaultError::Edge)?;
+                Ok(Standing::Datagrams(Arc::new(proxy)))
+            }
+            (Carries::Streams, None) => Ok(Standing::Streams(streams(address)?)),
+            (Carries::Streams, Some((server, prefix))) => {
+                let there = format!("{prefix}.{at}.{}.{}", edge.caller, edge.callee);
+                let undo = Undo::DeleteToxiproxyProxy {
+                    api: server.api(),
+                    name: there.clone(),
+                };
+                stack
+                    .push(format!("proxy {there} on Toxiproxy"), undo)
+                    .map_err(|e| FaultError::Parameters(e.to_string()))?;
+                let (remote, listen) = server.create(&there, address)?;
+                Ok(Standing::Toxiproxy(streams(listen)?, remote))
+            }
+        }
     }
 
     /// The edges that a fault hits.
@@ -176,6 +215,17 @@ impl Edges {
 }
 
 impl Supervisor<'_> {
+    /// Finds the Toxiproxy server, where the scenario names one.
+    pub(super) fn find_toxiproxy(&mut self, run_id: &str) -> Result<(), String> {
+        let named = self.plan.toxiproxy.as_ref();
+        if let Some(address) = named.filter(|_| !self.plan.edges.is_empty()) {
+            let server = Server::find(address).map_err(|e| e.to_string())?;
+            let prefix = format!("{}{run_id}", toxiproxy::PREFIX);
+            self.edges.use_toxiproxy(server, prefix);
+        }
+        Ok(())
+    }
+
     /// Puts the proxies before a service that is up; where its callers are to go instead.
     pub(super) fn open_edges(
         &mut self,
@@ -187,7 +237,7 @@ impl Supervisor<'_> {
         };
         let (planned, seed) = (&self.plan.edges, self.plan.seed);
         self.edges
-            .open(planned, callee, address, seed)
+            .open(planned, callee, address, seed, &mut self.stack)
             .map_err(|e| format!("putting a proxy before {callee}: {e}"))
     }
 

@@ -8,6 +8,7 @@ use squall_model::placeholder::Template;
 
 use crate::catalogue::Catalogue;
 use crate::plan::{Plan, Start};
+use crate::toxiproxy::Server;
 
 /// Something the machine lacks, and what would make it work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,15 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
                 text: e.to_string(),
             });
         }
+    }
+    // Where no edge has a fault it is asked for nothing.
+    if let Some(toxiproxy) = plan.toxiproxy.as_ref().filter(|_| !plan.edges.is_empty())
+        && let Err(e) = Server::find(toxiproxy)
+    {
+        missing.push(Missing {
+            needed_by: "toxiproxy".to_owned(),
+            text: e.to_string(),
+        });
     }
     for load in &plan.loads {
         if !journey::IS_BUILT_IN && matches!(load.asked.protocol.part(), Part::Journey(_)) {

@@ -241,6 +241,65 @@ fn faults_of_datagrams_are_for_loads_that_send_them_and_say_what_there_is_for_st
 }
 
 #[test]
+fn what_a_toxiproxy_server_can_not_do_is_told_with_what_can() {
+    let by = |toxiproxy: &str, faults: &str| format!("toxiproxy: {toxiproxy}\n{}", with(faults));
+    let all = "latency: { between: [make, feed], delay: 1ms, jitter: 1ms }
+         bandwidth: { between: [make, feed], rate: 1MB }
+         slicer: { between: [make, feed], size: 9B, delay: 5us }
+         limit_data: { between: [make, feed], bytes: 9B }
+         slow_close: { between: [make, feed], delay: 1ms }
+         timeout: { between: [make, feed], timeout: 1ms }
+         reset_peer: { between: [make, feed] }
+         down: { between: [make, feed] }";
+    assert!(plan(&by("http://localhost:8474", all)).toxiproxy.is_some());
+    check(
+        &by(
+            "127.0.0.1:8474",
+            "partition: { between: [make, feed] }
+             http: { between: [make, feed], abort: { status: 503 } }
+             latency: { as: a, between: [make, feed], delay: 500us }
+             latency: { as: b, between: [make, feed], delay: 1ms, distribution: normal }
+             latency: { as: c, between: [make, feed], delay: 1ms, share: 50% }
+             loss: { between: [drum, lone], share: 50% }",
+        ),
+        &expect![[r#"
+            s.yaml:21:38: error: Toxiproxy can't do this: it has no such fault
+              s.yaml:1:12: it is asked for here
+              help: leave `toxiproxy` out: squall's own proxies have this fault
+            s.yaml:22:33: error: Toxiproxy can't do this: it has no such fault
+              s.yaml:1:12: it is asked for here
+              help: leave `toxiproxy` out: squall's own proxies have this fault
+            s.yaml:23:43: error: Toxiproxy can't do this: it knows whole milliseconds only (of `slicer`, microseconds)
+              s.yaml:1:12: it is asked for here
+              help: round the time, or leave `toxiproxy` out
+            s.yaml:24:43: error: Toxiproxy can't do this: its jitter is uniform
+              s.yaml:1:12: it is asked for here
+              help: leave `distribution` out, or `toxiproxy`
+            s.yaml:25:43: error: Toxiproxy can't do this: it does not tell for which connections a `share` was drawn, so nothing could be proven
+              s.yaml:1:12: it is asked for here
+              help: leave `share` out, or `toxiproxy`
+            s.yaml:26:33: error: Toxiproxy can't do this: it carries no datagrams
+              s.yaml:1:12: it is asked for here
+              help: leave `toxiproxy` out: squall's own proxies carry them"#]],
+    );
+    check(
+        &by("https://localhost:8474", "down: { between: [make, feed] }"),
+        &expect![[r#"
+            s.yaml:1:12: error: Toxiproxy's API is plain HTTP over TCP
+              help: write `toxiproxy: http://127.0.0.1:8474`"#]],
+    );
+    check(
+        &by("http://192.0.2.7:8474", "down: { between: [make, feed] }"),
+        &expect![[r#"
+            s.yaml:1:12: error: `192.0.2.7:8474` is not on this machine
+              help: name a server on this machine, such as http://127.0.0.1:8474: what squall starts is out of reach of others"#]],
+    );
+    check(&by("8474", "down: { between: [make, feed] }"), &expect![[r#"
+        s.yaml:1:12: error: expected a text, found the number `8474`
+          help: quote it: "8474""#]]);
+}
+
+#[test]
 fn parameters_of_faults_on_edges_are_checked() {
     check(
         &with(

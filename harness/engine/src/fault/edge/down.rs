@@ -10,7 +10,9 @@ use squall_model::record;
 use squall_model::scenario;
 use squall_model::span::Spanned;
 
-use super::{At, Between, Crossing, Deed, EdgeFault, Ends, counted};
+use super::remote::RemoteDown;
+use super::site::Site;
+use super::{At, Between, Crossing, Deed, EdgeFault, Ends, Misfit, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
 
 pub(in crate::fault) const KIND: FaultKind = FaultKind {
@@ -59,8 +61,15 @@ impl FaultSpec for DownSpec {
         Some(Part::Edge)
     }
 
+    fn by_toxiproxy(&self) -> Result<(), Misfit> {
+        Ok(())
+    }
+
     fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
-        EdgeFault::on(crossings, |crossing| crossing.streams(Closing))
+        EdgeFault::on(crossings, |crossing| match crossing {
+            Crossing::Toxiproxy(at, remote) => Ok(Site::of(at, RemoteDown { remote })),
+            crossing => crossing.streams(Closing),
+        })
     }
 }
 

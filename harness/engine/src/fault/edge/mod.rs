@@ -15,6 +15,7 @@ pub(super) mod latency;
 pub(super) mod limit_data;
 pub(super) mod loss;
 pub(super) mod partition;
+mod remote;
 pub(super) mod reorder;
 pub(super) mod reset_peer;
 mod site;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 use squall_edge::{DatagramProxy, Direction, Proxy};
 
 use super::{Fault, FaultError, Receipt, TargetProcess, Way};
+use crate::toxiproxy::Remote;
 
 pub use ends::{Between, Ends};
 pub use site::{Deed, OnEdge, Post};
@@ -102,6 +104,8 @@ pub enum Crossing {
     Streams(At<Proxy>),
     /// A proxy for datagrams.
     Datagrams(At<DatagramProxy>),
+    /// A proxy on a Toxiproxy server, with one for streams before it that counts.
+    Toxiproxy(At<Proxy>, Remote),
 }
 
 impl Crossing {
@@ -110,6 +114,7 @@ impl Crossing {
         match self {
             Crossing::Streams(at) => Ok(Site::of(at, deed)),
             Crossing::Datagrams(at) => Err(unplanned(&at)),
+            Crossing::Toxiproxy(at, _) => Err(unplanned(&at)),
         }
     }
 
@@ -117,7 +122,7 @@ impl Crossing {
     fn datagrams(self, deed: impl Deed<DatagramProxy> + 'static) -> Result<Box<dyn OnEdge>, FaultError> {
         match self {
             Crossing::Datagrams(at) => Ok(Site::of(at, deed)),
-            Crossing::Streams(at) => Err(unplanned(&at)),
+            Crossing::Streams(at) | Crossing::Toxiproxy(at, _) => Err(unplanned(&at)),
         }
     }
 }
@@ -161,11 +166,12 @@ impl EdgeFault {
         let Some(since) = since else {
             return Receipt::Pending;
         };
-        let tell = |edge: &Box<dyn OnEdge>| {
-            let told = tell(edge.as_ref())?;
-            Some(format!("{}: {told}", edge.name()))
+        let told = |edge: &dyn OnEdge| {
+            let shown = tell(edge)?;
+            Some(format!("{}: {shown}", edge.name()))
         };
-        match self.edges.iter().map(tell).collect::<Option<Vec<String>>>() {
+        let all = self.edges.iter().map(|edge| told(edge.as_ref()));
+        match all.collect::<Option<Vec<String>>>() {
             None => Receipt::Pending,
             Some(told) => Receipt::Proven {
                 evidence: format!("{}, within {}", told.join("; "), milliseconds(since.elapsed())),

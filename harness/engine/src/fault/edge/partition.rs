@@ -135,7 +135,7 @@ impl FaultSpec for CutSpec {
     fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
         EdgeFault::on(crossings, |crossing| match crossing {
             Crossing::Datagrams(_) => crossing.datagrams(Silencing),
-            Crossing::Streams(_) => crossing.streams(Cutting {
+            _ => crossing.streams(Cutting {
                 open: self.open,
                 new: self.new,
             }),

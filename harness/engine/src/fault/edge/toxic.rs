@@ -6,6 +6,8 @@ use squall_edge::{EdgeSeen, Proxy, ToxicKind, ToxicSpec};
 use squall_model::units::human;
 
 use super::datagram::Treatment;
+use super::remote::{self, RemoteToxic};
+use super::site::Site;
 use super::{At, Carries, Crossing, Deed, EdgeFault, Ends, Misfit, counted};
 use crate::fault::{Fault, FaultError, FaultSpec};
 
@@ -54,17 +56,25 @@ impl FaultSpec for ToxicFault {
         }
     }
 
+    fn by_toxiproxy(&self) -> Result<(), Misfit> {
+        remote::known(self.kind, self.share)
+    }
+
     fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
         let deed = || Poisoning {
             name: name.to_owned(),
             kind: self.kind,
             share: self.share,
         };
-        EdgeFault::on(crossings, |crossing| match (&crossing, self.kind) {
-            (Crossing::Datagrams(_), ToxicKind::Latency(delay)) => {
+        EdgeFault::on(crossings, |crossing| match (crossing, self.kind) {
+            (crossing @ Crossing::Datagrams(_), ToxicKind::Latency(delay)) => {
                 crossing.datagrams(Treatment::Delay(delay))
             }
-            _ => crossing.streams(deed()),
+            (Crossing::Toxiproxy(at, remote), kind) => {
+                let name = name.to_owned();
+                Ok(Site::of(at, RemoteToxic { remote, name, kind }))
+            }
+            (crossing, _) => crossing.streams(deed()),
         })
     }
 }
