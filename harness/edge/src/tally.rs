@@ -101,6 +101,8 @@ impl Silence {
 pub(crate) struct MetTally {
     connections: AtomicU64,
     amount: AmountTally,
+    ends: AtomicU64,
+    end_held_max_ns: AtomicU64,
     moments: Moments,
 }
 
@@ -116,10 +118,18 @@ impl MetTally {
         self.moments.note(now_ns);
     }
 
-    fn seen(&self) -> Met {
+    /// An end that met it before goes on, so long after.
+    pub(crate) fn end_goes_on(&self, held_ns: u64) {
+        self.end_held_max_ns.fetch_max(held_ns, Relaxed);
+        self.ends.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn seen(&self) -> Met {
         Met {
             connections: self.connections.load(Relaxed),
             amount: self.amount.seen(),
+            ends: self.ends.load(Relaxed),
+            end_held_max_ns: self.end_held_max_ns.load(Relaxed),
             first_ns: self.moments.first_ns(),
             last_ns: self.moments.last_ns(),
         }

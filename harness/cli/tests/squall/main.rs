@@ -11,6 +11,7 @@ mod capacity;
 mod check;
 mod commands;
 mod datagrams;
+mod edges;
 mod formats;
 mod load;
 mod metrics;

@@ -24,7 +24,8 @@ fn toxics(stage: &Stage, api: &str) -> String {
 
 /// The names of the server's proxies.
 fn proxies(api: &str) -> Vec<String> {
-    let (status, body) = ask(api, "GET", "/proxies", "", "");
+    let fields = "host: localhost\r\nconnection: close\r\n";
+    let (status, body) = ask(api, "GET", "/proxies", fields, "");
     assert_eq!(status, 200, "{body}");
     let all: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     all.as_object().expect("an object").keys().cloned().collect()

@@ -294,9 +294,12 @@ fn what_a_toxiproxy_server_can_not_do_is_told_with_what_can() {
             s.yaml:1:12: error: `192.0.2.7:8474` is not on this machine
               help: name a server on this machine, such as http://127.0.0.1:8474: what squall starts is out of reach of others"#]],
     );
-    check(&by("8474", "down: { between: [make, feed] }"), &expect![[r#"
+    check(
+        &by("8474", "down: { between: [make, feed] }"),
+        &expect![[r#"
         s.yaml:1:12: error: expected a text, found the number `8474`
-          help: quote it: "8474""#]]);
+          help: quote it: "8474""#]],
+    );
 }
 
 #[test]
@@ -319,7 +322,11 @@ fn parameters_of_faults_on_edges_are_checked() {
              http: { as: m, between: [feed, ids] }
              http: { as: n, between: [feed, ids], delay: 1ms, path: /a, path_regex: b }
              http: { as: o, between: [feed, ids], delay: 1ms, path_regex: \"(\" }
-             http: { as: p, between: [feed, ids], delay: 1ms, first: 0 }",
+             http: { as: p, between: [feed, ids], delay: 1ms, first: 0 }
+             slicer: { as: r, between: [feed, ids], size: 0B }
+             slicer: { as: s, between: [feed, ids], size: 9B, variation: 9B }
+             bandwidth: { as: t, between: [feed, ids], rate: 0B }
+             limit_data: { as: u, between: [feed, ids], bytes: 0B }",
         ),
         &expect![[r#"
             s.yaml:20:35: error: a connection can't be reset in one direction
@@ -350,7 +357,15 @@ fn parameters_of_faults_on_edges_are_checked() {
             s.yaml:34:68: error: `path` and `path_regex` exclude each other
               s.yaml:34:58: the other one
             s.yaml:35:9: error: no regular expression: found open group without closing ')'
-            s.yaml:36:65: error: at least 1 is needed"#]],
+            s.yaml:36:65: error: at least 1 is needed
+            s.yaml:37:54: error: a piece has at least one byte
+              help: write how many, such as `size: 64B`
+            s.yaml:38:69: error: a piece would have no byte left
+              help: vary it by less than its `size`
+            s.yaml:39:57: error: at this rate no byte would ever go
+              help: to let nothing through use `partition`, which holds bytes, or `timeout`, which throws them away
+            s.yaml:40:59: error: connections would end before a byte has met this
+              help: to end them at once use `reset_peer` or `down`"#]],
     );
 }
 

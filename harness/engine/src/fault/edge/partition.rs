@@ -27,7 +27,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "cuts the ends of an edge off from each other, both ways or one",
     decode,
     schema,
-    ways: &[super::PROXY],
+    ways: &[super::PROXY, super::DATAGRAM_PROXY],
 };
 
 choice! {

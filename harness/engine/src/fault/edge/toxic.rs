@@ -1,6 +1,7 @@
 //! What the toxics share: one is put on the edge for each direction, and taken off.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use squall_edge::{EdgeSeen, Proxy, ToxicKind, ToxicSpec};
 use squall_model::units::human;
@@ -117,6 +118,7 @@ impl Deed<Proxy> for Poisoning {
 
     fn met(&self, at: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let (mut connections, mut bytes) = (0, 0);
+        let (mut ends, mut held_max_ns) = (0, 0);
         for name in self.names(at) {
             let mine = |toxic: &&squall_edge::ToxicSeen| toxic.name == name && toxic.added_ns >= before.at_ns;
             let Some(toxic) = now.toxics.iter().rev().find(mine) else {
@@ -124,10 +126,21 @@ impl Deed<Proxy> for Poisoning {
             };
             connections = connections.max(toxic.met.connections);
             bytes += toxic.met.amount.bytes;
+            ends += toxic.met.ends;
+            held_max_ns = held_max_ns.max(toxic.met.end_held_max_ns);
+        }
+        if let ToxicKind::SlowClose(_) = self.kind {
+            return held_back(ends, held_max_ns);
         }
         (connections > 0).then(|| {
             let of = counted(connections, "connection");
             format!("{} of {of} met it", human::bytes(bytes))
         })
     }
+}
+
+/// Bytes pass `slow_close` untouched: what met it are ends.
+fn held_back(ends: u64, held_max_ns: u64) -> Option<String> {
+    let longest = human::duration(Duration::from_nanos(held_max_ns));
+    (ends > 0).then(|| format!("{} held back, the longest for {longest}", counted(ends, "end")))
 }
