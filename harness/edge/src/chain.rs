@@ -54,6 +54,8 @@ struct Stage {
     met: bool,
     waiting: VecDeque<(Bytes, u64)>,
     end: Option<End>,
+    /// When it came.
+    end_came_ns: u64,
     decided: Option<Decided>,
     /// It has ended the connection: nothing passes any more.
     stopped: bool,
@@ -69,6 +71,7 @@ impl Stage {
             met: false,
             waiting: VecDeque::new(),
             end: None,
+            end_came_ns: now_ns,
             decided: None,
             stopped: false,
         }
@@ -249,7 +252,9 @@ impl Chain {
     fn hand_on_end(&mut self, at: usize, end: End, now_ns: u64, output: &mut Output) {
         if let Some(stage) = self.stages.get_mut(at) {
             stage.meet(0, now_ns);
-            stage.end.get_or_insert(end);
+            if stage.end.is_none() {
+                (stage.end, stage.end_came_ns) = (Some(end), now_ns);
+            }
         } else {
             output.end.get_or_insert(end);
         }
@@ -303,6 +308,10 @@ impl Chain {
                 Some(Decided::End { at_ns }) if at_ns <= now_ns => {
                     stage.decided = None;
                     if let Some(end) = stage.end.take() {
+                        stage
+                            .tally
+                            .met
+                            .end_goes_on(now_ns.saturating_sub(stage.end_came_ns));
                         self.hand_on_end(at + 1, end, at_ns, output);
                     }
                 }

@@ -118,6 +118,25 @@ fn an_end_comes_after_all_bytes_and_after_its_own_delay() {
 }
 
 #[test]
+fn how_long_an_end_was_held_back_is_told_once_it_goes_on_by_itself() {
+    let slow = toxic(1, SlowClose { delay: ms(30) });
+    let mut bench = Bench::with(std::slice::from_ref(&slow));
+    let met = || slow.tally.met.seen();
+    bench.push(b"abc");
+    bench.run(5 * MS);
+    bench.push_end();
+    bench.run(34 * MS);
+    assert_eq!((met().connections, met().ends), (1, 0), "it is still held");
+    bench.run(35 * MS);
+    assert_eq!((met().ends, met().end_held_max_ns), (1, 30 * MS));
+    // One that goes on because the toxic is removed was not held for as long as was asked.
+    let mut bench = Bench::with(std::slice::from_ref(&slow));
+    bench.push_end();
+    bench.set(&[]);
+    assert!(bench.output.end.is_some() && met().ends == 1);
+}
+
+#[test]
 fn a_stage_that_closes_still_delivers_what_went_through_it() {
     let mut bench = Bench::with(&[toxic(1, LimitData { bytes: 3 }), toxic(2, Latency::of(ms(10)))]);
     bench.push(b"abcdef");

@@ -322,7 +322,13 @@ impl Proxy {
 
     /// What it saw so far. Asks no thread, so it can be called often.
     pub fn seen(&self) -> EdgeSeen {
-        self.identity.tally.seen()
+        self.seen_since(0)
+    }
+
+    /// The same, but of toxics, partitions and HTTP faults only those that were not over before `since_ns` of `CLOCK_MONOTONIC`: what
+    /// a look costs does not grow with what there was. [`u64::MAX`] tells of none that is over.
+    pub fn seen_since(&self, since_ns: u64) -> EdgeSeen {
+        self.identity.tally.seen(since_ns)
     }
 
     /// Nothing that panics is done while it is locked, so what a panic elsewhere left is whole.

@@ -83,6 +83,10 @@ pub struct Met {
     pub connections: u64,
     /// What met it.
     pub amount: Amount,
+    /// Ends of connections' directions that met it and went on, by themselves and not because it was removed.
+    pub ends: u64,
+    /// The longest time from when one of them came to when it went on.
+    pub end_held_max_ns: u64,
     /// The first time.
     pub first_ns: Option<u64>,
     /// The last time.

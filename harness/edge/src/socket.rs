@@ -33,6 +33,10 @@ fn family(address: SocketAddr) -> AddressFamily {
 fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = stream(address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
+    // Every address is those of IPv4 too, as Go has it, whatever `net.ipv6.bindv6only` says.
+    if matches!(address, SocketAddr::V6(six) if six.ip().is_unspecified()) {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
     rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
@@ -178,5 +182,22 @@ mod tests {
         drop(reservation.listen().unwrap());
         assert!(std::net::TcpStream::connect(reservation.address()).is_err());
         reservation.listen().unwrap();
+    }
+
+    #[test]
+    fn every_address_of_ipv6_is_those_of_ipv4_too() {
+        let reservation = Reservation::of("[::]:0".parse().unwrap()).unwrap();
+        let _listener = reservation.listen().unwrap();
+        let port = reservation.address().port();
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    #[test]
+    fn one_address_of_ipv6_is_no_other() {
+        let reservation = Reservation::of("[::1]:0".parse().unwrap()).unwrap();
+        let _listener = reservation.listen().unwrap();
+        let port = reservation.address().port();
+        assert!(std::net::TcpStream::connect(("::1", port)).is_ok());
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
     }
 }

@@ -101,6 +101,8 @@ impl Silence {
 pub(crate) struct MetTally {
     connections: AtomicU64,
     amount: AmountTally,
+    ends: AtomicU64,
+    end_held_max_ns: AtomicU64,
     moments: Moments,
 }
 
@@ -116,10 +118,18 @@ impl MetTally {
         self.moments.note(now_ns);
     }
 
-    fn seen(&self) -> Met {
+    /// An end that met it before goes on, so long after.
+    pub(crate) fn end_goes_on(&self, held_ns: u64) {
+        self.end_held_max_ns.fetch_max(held_ns, Relaxed);
+        self.ends.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn seen(&self) -> Met {
         Met {
             connections: self.connections.load(Relaxed),
             amount: self.amount.seen(),
+            ends: self.ends.load(Relaxed),
+            end_held_max_ns: self.end_held_max_ns.load(Relaxed),
             first_ns: self.moments.first_ns(),
             last_ns: self.moments.last_ns(),
         }
@@ -359,9 +369,11 @@ impl<T> History<T> {
         all.push_back(Arc::clone(one));
     }
 
-    fn map<U>(&self, seen: impl Fn(&T) -> U) -> Vec<U> {
+    /// What was seen of each that was not over before `since_ns`.
+    fn since<U>(&self, since_ns: u64, over_ns: impl Fn(&T) -> &AtomicU64, seen: impl Fn(&T) -> U) -> Vec<U> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().map(|one| seen(one)).collect()
+        let concerns = |one: &&Arc<T>| moment(over_ns(one)).is_none_or(|over_ns| over_ns >= since_ns);
+        all.iter().filter(concerns).map(|one| seen(one)).collect()
     }
 }
 
@@ -434,7 +446,8 @@ impl EdgeTally {
         self.http_faults.add(fault);
     }
 
-    pub(crate) fn seen(&self) -> EdgeSeen {
+    /// What was seen, with those toxics, partitions and HTTP faults that were not over before `since_ns`.
+    pub(crate) fn seen(&self, since_ns: u64) -> EdgeSeen {
         let at_ns = now_ns();
         let closed = self.closed.load(Relaxed);
         let opened = self.opened.load(Relaxed);
@@ -446,9 +459,15 @@ impl EdgeTally {
             unreachable: self.unreachable.load(Relaxed),
             closed,
             directions: [self.directions[0].seen(), self.directions[1].seen()],
-            toxics: self.toxics.map(ToxicTally::seen),
-            partitions: self.partitions.map(PartitionTally::seen),
-            http_faults: self.http_faults.map(HttpFaultTally::seen),
+            toxics: self
+                .toxics
+                .since(since_ns, |one| &one.removed_ns, ToxicTally::seen),
+            partitions: self
+                .partitions
+                .since(since_ns, |one| &one.healed_ns, PartitionTally::seen),
+            http_faults: self
+                .http_faults
+                .since(since_ns, |one| &one.removed_ns, HttpFaultTally::seen),
             longest_silence_ns: self.silence.longest_ns(opened > closed, at_ns),
             http: self.reads_http.then(|| self.http.seen()),
         }

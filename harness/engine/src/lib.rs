@@ -21,4 +21,5 @@ pub mod record;
 pub mod redirect;
 pub mod run;
 pub mod seccomp;
+pub mod toxiproxy;
 pub mod undo;

@@ -69,10 +69,12 @@ record! {
         pub generator: Option<Generator>,
         /// The network in which services and loads are; the machine's own if left out.
         pub network: Option<Spanned<Network>>,
+        /// A Toxiproxy server that does the faults of edges, by its HTTP API.
+        pub toxiproxy: Option<Spanned<Address>>,
         /// Environment variables whose values appear in no record, log or report.
         pub secrets: Vec<Spanned<EnvName>> = Vec::new(),
     }
-    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "toxiproxy", "nemesis"];
+    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "nemesis"];
 }
 
 impl Scenario {

@@ -12,7 +12,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,13 +32,18 @@ use crate::timetable::nanoseconds;
 
 mod arrival;
 mod connection;
+mod datagrams;
 mod event_loop;
 mod shadows;
 
+use datagrams::Datagrams;
 use event_loop::EventLoop;
 
 /// How many connections may wait to be accepted; the system may cut it.
 const BACKLOG: i32 = 65_535;
+
+/// Ports drawn until one is found that is free for datagrams too.
+const DRAWS_MAX: usize = 32;
 
 /// What the server does, and with what.
 #[derive(Debug, Clone)]
@@ -53,6 +58,8 @@ pub struct Config {
     pub replies: Replies,
     /// What it asks of itself.
     pub shadow: Option<Shadow>,
+    /// Whether it sends back datagrams that come to its port.
+    pub datagrams: bool,
 }
 
 /// The bytes of its replies.
@@ -85,6 +92,7 @@ pub struct Server {
     wake: Arc<OwnedFd>,
     over: Option<oneshot::Receiver<()>>,
     thread: JoinHandle<io::Result<()>>,
+    datagrams: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Replies {
@@ -157,15 +165,19 @@ impl Server {
         book: Arc<Book>,
         report: Report,
     ) -> Result<Self, ServiceError> {
-        let (listener, listen) = listen(address).map_err(|source| ServiceError::Listen {
-            purpose: "requests",
-            address,
-            source,
-        })?;
+        let ((listener, listen), socket) = if config.datagrams {
+            let (listener, socket) = listen_to_both(address)?;
+            (listener, Some(socket))
+        } else {
+            (listen(address).map_err(refused("requests", address))?, None)
+        };
         let part = |part| move |source| ServiceError::Start { part, source };
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|source| part("serving loop")(source.into()))?;
         let (wake, stop) = (Arc::new(wake), Arc::new(AtomicBool::new(false)));
+        let behaviour = config.behaviour;
+        let datagrams = socket.map(|socket| Datagrams::new(socket, Arc::clone(&stop), behaviour));
+        let datagrams = datagrams.transpose().map_err(part("datagram socket"))?;
         let serving = EventLoop::new(listener, &wake, Arc::clone(&stop), config, book, report)
             .map_err(part("serving loop"))?;
         let (ended, over) = oneshot::channel();
@@ -178,12 +190,17 @@ impl Server {
                 outcome
             })
             .map_err(part("serving thread"))?;
+        let datagrams = datagrams.map(|datagrams| {
+            let thread = thread::Builder::new().name("delay-law-udp".to_owned());
+            thread.spawn(move || datagrams.run())
+        });
         Ok(Self {
             listen,
             stop,
             wake,
             over: Some(over),
             thread,
+            datagrams: datagrams.transpose().map_err(part("datagram thread"))?,
         })
     }
 
@@ -208,15 +225,38 @@ impl Server {
         self.stop.store(true, Ordering::Release);
         // It fails only where the thread has been woken already.
         let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
-        let outcome = self
-            .thread
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-        outcome.map_err(|source| ServiceError::Start {
+        let join = |thread: JoinHandle<io::Result<()>>| {
+            let outcome = thread.join();
+            outcome.unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+        };
+        let (datagrams, outcome) = (self.datagrams.map_or(Ok(()), join), join(self.thread));
+        outcome.and(datagrams).map_err(|source| ServiceError::Start {
             part: "serving loop",
             source,
         })
     }
+}
+
+fn refused(purpose: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> ServiceError {
+    move |source| ServiceError::Listen {
+        purpose,
+        address,
+        source,
+    }
+}
+
+/// A listener, and a socket for datagrams on the same port. Where any port will do, another is drawn if it is taken for datagrams.
+fn listen_to_both(address: SocketAddr) -> Result<((OwnedFd, SocketAddr), UdpSocket), ServiceError> {
+    let draws = if address.port() == 0 { DRAWS_MAX } else { 1 };
+    let mut last = None;
+    for _ in 0..draws {
+        let (listener, bound) = listen(address).map_err(refused("requests", address))?;
+        match UdpSocket::bind(bound) {
+            Ok(socket) => return Ok(((listener, bound), socket)),
+            Err(source) => last = Some(refused("datagrams", bound)(source)),
+        }
+    }
+    Err(last.unwrap_or_else(|| refused("datagrams", address)(io::ErrorKind::AddrInUse.into())))
 }
 
 /// A listener whose connections send at once and have their arrivals stamped, as they inherit from it.

@@ -48,7 +48,7 @@ const fn setting(
     }
 }
 
-static SETTINGS: [Setting; 26] = {
+static SETTINGS: [Setting; 27] = {
     use SettingKind::{Choice, Duration, Integer, Number, Ratio};
     [
         setting("law", "how delays are spread", Choice(Law::WORDS), "constant"),
@@ -183,6 +183,12 @@ static SETTINGS: [Setting; 26] = {
             "0",
         ),
         setting("shadow-for", "for how long it does", Duration, "5s"),
+        setting(
+            "datagrams",
+            "whether datagrams (UDP) that come to its port are sent back, each after its delay",
+            Choice(&["no", "yes"]),
+            "no",
+        ),
     ]
 };
 
@@ -328,6 +334,7 @@ fn config(settings: &Settings) -> Result<Config, ConfigError> {
             settings.integer("error-status") as u16,
             settings.integer("body-bytes") as usize,
         ),
+        datagrams: settings.choice("datagrams") == "yes",
         shadow: (rate > 0).then(|| Shadow::new(rate, settings.duration("shadow-for"))),
     })
 }

@@ -1,7 +1,7 @@
 //! The server over real sockets. A reply is never early, which holds on any machine; how late it is, only its book knows.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,7 @@ fn constant(delay: Duration) -> Config {
         spin: Duration::ZERO,
         replies: Replies::new(200, 503, 2),
         shadow: None,
+        datagrams: false,
     }
 }
 
@@ -311,6 +312,47 @@ fn it_asks_of_itself_as_many_requests_as_told() {
     let (book, _) = rig.end();
     assert_eq!(book["shadow"]["count"], 50);
     assert!(book["shadow"]["min_us"].as_f64() >= Some(2_990.0), "{book}");
+}
+
+#[test]
+fn datagrams_come_back_as_they_were_sent_and_never_before_their_delay() {
+    let mut config = constant(ms(30));
+    config.datagrams = true;
+    let rig = Rig::start(config);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.connect(rig.server.listen()).unwrap();
+    for text in ["one", "two", ""] {
+        let sent = Instant::now();
+        socket.send(text.as_bytes()).unwrap();
+        let mut back = [0; 16];
+        let count = socket.recv(&mut back).unwrap();
+        assert!(sent.elapsed() >= ms(30), "{text}: {:?}", sent.elapsed());
+        assert_eq!(&back[..count], text.as_bytes());
+    }
+    // Requests are answered on the same port all the while.
+    assert_eq!(rig.client().get("/").0, 200);
+    rig.end();
+}
+
+#[test]
+fn a_datagram_that_meets_an_outage_is_not_answered() {
+    let mut config = constant(ms(1));
+    config.datagrams = true;
+    config.behaviour.timetable.outage = Some(Outage {
+        after: ms(0),
+        length: Duration::from_hours(1),
+        down: Down::Refuses,
+        recovery_start: ms(0),
+        recovery_constant: ms(1),
+    });
+    let rig = Rig::start(config);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(ms(200))).unwrap();
+    socket.connect(rig.server.listen()).unwrap();
+    socket.send(b"one").unwrap();
+    assert!(socket.recv(&mut [0; 16]).is_err(), "it was answered");
+    rig.end();
 }
 
 #[test]

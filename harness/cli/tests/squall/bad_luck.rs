@@ -33,6 +33,7 @@ services:
   brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
   still: { run: [sh, -c, "setsid sleep 602 & sleep 603"] }
   mortal: { run: [sh, -c, "sleep 604 & sleep 605"] }
+  echo: { use: delay-law, with: { delay: 1ms, datagrams: yes } }
   gateway:
     run:
       - sh
@@ -46,6 +47,7 @@ services:
 load:
   single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
   through: { to: gateway, http: { get: /id }, rate: 200/s, connections: 4, timeout: 100ms }
+  shout: { to: echo, udp: { send: hello }, rate: 200/s, connections: 4, timeout: 100ms }
 phases:
   - { phase: steady, for: 1s }
   - phase: back
@@ -68,6 +70,10 @@ phases:
       - http: { between: [single, ids], abort: { status: 503 }, share: 10%, for: 50s }
       - reset_peer: { as: led, between: [gateway, ids], for: 50s }
       - kill: { as: door, target: gateway, after: 300ms, for: 50ms, every: 700ms }
+      - loss: { from: shout, to: echo, share: 20%, for: 50s }
+      - duplicate: { between: [shout, echo], share: 20%, after: 50ms, for: 100ms, every: 200ms }
+      - reorder: { between: [shout, echo], share: 20%, for: 50s }
+      - corrupt: { from: echo, to: shout, share: 20%, after: 90ms, for: 200ms, every: 500ms }
 "#;
 
 /// The scenario as far as this machine allows it; says so where it doesn't allow all.
@@ -80,6 +86,7 @@ fn everything() -> String {
         }
     }
 }
+
 /// The same in a network of its own: faults on packets, proxies in places, and services that come back in theirs.
 const PACKETS: &str = r#"squall: 1
 name: busy

@@ -22,7 +22,7 @@ const PYTHON: &str = "toxiproxy-python==0.1.1";
 const RUST: &str = "0.1.6";
 
 /// `squall proxy` with more arguments, and where its API is.
-fn start(stage: &Stage, more: &[&str]) -> (Running, String) {
+pub(crate) fn start(stage: &Stage, more: &[&str]) -> (Running, String) {
     let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0"];
     arguments.extend(more);
     let mut running = stage.start(Stage::command(&arguments));
@@ -33,7 +33,7 @@ fn start(stage: &Stage, more: &[&str]) -> (Running, String) {
 }
 
 /// Asks by hand; status and body.
-fn ask(address: &str, method: &str, path: &str, fields: &str, body: &str) -> (u16, String) {
+pub(crate) fn ask(address: &str, method: &str, path: &str, fields: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time");
     let length = body.len();

@@ -27,7 +27,7 @@ use squall_model::decode::Schema;
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::scenario::{self, Network};
 
-pub use edge::{Crossing, Ends, Led};
+pub use edge::{Carries, Crossing, Ends, Led, Misfit};
 pub use packet::{PacketDeed, PacketFault, PacketPath, PacketSpec};
 pub use target::{Target, TargetProcess};
 pub use way::{Here, Lack, SIGNALS, Way};
@@ -51,7 +51,10 @@ pub static FAULTS: &[FaultKind] = &[
     edge::reset_peer::KIND,
     edge::down::KIND,
     edge::http::KIND,
-    packet::loss::KIND,
+    edge::loss::KIND,
+    edge::duplicate::KIND,
+    edge::reorder::KIND,
+    edge::corrupt::KIND,
 ];
 
 /// A kind of fault as `squall list` and `squall faults` show it.
@@ -117,6 +120,22 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     /// The ends of the edges that it hits, where it hits edges.
     fn ends(&self) -> Option<&Ends> {
         None
+    }
+
+    /// Whether it can be done to what an edge carries. Asked of those that hit edges.
+    fn fits(&self, carries: Carries) -> Result<(), Misfit> {
+        match carries {
+            Carries::Streams => Ok(()),
+            Carries::Datagrams => Err(Misfit::of_streams()),
+        }
+    }
+
+    /// Whether a Toxiproxy server can do it. Asked of those that hit edges.
+    fn by_toxiproxy(&self) -> Result<(), Misfit> {
+        Err(Misfit {
+            problem: "it has no such fault".to_owned(),
+            help: "leave `toxiproxy` out: squall's own proxies have this fault".to_owned(),
+        })
     }
 
     /// Whether its edges must be read as HTTP/1.1.
@@ -249,6 +268,9 @@ pub enum FaultError {
     /// The isolated network refused.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A Toxiproxy server refused.
+    #[error(transparent)]
+    Toxiproxy(#[from] crate::toxiproxy::ToxiproxyError),
     /// The fault's parameters contradict each other.
     #[error("{0}")]
     Parameters(String),

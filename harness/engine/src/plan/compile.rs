@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
-use squall_model::scenario::Scenario;
+use squall_model::scenario::{Address, Network, Scenario, Scheme};
 use squall_model::seed::Seed;
 
 use super::edges::Edges;
@@ -70,6 +70,7 @@ pub fn compile(
             },
         })
         .collect();
+    let toxiproxy = toxiproxy(scenario, diagnostics);
     let mut edges = Edges::default();
     let faults = faults::compile(scenario, &phases, scale, &mut edges, diagnostics);
     let mut names = names(scenario, catalogue);
@@ -100,6 +101,7 @@ pub fn compile(
         phases,
         faults,
         edges: edges.planned,
+        toxiproxy,
         invariants,
         expectations,
         generator_threads: scenario
@@ -108,6 +110,38 @@ pub fn compile(
             .and_then(|generator| generator.threads)
             .map(|threads| threads.get() as usize),
     })
+}
+
+/// A Toxiproxy server, whose API is plain HTTP, on this machine.
+fn toxiproxy(scenario: &Scenario, diagnostics: &mut Diagnostics) -> Option<Address> {
+    let written = scenario.toxiproxy.as_ref()?;
+    let is_http = matches!(
+        written.value,
+        Address::Host {
+            scheme: Scheme::Http | Scheme::None,
+            ..
+        }
+    );
+    let (message, help) = if !is_http {
+        (
+            "Toxiproxy's API is plain HTTP over TCP".to_owned(),
+            "write `toxiproxy: http://127.0.0.1:8474`",
+        )
+    } else if !written.value.is_loopback() {
+        (
+            format!("`{}` is not on this machine", written.value),
+            "name a server on this machine, such as http://127.0.0.1:8474: what squall starts is out of reach of others",
+        )
+    } else if scenario.network() == Network::Isolated {
+        (
+            "a Toxiproxy server is out of reach of an isolated network".to_owned(),
+            "leave out either `toxiproxy` or `network: isolated`",
+        )
+    } else {
+        return Some(written.value.clone());
+    };
+    diagnostics.push(Diagnostic::error(written.span, message).help(help));
+    None
 }
 
 /// How times are scaled.

@@ -9,7 +9,7 @@ use squall_model::scenario::{Address, Scenario, Scheme};
 use squall_model::span::Spanned;
 
 use super::services::has_address;
-use crate::fault::{Ends, FaultSpec, PacketPath};
+use crate::fault::{Carries, Ends, FaultSpec, Misfit, PacketPath};
 
 /// An edge with a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct PlannedEdge {
     pub callee: String,
     /// Whether the proxy reads HTTP/1.1: faults ask for it, or what is called speaks it.
     pub http: bool,
+    /// What crosses it.
+    pub carries: Carries,
     /// Whether the caller's connects are led to the proxy, in place of its being told the address.
     pub redirect: bool,
 }
@@ -36,6 +38,8 @@ impl PlannedEdge {
 pub struct PlannedCrossing {
     /// The edge, by index in the plan.
     pub edge: usize,
+    /// What crosses it.
+    pub carries: Carries,
     /// The bytes that the fault is for.
     pub directions: Vec<Direction>,
 }
@@ -60,34 +64,35 @@ impl Edges {
         };
         let mut crossings = Vec::new();
         for (caller, callee, directions) in met(ends, scenario, diagnostics)? {
-            check_callee(&caller, &callee, spec.reads_http(), scenario, diagnostics)?;
+            check_callee(&caller, &callee, spec, scenario, diagnostics)?;
             let http = spec.reads_http() || speaks_http(&caller.value, &callee.value, scenario);
-            let redirect = scenario
-                .services
-                .get(&caller.value)
-                .is_some_and(|caller| caller.redirect.is_some());
-            let edge = self.edge(&caller.value, &callee.value, http, redirect);
-            crossings.push(PlannedCrossing { edge, directions });
+            let carries = carries(&caller.value, scenario);
+            let caller_service = scenario.services.get(&caller.value);
+            let edge = self.edge(PlannedEdge {
+                redirect: caller_service.is_some_and(|caller| caller.redirect.is_some()),
+                caller: caller.value,
+                callee: callee.value,
+                http,
+                carries,
+            });
+            crossings.push(PlannedCrossing {
+                edge,
+                carries,
+                directions,
+            });
         }
         Some(crossings)
     }
 
-    fn edge(&mut self, caller: &str, callee: &str, http: bool, redirect: bool) -> usize {
-        let known = self
-            .planned
-            .iter()
-            .position(|edge| edge.caller == caller && edge.callee == callee);
-        let at = known.unwrap_or_else(|| {
-            self.planned.push(PlannedEdge {
-                caller: caller.to_owned(),
-                callee: callee.to_owned(),
-                http: false,
-                redirect,
-            });
-            self.planned.len() - 1
-        });
-        self.planned[at].http |= http;
-        at
+    /// Where an edge stands among those that are planned, where it is put if none is between the two yet.
+    fn edge(&mut self, wanted: PlannedEdge) -> usize {
+        let is_it = |edge: &PlannedEdge| edge.caller == wanted.caller && edge.callee == wanted.callee;
+        if let Some(known) = self.planned.iter().position(is_it) {
+            self.planned[known].http |= wanted.http;
+            return known;
+        }
+        self.planned.push(wanted);
+        self.planned.len() - 1
     }
 }
 
@@ -255,7 +260,7 @@ fn strangers(one: &Spanned<String>, other: &Spanned<String>, diagnostics: &mut D
 fn check_callee(
     caller: &Spanned<String>,
     callee: &Spanned<String>,
-    reads_http: bool,
+    spec: &dyn FaultSpec,
     scenario: &Scenario,
     diagnostics: &mut Diagnostics,
 ) -> Option<()> {
@@ -269,7 +274,7 @@ fn check_callee(
                 ..
             })
         );
-    let load = scenario.load.get(&caller.value);
+    let carries = carries(&caller.value, scenario);
     let mut help = None;
     let problem = if matches!(at, Some(Address::Unix(_))) {
         format!("`{}` is at a unix socket, where no proxy can stand", callee.value)
@@ -279,22 +284,50 @@ fn check_callee(
             "`{}` is told no port, so it has no address before which a proxy could stand",
             callee.value
         )
-    } else if load.is_some_and(|load| load.protocol.kind.value == "udp") {
-        format!(
-            "`{}` sends datagrams, and this fault is one of streams",
-            caller.value
-        )
-    } else if reads_http && is_sealed {
+    } else if let Err(misfit) = spec.fits(carries) {
+        help = Some(misfit.help);
+        let sends = match carries {
+            Carries::Datagrams => "datagrams",
+            Carries::Streams => "no datagrams",
+        };
+        format!("`{}` sends {sends}, and {}", caller.value, misfit.problem)
+    } else if spec.reads_http() && is_sealed {
         format!(
             "`{}` speaks TLS, so its requests can't be read on the way",
             callee.value
         )
+    } else if let Some(toxiproxy) = &scenario.toxiproxy
+        && let Err(misfit) = by_toxiproxy(spec, carries)
+    {
+        let message = format!("Toxiproxy can't do this: {}", misfit.problem);
+        let error = Diagnostic::error(callee.span, message).also(toxiproxy.span, "it is asked for here");
+        diagnostics.push(error.help(misfit.help));
+        return None;
     } else {
         return Some(());
     };
     let error = Diagnostic::error(callee.span, problem).also(caller.span, "the caller");
     diagnostics.push(error.help_if(help));
     None
+}
+
+/// Whether a Toxiproxy server can do it to what an edge carries.
+fn by_toxiproxy(spec: &dyn FaultSpec, carries: Carries) -> Result<(), Misfit> {
+    match carries {
+        Carries::Streams => spec.by_toxiproxy(),
+        Carries::Datagrams => Err(Misfit {
+            problem: "it carries no datagrams".to_owned(),
+            help: "leave `toxiproxy` out: squall's own proxies carry them".to_owned(),
+        }),
+    }
+}
+
+/// What an edge carries: datagrams where a load sends them. Of services that is not said, and taken to be streams.
+fn carries(caller: &str, scenario: &Scenario) -> Carries {
+    match scenario.load.get(caller) {
+        Some(load) if load.protocol.kind.value == "udp" => Carries::Datagrams,
+        _ => Carries::Streams,
+    }
 }
 
 /// Whether what crosses an edge is known to be HTTP/1.1, so that its requests can be counted.

@@ -11,7 +11,7 @@ use super::compile::Scale;
 use super::edges::{Edges, paths};
 use super::windows::{Place, windows};
 use super::{PlannedCrossing, PlannedFault, PlannedPhase};
-use crate::fault::{FAULTS, FaultSpec, PacketSpec};
+use crate::fault::{Carries, FAULTS, FaultSpec, PacketSpec};
 
 /// The faults, by the time of their injection.
 pub(super) fn compile(
@@ -200,10 +200,13 @@ fn excludes(one: &PlannedFault, other: &PlannedFault) -> bool {
     if one.crossings.is_empty() || other.crossings.is_empty() {
         return one.kind == other.kind || same_part;
     }
-    // Toxics stand beside each other on an edge.
-    let edges = |fault: &PlannedFault| -> Vec<usize> { fault.crossings.iter().map(|one| one.edge).collect() };
-    let theirs = edges(other);
-    same_part && edges(one).iter().any(|edge| theirs.contains(edge))
+    // Toxics stand beside each other on an edge; what is done to datagrams is one number for each kind.
+    let excludes = |mine: &PlannedCrossing| {
+        let same_number = mine.carries == Carries::Datagrams && one.kind == other.kind;
+        let theirs = other.crossings.iter().any(|theirs| theirs.edge == mine.edge);
+        theirs && (same_part || same_number)
+    };
+    one.crossings.iter().any(excludes)
 }
 
 /// Whether some window of one shares time and target with one of the other. Both lists are in order.

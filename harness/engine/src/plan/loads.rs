@@ -10,7 +10,7 @@ use squall_load::pacer::{PacerError, RATE_PER_S_MAX};
 use squall_load::spec::CONNECTIONS_MAX;
 use squall_load::{Arrivals, PacerKind, Think, load_seed};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
-use squall_model::scenario::{self, Amount, Load, LoadOverride, Phase, Scenario};
+use squall_model::scenario::{self, Address, Amount, Load, LoadOverride, Phase, Scenario, Scheme};
 use squall_model::seed::Seed;
 use squall_model::span::{Span, Spanned};
 use squall_model::units::human;
@@ -45,6 +45,7 @@ pub(super) fn compile(
             continue;
         };
         check_target(scenario, load, diagnostics);
+        check_seal(scenario, load, diagnostics);
         if let Some(connections) = &load.connections {
             check_connections(connections.get(), connections.span, diagnostics);
         }
@@ -130,6 +131,28 @@ pub(super) fn share_users(planned: &[PlannedLoad], arrivals: &mut Vec<Arrivals>)
             let same = arrivals[at].clone();
             arrivals.extend(journey.steps.iter().map(|_| same.clone()));
         }
+    }
+}
+
+/// TLS is one of streams; datagrams would have DTLS, which nothing here speaks.
+fn check_seal(scenario: &Scenario, load: &Load, diagnostics: &mut Diagnostics) {
+    let kind = &load.protocol.kind;
+    let is_sealed = scenario.services.get(load.to.as_str()).is_some_and(|service| {
+        let https = |at: &Address| {
+            matches!(
+                at,
+                Address::Host {
+                    scheme: Scheme::Https,
+                    ..
+                }
+            )
+        };
+        service.tls.is_some() || service.at.as_ref().is_some_and(|at| https(&at.value))
+    });
+    if is_sealed && kind.value == "udp" {
+        let error = Diagnostic::error(kind.span, "datagrams are sent without TLS");
+        let error = error.also(load.to.span, "this service speaks it");
+        diagnostics.push(error.help("send them to a service without `tls` and `https://`"));
     }
 }
 

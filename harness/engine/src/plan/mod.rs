@@ -78,6 +78,8 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     /// The edges that have a proxy, because a fault uses it.
     pub edges: Vec<PlannedEdge>,
+    /// The Toxiproxy server that does their faults, in place of squall's own proxies.
+    pub toxiproxy: Option<Address>,
     /// What is checked over all data.
     pub invariants: Vec<PlannedInvariant>,
     /// What is expected.

@@ -10,7 +10,7 @@ use squall_model::scenario::Network;
 use squall_model::units::human;
 
 use super::{Check, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window};
-use crate::fault::PacketPath;
+use crate::fault::{Carries, PacketPath};
 
 /// What `squall plan` prints.
 pub fn show(plan: &Plan) -> String {
@@ -180,7 +180,12 @@ fn write_edges(plan: &Plan, text: &mut String) -> std::fmt::Result {
             ""
         };
         let read = if edge.http { ", which reads HTTP/1.1" } else { "" };
-        writeln!(text, "  {:<16} through a proxy{led}{read}", edge.name())?;
+        let of = match edge.carries {
+            Carries::Streams if plan.toxiproxy.is_some() => " and Toxiproxy",
+            Carries::Streams => "",
+            Carries::Datagrams => " for datagrams",
+        };
+        writeln!(text, "  {:<16} through a proxy{of}{led}{read}", edge.name())?;
     }
     Ok(())
 }

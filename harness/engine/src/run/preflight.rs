@@ -12,6 +12,7 @@ use crate::catalogue::Catalogue;
 use crate::network;
 use crate::plan::{Plan, Start};
 use crate::redirect;
+use crate::toxiproxy::Server;
 
 /// Something the machine lacks, and what would make it work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,15 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
             needed_by: format!("service {caller}"),
             text: why.to_string(),
         }));
+    }
+    // Where no edge has a fault it is asked for nothing.
+    if let Some(toxiproxy) = plan.toxiproxy.as_ref().filter(|_| !plan.edges.is_empty())
+        && let Err(e) = Server::find(toxiproxy)
+    {
+        missing.push(Missing {
+            needed_by: "toxiproxy".to_owned(),
+            text: e.to_string(),
+        });
     }
     for load in &plan.loads {
         if !journey::IS_BUILT_IN && matches!(load.asked.protocol.part(), Part::Journey(_)) {

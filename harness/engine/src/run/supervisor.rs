@@ -224,6 +224,7 @@ impl Supervisor<'_> {
         let guard = GuardHandle::start(&options.catalogue.program, &["guard"], run_id, &log);
         let guard = Arc::new(guard.map_err(|e| e.to_string())?);
         self.place(&guard)?;
+        self.find_toxiproxy(run_id)?;
         self.isolation = Isolation::of(self.plan).map_err(|e| e.to_string())?;
         let mut fleet = Fleet::new(self.isolation.clone());
         let ran = self.with_services(&mut fleet, &guard, options, zero_us, stop);

@@ -1,5 +1,6 @@
 //! The undos themselves: each is data, and says how it is performed.
 
+use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -13,6 +14,7 @@ use crate::process::Identity;
 use crate::process::identity::{send, wait_exited};
 use crate::process::sweep::sweep;
 use crate::process::table::carries;
+use crate::toxiproxy::{self, Server};
 
 /// The longest that killing may take until it counts as failed.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
@@ -45,6 +47,13 @@ pub enum Undo {
     RemoveFile {
         /// Which one.
         path: PathBuf,
+    },
+    /// Delete a proxy on a Toxiproxy server of this machine: one whose name begins as those do that squall makes.
+    DeleteToxiproxyProxy {
+        /// Where the server's API is.
+        api: SocketAddr,
+        /// The proxy's name.
+        name: String,
     },
     /// Put a clock page back on real time.
     ResetClockPage {
@@ -100,6 +109,7 @@ impl Undo {
             }),
             Self::KillMarked { run_id } => kill_marked(run_id),
             Self::RemoveFile { path } => remove_file(path, place),
+            Self::DeleteToxiproxyProxy { api, name } => delete_proxy(*api, name),
             Self::ResetClockPage { path } => {
                 if !path.exists() {
                     return Ok(());
@@ -211,6 +221,21 @@ fn remove_file(path: &Path, place: &Place) -> Result<(), (String, String)> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err((error.to_string(), by_hand())),
     }
+}
+
+/// A journal may come from anywhere, so it is asked for nothing else, and nothing elsewhere.
+fn delete_proxy(api: SocketAddr, name: &str) -> Result<(), (String, String)> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if !api.ip().is_loopback() || !name.starts_with(toxiproxy::PREFIX) || !name.bytes().all(is_plain) {
+        return Err((
+            "squall makes no such proxy".to_owned(),
+            format!("look at {name} on the Toxiproxy at {api} and delete it by hand"),
+        ));
+    }
+    Server::at(api).delete(name).map_err(|error| {
+        let by_hand = format!("delete it by hand: curl -X DELETE http://{api}/proxies/{name}");
+        (error.to_string(), by_hand)
+    })
 }
 
 fn may_remove(path: &Path, folder: &Path) -> bool {

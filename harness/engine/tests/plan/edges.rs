@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use squall_engine::fault::Carries;
 use squall_engine::judge::Evidence;
 use squall_engine::measure::collector::Collector;
 use squall_engine::plan::Plan;
@@ -151,19 +152,154 @@ fn where_no_proxy_can_stand_or_read_a_fault_is_refused() {
     check(
         &with(
             "latency: { as: a, between: [dig, deep], delay: 1ms }
-             latency: { as: b, between: [drum, lone], delay: 1ms }
+             slicer: { as: b, between: [drum, lone], size: 9B }
              http: { as: c, between: [unseal, sealed], delay: 1ms }",
         ),
         &expect![[r#"
             s.yaml:20:42: error: `deep` is at a unix socket, where no proxy can stand
               s.yaml:20:37: the caller
-            s.yaml:21:43: error: `drum` sends datagrams, and this fault is one of streams
-              s.yaml:21:37: the caller
+            s.yaml:21:42: error: `drum` sends datagrams, and this fault is one of streams
+              s.yaml:21:36: the caller
+              help: of datagrams there are `loss`, `duplicate`, `reorder`, `corrupt`, `latency` and `partition`
             s.yaml:22:42: error: `sealed` speaks TLS, so its requests can't be read on the way
               s.yaml:22:34: the caller"#]],
     );
     // What is sealed passes through a proxy that needn't read it.
     plan(&with("latency: { between: [unseal, sealed], delay: 1ms }"));
+}
+
+#[test]
+fn faults_of_datagrams_are_for_loads_that_send_them_and_say_what_there_is_for_streams() {
+    check(
+        &with(
+            "loss: { as: a, between: [make, feed], share: 10% }
+             duplicate: { as: b, between: [feed, ids], share: 10% }
+             reorder: { as: c, between: [make, feed], share: 10% }
+             corrupt: { as: d, from: feed, to: make, share: 10% }
+             loss: { as: e, between: [drum, lone], share: 0% }
+             loss: { as: f, between: [drum, lone] }
+             latency: { as: g, between: [drum, lone], delay: 1ms, share: 50% }
+             partition: { as: h, between: [drum, lone], new: refuse }
+             down: { as: i, between: [drum, lone] }",
+        ),
+        &expect![[r#"
+            s.yaml:20:40: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:20:34: the caller
+              help: streams lose no bytes but with packets: write `network: isolated`, or use `partition`
+            s.yaml:21:45: error: `feed` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:21:39: the caller
+              help: the kernel sorts out what comes twice in a stream; for repeated requests let the load send them
+            s.yaml:22:43: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:22:37: the caller
+              help: the kernel puts a stream back in order; `latency` with `jitter` is what is left of it there
+            s.yaml:23:33: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:23:43: the caller
+              help: of HTTP/1.1, `http` with `body` changes what is answered
+            s.yaml:24:54: error: a share is more than 0% and at most 100%
+            s.yaml:25:15: error: the key `share` is missing
+            s.yaml:26:43: error: `drum` sends datagrams, and a share of connections is one of streams
+              s.yaml:26:37: the caller
+              help: leave `share` out: every datagram is delayed
+            s.yaml:27:45: error: `drum` sends datagrams, and there is no connection that could be reset or refused
+              s.yaml:27:39: the caller
+              help: leave `open` and `new` out: datagrams that are cut off are lost
+            s.yaml:28:40: error: `drum` sends datagrams, and this fault is one of streams
+              s.yaml:28:34: the caller
+              help: of datagrams there are `loss`, `duplicate`, `reorder`, `corrupt`, `latency` and `partition`"#]],
+    );
+    let all = "loss: { between: [drum, lone], share: 10% }
+         duplicate: { from: drum, to: lone, share: 10% }
+         reorder: { from: lone, to: drum, share: 10% }
+         corrupt: { between: [lone, drum], share: 100% }
+         latency: { between: [drum, lone], delay: 1ms, jitter: 1ms }
+         partition: { from: lone, to: drum }
+         latency: { as: elsewhere, between: [make, feed], delay: 1ms }";
+    let plan = plan(&with(all));
+    let carries: Vec<_> = plan
+        .edges
+        .iter()
+        .map(|edge| (edge.name(), edge.carries))
+        .collect();
+    assert_eq!(
+        carries,
+        [
+            ("drum->lone".to_owned(), Carries::Datagrams),
+            ("make->feed".to_owned(), Carries::Streams)
+        ]
+    );
+    // One number for each kind: the second would end the first.
+    check(
+        &with(
+            "loss: { as: some, between: [drum, lone], share: 10%, for: 2s }
+             loss: { as: more, from: drum, to: lone, share: 20%, after: 1s }",
+        ),
+        &expect![[r#"
+            s.yaml:21:21: error: `more` begins while `some` still holds on the same edge
+              s.yaml:20:21: this one still holds
+              help: end the first one earlier with `for`, or begin this one later with `after`"#]],
+    );
+}
+
+#[test]
+fn what_a_toxiproxy_server_can_not_do_is_told_with_what_can() {
+    let by = |toxiproxy: &str, faults: &str| format!("toxiproxy: {toxiproxy}\n{}", with(faults));
+    let all = "latency: { between: [make, feed], delay: 1ms, jitter: 1ms }
+         bandwidth: { between: [make, feed], rate: 1MB }
+         slicer: { between: [make, feed], size: 9B, delay: 5us }
+         limit_data: { between: [make, feed], bytes: 9B }
+         slow_close: { between: [make, feed], delay: 1ms }
+         timeout: { between: [make, feed], timeout: 1ms }
+         reset_peer: { between: [make, feed] }
+         down: { between: [make, feed] }";
+    assert!(plan(&by("http://localhost:8474", all)).toxiproxy.is_some());
+    check(
+        &by(
+            "127.0.0.1:8474",
+            "partition: { between: [make, feed] }
+             http: { between: [make, feed], abort: { status: 503 } }
+             latency: { as: a, between: [make, feed], delay: 500us }
+             latency: { as: b, between: [make, feed], delay: 1ms, distribution: normal }
+             latency: { as: c, between: [make, feed], delay: 1ms, share: 50% }
+             loss: { between: [drum, lone], share: 50% }",
+        ),
+        &expect![[r#"
+            s.yaml:21:38: error: Toxiproxy can't do this: it has no such fault
+              s.yaml:1:12: it is asked for here
+              help: leave `toxiproxy` out: squall's own proxies have this fault
+            s.yaml:22:33: error: Toxiproxy can't do this: it has no such fault
+              s.yaml:1:12: it is asked for here
+              help: leave `toxiproxy` out: squall's own proxies have this fault
+            s.yaml:23:43: error: Toxiproxy can't do this: it knows whole milliseconds only (of `slicer`, microseconds)
+              s.yaml:1:12: it is asked for here
+              help: round the time, or leave `toxiproxy` out
+            s.yaml:24:43: error: Toxiproxy can't do this: its jitter is uniform
+              s.yaml:1:12: it is asked for here
+              help: leave `distribution` out, or `toxiproxy`
+            s.yaml:25:43: error: Toxiproxy can't do this: it does not tell for which connections a `share` was drawn, so nothing could be proven
+              s.yaml:1:12: it is asked for here
+              help: leave `share` out, or `toxiproxy`
+            s.yaml:26:33: error: Toxiproxy can't do this: it carries no datagrams
+              s.yaml:1:12: it is asked for here
+              help: leave `toxiproxy` out: squall's own proxies carry them"#]],
+    );
+    check(
+        &by("https://localhost:8474", "down: { between: [make, feed] }"),
+        &expect![[r#"
+            s.yaml:1:12: error: Toxiproxy's API is plain HTTP over TCP
+              help: write `toxiproxy: http://127.0.0.1:8474`"#]],
+    );
+    check(
+        &by("http://192.0.2.7:8474", "down: { between: [make, feed] }"),
+        &expect![[r#"
+            s.yaml:1:12: error: `192.0.2.7:8474` is not on this machine
+              help: name a server on this machine, such as http://127.0.0.1:8474: what squall starts is out of reach of others"#]],
+    );
+    check(
+        &by("8474", "down: { between: [make, feed] }"),
+        &expect![[r#"
+        s.yaml:1:12: error: expected a text, found the number `8474`
+          help: quote it: "8474""#]],
+    );
 }
 
 #[test]
@@ -186,7 +322,11 @@ fn parameters_of_faults_on_edges_are_checked() {
              http: { as: m, between: [feed, ids] }
              http: { as: n, between: [feed, ids], delay: 1ms, path: /a, path_regex: b }
              http: { as: o, between: [feed, ids], delay: 1ms, path_regex: \"(\" }
-             http: { as: p, between: [feed, ids], delay: 1ms, first: 0 }",
+             http: { as: p, between: [feed, ids], delay: 1ms, first: 0 }
+             slicer: { as: r, between: [feed, ids], size: 0B }
+             slicer: { as: s, between: [feed, ids], size: 9B, variation: 9B }
+             bandwidth: { as: t, between: [feed, ids], rate: 0B }
+             limit_data: { as: u, between: [feed, ids], bytes: 0B }",
         ),
         &expect![[r#"
             s.yaml:20:35: error: a connection can't be reset in one direction
@@ -217,7 +357,15 @@ fn parameters_of_faults_on_edges_are_checked() {
             s.yaml:34:68: error: `path` and `path_regex` exclude each other
               s.yaml:34:58: the other one
             s.yaml:35:9: error: no regular expression: found open group without closing ')'
-            s.yaml:36:65: error: at least 1 is needed"#]],
+            s.yaml:36:65: error: at least 1 is needed
+            s.yaml:37:54: error: a piece has at least one byte
+              help: write how many, such as `size: 64B`
+            s.yaml:38:69: error: a piece would have no byte left
+              help: vary it by less than its `size`
+            s.yaml:39:57: error: at this rate no byte would ever go
+              help: to let nothing through use `partition`, which holds bytes, or `timeout`, which throws them away
+            s.yaml:40:59: error: connections would end before a byte has met this
+              help: to end them at once use `reset_peer` or `down`"#]],
     );
 }
 

@@ -27,6 +27,29 @@ fn protocols_and_arrivals_that_are_unknown_are_named_with_the_nearest() {
 }
 
 #[test]
+fn datagrams_go_to_no_service_that_speaks_tls() {
+    let udp = |service: &str| {
+        around(&format!(
+            "services: {{ sealed: {{ {service} }} }}\nload: {{ drum: {{ to: sealed, udp: {{ send: hello }}, rate: 1k/s }} }}\n"
+        ))
+    };
+    check(
+        &udp("at: \"https://localhost\""),
+        &expect![[r#"
+        s.yaml:5:29: error: datagrams are sent without TLS
+          s.yaml:5:21: this service speaks it
+          help: send them to a service without `tls` and `https://`"#]],
+    );
+    check(
+        &udp("run: [serve, \"{port}\"], tls: { insecure: true }"),
+        &expect![[r#"
+            s.yaml:5:29: error: datagrams are sent without TLS
+              s.yaml:5:21: this service speaks it
+              help: send them to a service without `tls` and `https://`"#]],
+    );
+}
+
+#[test]
 fn a_doubled_brace_is_one() {
     let plan = plan(&with(
         "http: { post: \"/feed\", headers: { X-User: \"{{user}\" }, body: '{\"id\":{{id},\"n\":{\"m\":1}}' }, rate: 1k/s",

@@ -84,7 +84,7 @@ fn a_plan_says_what_would_run_when_and_what_it_needs() {
                        read 2 users, closed loop, exponential think time, mean 2.00 s
            27.000 s    clock: steps the realtime clock of ids back by 50ms, for 3.00 s
            31.000 s    latency: delays bytes by 50.0 ms with 5.00 ms of jitter from ids to feed, for 2.00 s
-           31.000 s    partition: cuts the stream between make and ids, for 2.00 s
+           31.000 s    partition: cuts what goes between make and ids, for 2.00 s
 
         checks
           ids.unique               unique: what it gives is unique

@@ -10,9 +10,9 @@ use squall_model::scenario::{self, Network};
 use squall_model::span::{Span, Spanned};
 use squall_model::units::{Bytes, Ratio, human};
 
-use super::ends::{ends_of, on_an_edge, share};
+use super::ends::{ends_of, on_an_edge, share, size};
 use super::toxic::ToxicFault;
-use super::{Crossing, Ends};
+use super::{Carries, Crossing, Ends, Misfit};
 use crate::fault::packet::QUEUE;
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, PacketDeed};
 
@@ -28,7 +28,7 @@ on_an_edge! {
     /// Limits the rate of each connection of an edge.
     pub struct BandwidthFault {
         /// Bytes a second, for each connection and direction; whole kilobytes.
-        pub rate: Bytes,
+        pub rate: Spanned<Bytes>,
         /// The share of connections that it is for; all if left out.
         pub share: Option<Spanned<Ratio>>,
     }
@@ -37,18 +37,24 @@ on_an_edge! {
 
 fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
     let written: BandwidthFault = fault.decode_params(diagnostics)?;
+    let rate = size(
+        &written.rate,
+        "at this rate no byte would ever go",
+        "to let nothing through use `partition`, which holds bytes, or `timeout`, which throws them away",
+        diagnostics,
+    )?;
     let stream = ToxicFault {
         ends: ends_of!(written, fault).ends(diagnostics)?,
         kind: Bandwidth {
-            rate: written.rate.0.div_ceil(1_000),
+            rate: rate.div_ceil(1_000),
         }
         .into(),
         share: share(written.share.as_ref(), diagnostics)?,
-        about: format!("lets bytes go at {}/s", human::bytes(written.rate.0)),
+        about: format!("lets bytes go at {}/s", human::bytes(rate)),
     };
     Some(Arc::new(BandwidthSpec {
         stream,
-        rate: written.rate.0,
+        rate,
         share: written.share.map(|share| share.span),
     }))
 }
@@ -74,6 +80,14 @@ impl FaultSpec for BandwidthSpec {
 
     fn ends(&self) -> Option<&Ends> {
         self.stream.ends()
+    }
+
+    fn fits(&self, carries: Carries) -> Result<(), Misfit> {
+        self.stream.fits(carries)
+    }
+
+    fn by_toxiproxy(&self) -> Result<(), Misfit> {
+        self.stream.by_toxiproxy()
     }
 
     fn on_packets(&self) -> Option<PacketDeed> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_edge::{EdgeError, EdgeSeen};
+use squall_edge::{EdgeSeen, Proxy};
 use squall_model::decode::{Decode as _, NonEmpty, Schema};
 use squall_model::diagnostic::Diagnostics;
 use squall_model::name::Name;
@@ -10,7 +10,9 @@ use squall_model::record;
 use squall_model::scenario;
 use squall_model::span::Spanned;
 
-use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
+use super::remote::RemoteDown;
+use super::site::Site;
+use super::{At, Between, Crossing, Deed, EdgeFault, Ends, Misfit, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, Part};
 
 pub(in crate::fault) const KIND: FaultKind = FaultKind {
@@ -59,24 +61,31 @@ impl FaultSpec for DownSpec {
         Some(Part::Edge)
     }
 
+    fn by_toxiproxy(&self) -> Result<(), Misfit> {
+        Ok(())
+    }
+
     fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
-        Ok(Box::new(EdgeFault::new(Box::new(Closing), crossings)))
+        EdgeFault::on(crossings, |crossing| match crossing {
+            Crossing::Toxiproxy(at, remote) => Ok(Site::of(at, RemoteDown { remote })),
+            crossing => crossing.streams(Closing),
+        })
     }
 }
 
 struct Closing;
 
-impl Deed for Closing {
-    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
-        at.proxy.disable()
+impl Deed<Proxy> for Closing {
+    fn begin(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        at.proxy.disable().map_err(FaultError::Edge)
     }
 
-    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
-        at.proxy.enable()
+    fn end(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        at.proxy.enable().map_err(FaultError::Edge)
     }
 
     /// The kernel refuses new connections and counts none: what shows is that open ones were closed.
-    fn met(&self, _: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+    fn met(&self, _: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let closed = before.open();
         let word = if closed == 1 { "was" } else { "were" };
         (closed > 0 && now.open() == 0)

@@ -4,7 +4,7 @@ use squall_model::decode::NonEmpty;
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::Name;
 use squall_model::span::{Span, Spanned};
-use squall_model::units::Ratio;
+use squall_model::units::{Bytes, Ratio};
 
 /// The ends of one or more edges, as written; loads and services.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +100,20 @@ pub fn share(written: Option<&Spanned<Ratio>>, diagnostics: &mut Diagnostics) ->
         written.span,
         "a share is more than 0% and at most 100%",
     ));
+    None
+}
+
+/// A size of at least one byte; what is wrong with none, and what to do instead.
+pub fn size(
+    written: &Spanned<Bytes>,
+    problem: &str,
+    help: &'static str,
+    diagnostics: &mut Diagnostics,
+) -> Option<u64> {
+    if written.value.0 > 0 {
+        return Some(written.value.0);
+    }
+    diagnostics.push(Diagnostic::error(written.span, problem).help(help));
     None
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_edge::{EdgeError, EdgeSeen, HttpAction, HttpFault, HttpMatch, Latency, PathMatch};
+use squall_edge::{EdgeSeen, HttpAction, HttpFault, HttpMatch, Latency, PathMatch, Proxy};
 use squall_model::decode::{Decode as _, NonEmpty, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::name::Name;
@@ -14,7 +14,7 @@ use squall_model::span::Spanned;
 use squall_model::units::{Ratio, human};
 
 use super::ends::share;
-use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
+use super::{At, Between, Crossing, Deed, EdgeFault, Ends, counted};
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec};
 
 pub(in crate::fault) const KIND: FaultKind = FaultKind {
@@ -167,27 +167,29 @@ impl FaultSpec for HttpSpec {
     }
 
     fn arm_edges(&self, name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
-        let deed = Meddling(HttpFault {
-            name: name.to_owned(),
-            matches: self.matches.clone(),
-            action: self.action.clone(),
-        });
-        Ok(Box::new(EdgeFault::new(Box::new(deed), crossings)))
+        let deed = || {
+            Meddling(HttpFault {
+                name: name.to_owned(),
+                matches: self.matches.clone(),
+                action: self.action.clone(),
+            })
+        };
+        EdgeFault::on(crossings, |crossing| crossing.streams(deed()))
     }
 }
 
 struct Meddling(HttpFault);
 
-impl Deed for Meddling {
-    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
-        at.proxy.add_http_fault(self.0.clone())
+impl Deed<Proxy> for Meddling {
+    fn begin(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        at.proxy.add_http_fault(self.0.clone()).map_err(FaultError::Edge)
     }
 
-    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
-        at.proxy.remove_http_fault(&self.0.name)
+    fn end(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        at.proxy.remove_http_fault(&self.0.name).map_err(FaultError::Edge)
     }
 
-    fn met(&self, _: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+    fn met(&self, _: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let mine =
             |fault: &&squall_edge::HttpFaultSeen| fault.name == self.0.name && fault.added_ns >= before.at_ns;
         let requests = now.http_faults.iter().rev().find(mine)?.requests;

@@ -20,7 +20,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "delays the bytes of an edge, with jitter",
     decode,
     schema,
-    ways: super::WAYS,
+    ways: &[super::PROXY, super::REDIRECT, super::DATAGRAM_PROXY],
 };
 
 choice! {

@@ -9,7 +9,7 @@ use squall_model::scenario;
 use squall_model::span::Spanned;
 use squall_model::units::{Bytes, Ratio, human};
 
-use super::ends::{ends_of, on_an_edge, share};
+use super::ends::{ends_of, on_an_edge, share, size};
 use super::toxic::ToxicFault;
 use crate::fault::{FaultKind, FaultSpec};
 
@@ -25,7 +25,7 @@ on_an_edge! {
     /// Closes each connection of an edge after a number of bytes.
     pub struct LimitDataFault {
         /// How many pass on each connection from when the fault begins.
-        pub bytes: Bytes,
+        pub bytes: Spanned<Bytes>,
         /// The share of connections that it is for; all if left out.
         pub share: Option<Spanned<Ratio>>,
     }
@@ -34,14 +34,17 @@ on_an_edge! {
 
 fn decode(fault: &scenario::Fault, diagnostics: &mut Diagnostics) -> Option<Arc<dyn FaultSpec>> {
     let written: LimitDataFault = fault.decode_params(diagnostics)?;
+    let bytes = size(
+        &written.bytes,
+        "connections would end before a byte has met this",
+        "to end them at once use `reset_peer` or `down`",
+        diagnostics,
+    )?;
     let toxic = ToxicFault {
         ends: ends_of!(written, fault).ends(diagnostics)?,
-        kind: LimitData {
-            bytes: written.bytes.0,
-        }
-        .into(),
+        kind: LimitData { bytes }.into(),
         share: share(written.share.as_ref(), diagnostics)?,
-        about: format!("closes connections after {}", human::bytes(written.bytes.0)),
+        about: format!("closes connections after {}", human::bytes(bytes)),
     };
     Some(toxic.spec())
 }

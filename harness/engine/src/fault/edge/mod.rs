@@ -5,30 +5,40 @@
 //! crossed before, and bytes, connections or requests that met the fault. An edge that nobody uses proves nothing.
 
 pub(super) mod bandwidth;
+pub(super) mod corrupt;
+mod datagram;
 pub(super) mod down;
+pub(super) mod duplicate;
 pub(super) mod ends;
 pub(super) mod http;
 pub(super) mod latency;
+mod led;
 pub(super) mod limit_data;
+pub(super) mod loss;
 pub(super) mod partition;
+mod remote;
+pub(super) mod reorder;
 pub(super) mod reset_peer;
+mod site;
 pub(super) mod slicer;
 pub(super) mod slow_close;
 pub(super) mod timeout;
 mod toxic;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_edge::{Direction, EdgeError, EdgeSeen, Proxy};
-use squall_model::units::human;
+use squall_edge::{DatagramProxy, Direction, Proxy};
 
 use super::{Fault, FaultError, Lack, Receipt, TargetProcess, Way};
-use crate::network::{self, Namespace, NetworkError};
-use crate::redirect::{self, Counts, Redirects};
+use crate::network::Namespace;
+use crate::redirect;
+use crate::toxiproxy::Remote;
 
 pub use ends::{Between, Ends};
+pub use led::Led;
+pub use site::{Deed, OnEdge, Post};
+use site::{Site, in_directions};
 
 /// How they work.
 pub const PROXY: Way = Way {
@@ -49,22 +59,60 @@ pub const REDIRECT: Way = Way {
     },
 };
 
-/// All of them.
+/// How those work that are done to streams alone.
 pub const WAYS: &[Way] = &[PROXY, REDIRECT];
+
+/// How those work that are done to datagrams.
+pub const DATAGRAM_PROXY: Way = Way {
+    name: "datagram proxy",
+    about: "the same for datagrams (UDP) that a load sends",
+    check: |_| Ok(()),
+};
 
 /// How long after healing bytes may take to cross again: callers that lost their connections come back in their own time.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
 
-/// An edge as a fault reaches it.
-#[derive(Clone, Debug)]
-pub struct Crossing {
+/// What an edge carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carries {
+    /// Connections with streams of bytes (TCP).
+    #[default]
+    Streams,
+    /// Datagrams (UDP).
+    Datagrams,
+}
+
+/// Why a fault can't be done to what an edge carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// What is wrong, following "`load` sends datagrams, and " or "`load` sends no datagrams, and ".
+    pub problem: String,
+    /// What to do instead.
+    pub help: String,
+}
+
+impl Misfit {
+    /// Of a fault of streams on datagrams.
+    pub fn of_streams() -> Misfit {
+        Misfit {
+            problem: "this fault is one of streams".to_owned(),
+            help:
+                "of datagrams there are `loss`, `duplicate`, `reorder`, `corrupt`, `latency` and `partition`"
+                    .to_owned(),
+        }
+    }
+}
+
+/// An edge as a fault reaches it; `P` is what stands there.
+#[derive(Debug)]
+pub struct At<P> {
     /// Who calls.
     pub caller: String,
     /// Who is called.
     pub callee: String,
-    /// The proxy between them.
-    pub proxy: Arc<Proxy>,
-    /// How the caller comes to the proxy.
+    /// What stands between them.
+    pub proxy: Arc<P>,
+    /// How the caller comes there.
     pub led: Led,
     /// The bytes that the fault is for.
     pub directions: Vec<Direction>,
@@ -72,173 +120,121 @@ pub struct Crossing {
     pub place: Option<Namespace>,
 }
 
-/// How a caller comes to a proxy.
-#[derive(Clone, Debug)]
-pub enum Led {
-    /// It was told the proxy's address.
-    Told,
-    /// Its connects are redirected there.
-    Redirected {
-        /// Where they are counted.
-        redirects: Arc<Redirects>,
-        /// The callee's addresses.
-        from: Vec<SocketAddr>,
-    },
+/// An edge as a fault reaches it, by what stands there.
+#[derive(Debug)]
+pub enum Crossing {
+    /// A proxy for streams.
+    Streams(At<Proxy>),
+    /// A proxy for datagrams.
+    Datagrams(At<DatagramProxy>),
+    /// A proxy on a Toxiproxy server, with one for streams before it that counts.
+    Toxiproxy(At<Proxy>, Remote),
 }
 
 impl Crossing {
-    /// Does something to the proxy where it is: sockets that it opens are to be of its own place.
-    fn there(&self, act: impl FnOnce() -> Result<(), EdgeError> + Send) -> Result<(), FaultError> {
-        let done = network::within(self.place.as_ref(), act).map_err(NetworkError::entering)?;
-        done.map_err(FaultError::Edge)
+    /// A fault on it that is one of streams.
+    fn streams(self, deed: impl Deed<Proxy> + 'static) -> Result<Box<dyn OnEdge>, FaultError> {
+        match self {
+            Crossing::Streams(at) => Ok(Site::of(at, deed)),
+            Crossing::Datagrams(at) => Err(unplanned(&at)),
+            Crossing::Toxiproxy(at, _) => Err(unplanned(&at)),
+        }
     }
 
-    /// `feed->ranking`
-    pub fn name(&self) -> String {
-        format!("{}->{}", self.caller, self.callee)
-    }
-
-    /// Why nobody may have come to the proxy, and what to do.
-    fn unused(&self) -> String {
-        let Crossing { caller, callee, .. } = self;
-        let why = match &self.led {
-            Led::Told => {
-                "a service that has its callee's address from elsewhere than what it is told needs `redirect: true`"
-                    .to_owned()
-            }
-            Led::Redirected { redirects, from } => {
-                let from: Vec<_> = from.iter().map(ToString::to_string).collect();
-                elsewhere(&redirects.counts(), &from.join(" or "))
-            }
-        };
-        format!("{caller} never used its edge to {callee}: {why}")
+    /// A fault on it that is one of datagrams.
+    fn datagrams(self, deed: impl Deed<DatagramProxy> + 'static) -> Result<Box<dyn OnEdge>, FaultError> {
+        match self {
+            Crossing::Datagrams(at) => Ok(Site::of(at, deed)),
+            Crossing::Streams(at) | Crossing::Toxiproxy(at, _) => Err(unplanned(&at)),
+        }
     }
 }
 
-/// Where connects went that were to be redirected.
-fn elsewhere(counts: &Counts, from: &str) -> String {
-    let Counts { seen, missed, .. } = counts;
-    match &counts.last_miss {
-        _ if *seen == 0 => "it has `redirect: true`, and connected to nothing".to_owned(),
-        Some(miss) => format!(
-            "it has `redirect: true`, but {missed} of its {seen} connects could not be redirected; the last one failed {}: {}",
-            miss.doing, miss.error
-        ),
-        None => format!("it has `redirect: true`, but none of its {seen} connects was to {from}"),
-    }
-}
-
-/// What a fault does to an edge, and what shows it.
-pub trait Deed: Send + Sync {
-    /// Begins it.
-    fn begin(&self, at: &Crossing) -> Result<(), EdgeError>;
-
-    /// Ends it.
-    fn end(&self, at: &Crossing) -> Result<(), EdgeError>;
-
-    /// What of the caller's traffic has met it since it began, in words; nothing where none has. `before` was seen just before.
-    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String>;
+/// The plan refuses what does not fit, so this tells of a defect.
+fn unplanned<P>(at: &At<P>) -> FaultError {
+    FaultError::Parameters(format!(
+        "{} carries something else than what it is for",
+        at.name()
+    ))
 }
 
 /// One fault on one or more edges.
 pub struct EdgeFault {
-    deed: Box<dyn Deed>,
-    crossings: Vec<Crossing>,
-    /// What each edge had seen before, and when that was.
-    before: Vec<EdgeSeen>,
+    edges: Vec<Box<dyn OnEdge>>,
     began: Option<Instant>,
-    /// The same at its end.
-    after: Vec<EdgeSeen>,
     ended: Option<Instant>,
 }
 
 impl EdgeFault {
     /// A fault that waits.
-    pub fn new(deed: Box<dyn Deed>, crossings: Vec<Crossing>) -> EdgeFault {
+    pub fn new(edges: Vec<Box<dyn OnEdge>>) -> EdgeFault {
         EdgeFault {
-            deed,
-            crossings,
-            before: Vec::new(),
+            edges,
             began: None,
-            after: Vec::new(),
             ended: None,
         }
     }
 
-    fn seen(&self) -> Vec<EdgeSeen> {
-        self.crossings.iter().map(|at| at.proxy.seen()).collect()
+    /// A fault that waits, each of whose edges is made by `on`.
+    fn on(
+        crossings: Vec<Crossing>,
+        on: impl Fn(Crossing) -> Result<Box<dyn OnEdge>, FaultError>,
+    ) -> Result<Box<dyn Fault>, FaultError> {
+        let edges = crossings.into_iter().map(on).collect::<Result<_, _>>()?;
+        Ok(Box::new(EdgeFault::new(edges)))
+    }
+
+    /// What every edge shows; nothing where one shows nothing.
+    fn shown(&self, since: Option<Instant>, tell: impl Fn(&dyn OnEdge) -> Option<String>) -> Receipt {
+        let Some(since) = since else {
+            return Receipt::Pending;
+        };
+        let told = |edge: &dyn OnEdge| {
+            let shown = tell(edge)?;
+            Some(format!("{}: {shown}", edge.name()))
+        };
+        let all = self.edges.iter().map(|edge| told(edge.as_ref()));
+        match all.collect::<Option<Vec<String>>>() {
+            None => Receipt::Pending,
+            Some(told) => Receipt::Proven {
+                evidence: format!("{}, within {}", told.join("; "), milliseconds(since.elapsed())),
+            },
+        }
     }
 }
 
 impl Fault for EdgeFault {
     fn inject(&mut self) -> Result<(), FaultError> {
-        self.before = self.seen();
-        (self.after, self.ended) = (Vec::new(), None);
+        self.ended = None;
         self.began = Some(Instant::now());
-        for at in &self.crossings {
-            at.there(|| self.deed.begin(at))?;
-        }
-        Ok(())
+        self.edges.iter_mut().try_for_each(|edge| edge.begin())
     }
 
     /// Every edge must have met it.
     fn prove(&mut self) -> Receipt {
-        let Some(began) = self.began else {
-            return Receipt::Pending;
-        };
-        let mut told = Vec::new();
-        for (at, before) in self.crossings.iter().zip(&self.before) {
-            let Some(met) = self.deed.met(at, before, &at.proxy.seen()) else {
-                return Receipt::Pending;
-            };
-            told.push(format!("{}: {}, then {met}", at.name(), crossed(before)));
-        }
-        Receipt::Proven {
-            evidence: format!("{}, within {}", told.join("; "), milliseconds(began.elapsed())),
-        }
+        self.shown(self.began, |edge| edge.met())
     }
 
     fn lacking(&self) -> String {
-        for (at, before) in self.crossings.iter().zip(&self.before) {
-            let now = at.proxy.seen();
-            if self.deed.met(at, before, &now).is_some() {
-                continue;
-            }
-            let Crossing { caller, callee, .. } = at;
-            return if now.opened == 0 {
-                at.unused()
-            } else {
-                format!("{caller} sent nothing over its edge to {callee} that met it")
-            };
-        }
-        "nothing shows that the edge felt it".to_owned()
+        let unmet = self.edges.iter().find(|edge| edge.met().is_none());
+        unmet.map_or_else(
+            || "nothing shows that the edge felt it".to_owned(),
+            |edge| edge.lacking(),
+        )
     }
 
+    /// One that can't be ended keeps none of the others.
     fn heal(&mut self) -> Result<(), FaultError> {
-        self.after = self.seen();
         self.ended = Some(Instant::now());
-        let ended = self.crossings.iter().map(|at| at.there(|| self.deed.end(at)));
-        let ended: Vec<_> = ended.collect();
+        let ended: Vec<_> = self.edges.iter_mut().map(|edge| edge.end()).collect();
         ended.into_iter().collect()
     }
 
-    /// Bytes must have crossed again, on every edge that was used before.
+    /// Every edge that was used before must show it.
     fn prove_healed(&mut self) -> Receipt {
-        let Some(ended) = self.ended else {
-            return Receipt::Pending;
-        };
-        let mut told = Vec::new();
-        for (at, after) in self.crossings.iter().zip(&self.after) {
-            let bytes = forwarded(&at.proxy.seen()) - forwarded(after);
-            match bytes {
-                0 if after.opened > 0 => return Receipt::Pending,
-                0 => told.push(format!("{} was not used", at.name())),
-                bytes => told.push(format!("{}: {} crossed again", at.name(), human::bytes(bytes))),
-            }
-        }
-        Receipt::Proven {
-            evidence: format!("{}, within {}", told.join("; "), milliseconds(ended.elapsed())),
-        }
+        let ended = self.ended;
+        let ended_for = ended.map_or(Duration::ZERO, |ended| ended.elapsed());
+        self.shown(ended, |edge| edge.over(ended_for))
     }
 
     fn over_within(&self) -> Duration {
@@ -248,21 +244,6 @@ impl Fault for EdgeFault {
     /// A proxy stays where it is when a service is started again.
     fn rearm(&mut self, _: &TargetProcess) -> Result<(), FaultError> {
         Ok(())
-    }
-}
-
-fn forwarded(seen: &EdgeSeen) -> u64 {
-    seen.directions.iter().map(|one| one.forwarded.bytes).sum()
-}
-
-/// What had crossed an edge, in words.
-fn crossed(before: &EdgeSeen) -> String {
-    match forwarded(before) {
-        0 => "nothing had crossed before".to_owned(),
-        bytes => {
-            let on = counted(before.opened, "connection");
-            format!("{} had crossed on {on}", human::bytes(bytes))
-        }
     }
 }
 
@@ -276,39 +257,4 @@ fn counted(count: u64, what: &str) -> String {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::redirect::Miss;
-
-    #[test]
-    fn why_nobody_came_by_a_redirect_goes_by_what_was_counted() {
-        let counts = |seen, missed, last_miss| Counts {
-            seen,
-            missed,
-            last_miss,
-            ..Counts::default()
-        };
-        let miss = Miss {
-            doing: "taking the socket",
-            error: "Operation not permitted (os error 1)".to_owned(),
-            errno: Some(1),
-        };
-        for (counts, expected) in [
-            (counts(0, 0, None), "and connected to nothing"),
-            (
-                counts(4, 0, None),
-                "but none of its 4 connects was to 127.0.0.1:80",
-            ),
-            (
-                counts(4, 3, Some(miss)),
-                "but 3 of its 4 connects could not be redirected; the last one failed taking the socket: Operation not permitted",
-            ),
-        ] {
-            let told = elsewhere(&counts, "127.0.0.1:80");
-            assert!(told.contains(expected), "{told}");
-        }
-    }
 }

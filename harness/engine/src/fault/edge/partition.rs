@@ -1,12 +1,15 @@
 //! `partition`: the ends of an edge are cut off from each other.
 //!
-//! By a proxy this is a partition of streams: bytes stay in it instead of in the network, so the kernel acknowledges them to their
+//! Of datagrams: they are lost. Of streams it is more:
+//! by a proxy this is a partition of streams: bytes stay in it instead of in the network, so the kernel acknowledges them to their
 //! sender. Open connections stall and go on after healing with nothing lost, or are reset; new ones wait, are reset, or refused.
 //! In an isolated network it is one of packets: all of them are dropped.
 
 use std::sync::Arc;
 
-use squall_edge::{Direction, EdgeError, EdgeSeen, NewConnections, OpenConnections, Partition};
+use squall_edge::{
+    DatagramProxy, DatagramSeen, Direction, EdgeSeen, NewConnections, OpenConnections, Partition, Proxy,
+};
 use squall_model::choice;
 use squall_model::decode::{Decode as _, NonEmpty, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
@@ -15,8 +18,9 @@ use squall_model::scenario::{self, Network};
 use squall_model::span::{Span, Spanned};
 use squall_model::units::{Ratio, human};
 
+use super::datagram::since;
 use super::ends::on_an_edge;
-use super::{Between, Crossing, Deed, EdgeFault, Ends, counted};
+use super::{At, Between, Carries, Crossing, Deed, EdgeFault, Ends, Misfit, counted};
 use crate::fault::packet::PACKETS;
 use crate::fault::{Fault, FaultError, FaultKind, FaultSpec, PacketDeed, Part};
 
@@ -25,7 +29,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "cuts the ends of an edge off from each other, both ways or one",
     decode,
     schema,
-    ways: &[super::PROXY, super::REDIRECT, PACKETS],
+    ways: &[super::PROXY, super::REDIRECT, super::DATAGRAM_PROXY, PACKETS],
 };
 
 choice! {
@@ -116,7 +120,7 @@ struct CutSpec {
 
 impl FaultSpec for CutSpec {
     fn about(&self) -> String {
-        format!("cuts the stream {}", self.ends)
+        format!("cuts what goes {}", self.ends)
     }
 
     fn ends(&self) -> Option<&Ends> {
@@ -144,12 +148,25 @@ impl FaultSpec for CutSpec {
         Some(Part::Edge)
     }
 
+    fn fits(&self, carries: Carries) -> Result<(), Misfit> {
+        let stalls = self.open == OpenConnections::Stall && self.new == NewConnections::Blackhole;
+        if carries == Carries::Streams || stalls {
+            return Ok(());
+        }
+        Err(Misfit {
+            problem: "there is no connection that could be reset or refused".to_owned(),
+            help: "leave `open` and `new` out: datagrams that are cut off are lost".to_owned(),
+        })
+    }
+
     fn arm_edges(&self, _name: &str, crossings: Vec<Crossing>) -> Result<Box<dyn Fault>, FaultError> {
-        let deed = Cutting {
-            open: self.open,
-            new: self.new,
-        };
-        Ok(Box::new(EdgeFault::new(Box::new(deed), crossings)))
+        EdgeFault::on(crossings, |crossing| match crossing {
+            Crossing::Datagrams(_) => crossing.datagrams(Silencing),
+            _ => crossing.streams(Cutting {
+                open: self.open,
+                new: self.new,
+            }),
+        })
     }
 }
 
@@ -158,23 +175,21 @@ struct Cutting {
     new: NewConnections,
 }
 
-impl Deed for Cutting {
-    fn begin(&self, at: &Crossing) -> Result<(), EdgeError> {
-        at.proxy.partition(Partition {
-            direction: match at.directions[..] {
-                [only] => Some(only),
-                _ => None,
-            },
+impl Deed<Proxy> for Cutting {
+    fn begin(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        let cut = Partition {
+            direction: only(at),
             open: self.open,
             new: self.new,
-        })
+        };
+        at.proxy.partition(cut).map_err(FaultError::Edge)
     }
 
-    fn end(&self, at: &Crossing) -> Result<(), EdgeError> {
-        at.proxy.heal()
+    fn end(&self, at: &At<Proxy>) -> Result<(), FaultError> {
+        at.proxy.heal().map_err(FaultError::Edge)
     }
 
-    fn met(&self, at: &Crossing, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+    fn met(&self, at: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let cut = now
             .partitions
             .iter()
@@ -200,5 +215,31 @@ impl Deed for Cutting {
             met.extend(waiting.map(|waiting| format!("{} waiting", counted(waiting, "new connection"))));
         }
         (!met.is_empty()).then(|| met.join(", "))
+    }
+}
+
+/// The same of datagrams: they are lost.
+struct Silencing;
+
+impl Deed<DatagramProxy> for Silencing {
+    fn begin(&self, at: &At<DatagramProxy>) -> Result<(), FaultError> {
+        at.proxy.partition(only(at)).map_err(FaultError::Edge)
+    }
+
+    fn end(&self, at: &At<DatagramProxy>) -> Result<(), FaultError> {
+        at.proxy.heal().map_err(FaultError::Edge)
+    }
+
+    fn met(&self, at: &At<DatagramProxy>, before: &DatagramSeen, now: &DatagramSeen) -> Option<String> {
+        let cut = since(at, before, now, |seen| seen.cut.chunks);
+        (cut > 0).then(|| format!("{} cut off", counted(cut, "datagram")))
+    }
+}
+
+/// The direction that is cut, where it is not both.
+fn only<P>(at: &At<P>) -> Option<Direction> {
+    match at.directions[..] {
+        [only] => Some(only),
+        _ => None,
     }
 }

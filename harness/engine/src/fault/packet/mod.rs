@@ -5,7 +5,6 @@
 //! the drop, at the drop, and in the queue of a limit. It neither knows nor makes places, and nothing here reads a packet.
 
 mod faults;
-pub(super) mod loss;
 
 use squall_edge::Direction;
 use squall_model::units::{Ratio, human};
