@@ -63,7 +63,7 @@ pub(crate) fn a_fault_is_proven_by_the_packets_that_met_it() {
                 PacketDeed::Limit(1_000),
                 &[Direction::Upstream],
                 400,
-                ", then 400 packets met a queue in which ",
+                ", then 400 met a queue in which they waited ",
             ),
         ] {
             // New ones each time: what was not read lies in the old ones.

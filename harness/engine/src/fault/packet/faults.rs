@@ -146,7 +146,7 @@ impl PacketFault {
             let then = match self.deed {
                 PacketDeed::Drop(_) => format!("{} of {} were dropped", met.dropped, met.packets),
                 PacketDeed::Limit(_) => format!(
-                    "{} met a queue in which {} waited for their turn and {} were dropped",
+                    "{} met a queue in which they waited {} times for their turn, and {} were dropped",
                     met.packets, met.waited, met.dropped
                 ),
             };
