@@ -123,8 +123,9 @@ fn packets_are_lost_in_an_isolated_network_only() {
             "phases: [ { phase: all, for: 10s, faults: [ loss: { between: [make, ids], share: 10% } ] } ]\n",
         ),
         &expect![[r#"
-            s.yaml:5:45: error: packets can be lost only in a network of their own
-              help: write `network: isolated` at the top of the scenario"#]],
+            s.yaml:5:69: error: `make` sends no datagrams, and this fault is one of datagrams, such as a load with `udp` sends
+              s.yaml:5:63: the caller
+              help: streams lose no bytes but with packets: write `network: isolated`, or use `partition`"#]],
     );
 }
 
