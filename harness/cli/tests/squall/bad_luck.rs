@@ -24,7 +24,7 @@ phases:
 "#;
 
 /// The same with a fault of every kind, most of which come again and again. One of the pauses holds all the time, on three
-/// processes, one of which has left its group and session.
+/// processes, one of which has left its group and session. Nobody is where datagrams go: one more service would only start later.
 const EVERYTHING: &str = r#"squall: 1
 name: busy
 seed: 3
@@ -33,7 +33,7 @@ services:
   brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
   still: { run: [sh, -c, "setsid sleep 602 & sleep 603"] }
   mortal: { run: [sh, -c, "sleep 604 & sleep 605"] }
-  echo: { use: delay-law, with: { delay: 1ms, datagrams: yes } }
+  echo: { at: "127.0.0.1:9" }
 load:
   single: { to: ids, http: { get: /id }, rate: 200/s, connections: 4 }
   shout: { to: echo, udp: { send: hello }, rate: 200/s, connections: 4, timeout: 100ms }
