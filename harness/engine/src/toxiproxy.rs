@@ -204,6 +204,15 @@ impl Remote {
     pub fn set_enabled(&self, enabled: bool) -> Result<(), ToxiproxyError> {
         let path = format!("/proxies/{}", self.name);
         let body = json!({ "enabled": enabled });
-        self.server.done("POST", &path, Some(&body)).map(|_| ())
+        let answer = self.server.done("POST", &path, Some(&body))?;
+        let is_so = serde_json::from_str::<Value>(&answer).is_ok_and(|proxy| proxy["enabled"] == enabled);
+        if is_so {
+            return Ok(());
+        }
+        Err(ToxiproxyError::Strange {
+            api: self.server.api,
+            asked: format!("POST {path} for enabled: {enabled}"),
+            answer,
+        })
     }
 }

@@ -266,6 +266,34 @@ mod tests {
     }
 
     #[test]
+    fn only_squalls_own_proxies_on_this_machine_are_ever_deleted() {
+        let place = Place {
+            folder: "/".into(),
+            processes: Processes::Same,
+        };
+        let delete = |api: &str, name: &str| {
+            let undo = Undo::DeleteToxiproxyProxy {
+                api: api.parse().expect("an address"),
+                name: name.to_owned(),
+            };
+            undo.perform(&place)
+        };
+        for (api, name) in [
+            ("192.0.2.7:8474", "squall-a-1-2.0.feed.ranking"),
+            ("127.0.0.1:1", "feed"),
+            ("127.0.0.1:1", "squall-a/../feed"),
+        ] {
+            let (why, how) = delete(api, name).expect_err(name);
+            assert!(
+                why == "squall makes no such proxy" && how.contains("by hand"),
+                "{why}; {how}"
+            );
+        }
+        // Whoever listened there is gone, and its proxies with it.
+        assert_eq!(delete("127.0.0.1:1", "squall-a-1-2.0.feed.ranking"), Ok(()));
+    }
+
+    #[test]
     fn only_the_process_itself_is_killed() {
         let (_folder, mut stack) = stack();
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep starts");

@@ -24,7 +24,8 @@ phases:
 "#;
 
 /// The same with a fault of every kind, most of which come again and again. One of the pauses holds all the time, on three
-/// processes, one of which has left its group and session. The gateway's connects are redirected, also while it is killed and cut off.
+/// processes, one of which has left its group and session. The gateway's connects are redirected, also while it is killed and cut off. Nobody
+/// is where datagrams go: one more service would only start later.
 const EVERYTHING: &str = r#"squall: 1
 name: busy
 seed: 3
@@ -33,7 +34,7 @@ services:
   brood: { run: [sh, -c, "setsid sleep 600 & exec sleep 601"] }
   still: { run: [sh, -c, "setsid sleep 602 & sleep 603"] }
   mortal: { run: [sh, -c, "sleep 604 & sleep 605"] }
-  echo: { use: delay-law, with: { delay: 1ms, datagrams: yes } }
+  echo: { at: "127.0.0.1:9" }
   gateway:
     run:
       - sh

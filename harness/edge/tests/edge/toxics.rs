@@ -426,3 +426,22 @@ fn what_cannot_be_told_apart_or_is_not_there_is_refused() {
     ));
     assert_eq!(stage.proxy.toxics().len(), 1);
 }
+
+#[test]
+fn a_look_since_a_moment_tells_of_nothing_that_was_over_by_then() {
+    let stage = Stage::new();
+    for _ in 0..3 {
+        let name = stage.add(Direction::Upstream, Latency::of(Duration::from_millis(1)));
+        stage.proxy.remove_toxic(&name).unwrap();
+    }
+    let before = stage.seen();
+    assert_eq!(before.toxics.len(), 3);
+    let name = stage.add(Direction::Upstream, Latency::of(Duration::from_millis(1)));
+    let names = |since_ns| -> Vec<bool> {
+        let toxics = stage.proxy.seen_since(since_ns).toxics;
+        toxics.iter().map(|toxic| toxic.removed_ns.is_none()).collect()
+    };
+    assert_eq!((names(before.at_ns), names(u64::MAX)), (vec![true], vec![true]));
+    stage.proxy.remove_toxic(&name).unwrap();
+    assert_eq!((names(before.at_ns), names(u64::MAX)), (vec![false], vec![]));
+}

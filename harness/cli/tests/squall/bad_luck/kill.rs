@@ -124,7 +124,11 @@ fn remade_record(stage: &Stage, folder: &Path) {
     let events: Vec<Event> = lines(folder, "events.ndjson");
     let has_result = |event: &Event| matches!(event.kind, EventKind::PhaseResult { .. });
     if !events.iter().any(has_result) {
-        assert_eq!(in_record, in_rows, "what was written down is in the record");
+        // Of a load's interval log more may have been handed to the kernel than of the rows.
+        assert!(
+            in_record >= in_rows,
+            "what was written down is in the record: {in_record} of {in_rows}"
+        );
     }
     report(stage, folder);
     assert_eq!(text(), first);

@@ -39,11 +39,13 @@ fn a_load_that_is_cut_off_fails_and_is_back_when_it_is_healed() {
         record.phases[1]
     );
     assert!(
-        errors(&record, "broken", "get", "reset") + errors(&record, "broken", "get", "closed") > 0
-            && errors(&record, "broken", "get", "connect_refused") > 0,
+        errors(&record, "broken", "get", "connect_refused") > 0,
         "{:?}",
         record.phases[2]
     );
+    // Whether a request was on one of them at that moment is chance.
+    let broken = &fault(&record, "break").evidence;
+    assert!(broken.contains(" reset"), "{broken}");
     assert!(
         errors(&record, "unheard", "get", "timeout") > 0,
         "{:?}",
@@ -282,11 +284,17 @@ fn an_edge_that_nobody_uses_proves_nothing_and_the_run_is_invalid() {
 
 #[test]
 fn errors_that_a_partition_makes_fail_a_run_that_allows_none() {
-    let record = canary(
-        "canary-partition-fails",
-        Exit::ExpectationNotMet,
-        "expected get.errors == 0% in cut",
-    );
+    let stage = Stage::alone();
+    let ended = stage.run("canary-partition-fails", &[]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    // On a machine that is too busy the run says that nothing can be said.
+    assert_ne!(record.verdict, Verdict::Pass);
+    if ended.is_calm() {
+        ended.assert_exit(Exit::ExpectationNotMet);
+        let said = |text: &String| text.contains("expected get.errors == 0% in cut");
+        assert!(record.reasons.iter().any(said), "{:#?}", record.reasons);
+    }
     proven_on_its_edge(&record, "partition", "get->ids");
     assert!(errors(&record, "cut", "get", "timeout") > 0);
 }
