@@ -11,6 +11,7 @@ use squall_model::exit::Exit;
 use squall_model::record::{RunRecord, Verdict};
 use squall_model::scenario::Network;
 
+use crate::foreign::not_checked;
 use crate::support::{SQUALL, Stage, networks_can_be_isolated};
 
 /// `nobody`, where tests run as root.
@@ -92,6 +93,50 @@ fn every_kind_of_fault_holds_in_a_network_of_ones_own() {
     assert!(
         broken.services["ids"].pause_kinds.contains_key("hiccup"),
         "{broken:?}"
+    );
+}
+
+/// A caller that is told its callee's own address.
+const REDIRECTED: &str = r#"squall: 1
+name: redirected
+seed: 5
+network: isolated
+services:
+  ids: { use: id-generator }
+  caller:
+    run: ["{squall}", load, "http://{ids}/id", --allow-host, "{ids.host}", -r, "200", -d, 60s]
+    calls: [ids]
+    redirect: true
+load:
+  one: { to: ids, http: { get: /id }, rate: 50/s }
+phases:
+  - { phase: steady, for: 1s }
+  - phase: broken
+    for: 4s
+    faults:
+      - latency: { as: late, between: [caller, ids], delay: 20ms, after: 500ms, for: 1s }
+      - loss: { as: leak, between: [caller, ids], share: 50%, after: 2s, for: 1s }
+"#;
+
+#[test]
+fn a_caller_is_redirected_to_a_proxy_in_its_own_place() {
+    if !networks_can_be_isolated() {
+        return;
+    }
+    if let Err(why) = squall_engine::redirect::probe() {
+        return not_checked("redirected services in places", &why.to_string());
+    }
+    let stage = Stage::alone();
+    let ended = stage.run(&stage.write("redirected.yaml", REDIRECTED), &[]);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    everything_is_proven(&record);
+    let [edge] = &record.edges[..] else {
+        panic!("one edge has a proxy: {:?}", record.edges)
+    };
+    assert!(
+        edge.connections > 0 && edge.redirected >= Some(edge.connections) && edge.missed == Some(0),
+        "{edge:?}"
     );
 }
 

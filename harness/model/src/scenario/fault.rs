@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::decode::{Decode, Kinded, Schema};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::name::Name;
 use crate::node::{Kind, Mapping, Node};
 use crate::record;
@@ -30,13 +30,11 @@ record! {
     }
     at_most_one_without ["every", "for", "through"];
     needs ["times", "every"];
-    later ["redirect"];
 }
 
 impl Schedule {
-    /// Every key that belongs to the schedule and not to the parameters, those of later versions included.
-    pub(super) const ALL: &'static [&'static str] =
-        &["as", "after", "for", "through", "every", "times", "redirect"];
+    /// Every key that belongs to the schedule and not to the parameters.
+    pub(super) const ALL: &'static [&'static str] = &["as", "after", "for", "through", "every", "times"];
 }
 
 /// A fault in a phase.
@@ -70,12 +68,25 @@ impl Fault {
     }
 }
 
+/// Callers are redirected, by a key of their own.
+fn refuse_redirect(mapping: &mut Mapping, diagnostics: &mut Diagnostics) {
+    mapping.entries.retain(|(key, _)| {
+        let is_redirect = key.value == "redirect";
+        if is_redirect {
+            let error = Diagnostic::error(key.span, "a fault redirects nobody");
+            diagnostics.push(error.help("write `redirect: true` at the service that calls"));
+        }
+        !is_redirect
+    });
+}
+
 impl Decode for Fault {
     fn decode(node: &Node, diagnostics: &mut Diagnostics) -> Option<Fault> {
         let Kinded { kind, params } = Kinded::decode(node, diagnostics)?;
         let (span, head) = (params.span, params.head);
         let (schedule, params) = match params.kind {
-            Kind::Mapping(mapping) => {
+            Kind::Mapping(mut mapping) => {
+                refuse_redirect(&mut mapping, diagnostics);
                 let (schedule, params): (Vec<_>, Vec<_>) = mapping
                     .entries
                     .into_iter()

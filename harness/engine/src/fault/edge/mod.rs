@@ -65,7 +65,7 @@ pub const WAYS: &[Way] = &[PROXY, REDIRECT];
 /// How those work that are done to datagrams.
 pub const DATAGRAM_PROXY: Way = Way {
     name: "datagram proxy",
-    about: "the same for datagrams (UDP) that a load sends",
+    about: "a proxy that the caller is given in place of its callee's address; datagrams (UDP) that a load sends",
     check: |_| Ok(()),
 };
 

@@ -435,7 +435,8 @@ fn timelines() {
               s.yaml:18:24: the next begins then
               help: make `for` shorter than `every`: each time is over before the next begins
             s.yaml:19:16: error: `times` needs `every`
-            s.yaml:19:26: error: `redirect` is not supported by this version (comes with a later one)
+            s.yaml:19:26: error: a fault redirects nobody
+              help: write `redirect: true` at the service that calls
             s.yaml:20:35: error: each time lasts 1s, and the next begins after 1s
               s.yaml:20:26: the next begins then
               help: make `for` shorter than `every`: each time is over before the next begins
