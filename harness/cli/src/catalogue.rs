@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use squall_engine::catalogue::{
-    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, ResponseValues,
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, ResponseValues,
 };
 use squall_service_kit::{ServiceInfo, SettingKind};
 
@@ -29,6 +29,11 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
         name: setting.name.to_owned(),
         about: setting.about.to_owned(),
         schema: schema(setting.kind),
+        files: match setting.kind {
+            SettingKind::File => Some(Files::One),
+            SettingKind::Files => Some(Files::Many),
+            _ => None,
+        },
         check: check_setting,
     };
     let invariant = |promise: &squall_service_kit::InvariantInfo| CatalogueInvariant {
@@ -87,7 +92,8 @@ fn schema(kind: SettingKind) -> Value {
         SettingKind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
         SettingKind::Ratio => json!({"type": ["number", "string"]}),
         SettingKind::Boolean => json!({"type": "boolean"}),
-        SettingKind::Duration | SettingKind::Text => json!({"type": "string"}),
+        SettingKind::Duration | SettingKind::Text | SettingKind::File => json!({"type": "string"}),
+        SettingKind::Files => json!({"type": "array", "items": {"type": "string"}}),
         SettingKind::Choice(words) => json!({"enum": words}),
     }
 }
