@@ -8,7 +8,12 @@ use squall_engine::catalogue::{
 use squall_service_kit::{ServiceInfo, SettingKind};
 
 /// Every reference service. A new one is a crate and a line here.
-pub static SERVICES: &[&ServiceInfo] = &[&squall_delay_law::SERVICE, &squall_id_generator::SERVICE];
+pub static SERVICES: &[&ServiceInfo] = &[
+    &squall_config_center::SERVICE,
+    &squall_config_center::READER,
+    &squall_delay_law::SERVICE,
+    &squall_id_generator::SERVICE,
+];
 
 /// The service called `name`.
 pub fn find(name: &str) -> Option<&'static ServiceInfo> {

@@ -14,6 +14,8 @@ use squall_model::{hlog, replay};
 
 use crate::support::{Ended, ROOT, Stage};
 
+mod config_center;
+
 fn shipped() -> Vec<String> {
     let entries = fs::read_dir(Path::new(ROOT).join("scenarios"))
         .expect("scenarios/ is there")
@@ -48,7 +50,11 @@ fn every_shipped_scenario_checks_clean() {
 
 #[test]
 fn every_shipped_scenario_is_run_here() {
-    let here = include_str!("scenarios.rs");
+    let here = [
+        include_str!("scenarios.rs"),
+        include_str!("scenarios/config_center.rs"),
+    ]
+    .concat();
     for name in shipped().iter().filter_map(|name| name.strip_suffix(".yaml")) {
         assert!(here.contains(&format!("\"{name}\"")), "no test runs {name}");
     }
