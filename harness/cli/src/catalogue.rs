@@ -3,12 +3,17 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use squall_engine::catalogue::{
-    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, ResponseValues,
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, ResponseValues,
 };
 use squall_service_kit::{ServiceInfo, SettingKind};
 
 /// Every reference service. A new one is a crate and a line here.
-pub static SERVICES: &[&ServiceInfo] = &[&squall_delay_law::SERVICE, &squall_id_generator::SERVICE];
+pub static SERVICES: &[&ServiceInfo] = &[
+    &squall_config_center::SERVICE,
+    &squall_config_center::READER,
+    &squall_delay_law::SERVICE,
+    &squall_id_generator::SERVICE,
+];
 
 /// The service called `name`.
 pub fn find(name: &str) -> Option<&'static ServiceInfo> {
@@ -29,6 +34,11 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
         name: setting.name.to_owned(),
         about: setting.about.to_owned(),
         schema: schema(setting.kind),
+        files: match setting.kind {
+            SettingKind::File => Some(Files::One),
+            SettingKind::Files => Some(Files::Many),
+            _ => None,
+        },
         check: check_setting,
     };
     let invariant = |promise: &squall_service_kit::InvariantInfo| CatalogueInvariant {
@@ -87,7 +97,8 @@ fn schema(kind: SettingKind) -> Value {
         SettingKind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
         SettingKind::Ratio => json!({"type": ["number", "string"]}),
         SettingKind::Boolean => json!({"type": "boolean"}),
-        SettingKind::Duration | SettingKind::Text => json!({"type": "string"}),
+        SettingKind::Duration | SettingKind::Text | SettingKind::File => json!({"type": "string"}),
+        SettingKind::Files => json!({"type": "array", "items": {"type": "string"}}),
         SettingKind::Choice(words) => json!({"enum": words}),
     }
 }

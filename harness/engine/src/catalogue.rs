@@ -49,8 +49,19 @@ pub struct CatalogueSetting {
     pub about: String,
     /// Its JSON Schema.
     pub schema: Value,
+    /// Whether its values are paths: then they are relative to the scenario's folder, and the files must be there.
+    pub files: Option<Files>,
     /// Whether a value, as text, is one it takes; the error says what it takes.
     pub check: fn(service: &str, setting: &str, value: &str) -> Result<(), String>,
+}
+
+/// How many files a setting that names files takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// One.
+    One,
+    /// A list of them.
+    Many,
 }
 
 /// A role that a service calls.

@@ -54,10 +54,31 @@ struct Door {
     size: usize,
 }
 
+/// Tells requests that hang that the service stops, so that they end before its patience does.
+#[derive(Debug, Clone)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Done once the service is told to stop.
+    pub async fn told(&mut self) {
+        // A host that is gone stops too.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
 /// Serves `app` as `launch` says until the process is told to stop by SIGTERM or SIGINT, then finishes the requests in
 /// flight. Prints the ready line once both listeners serve.
 pub fn run(launch: &Launch, app: Router, telemetry: Telemetry) -> Result<(), ServiceError> {
-    let host = Host::start(launch, app, telemetry)?;
+    run_with(launch, |_| app, telemetry)
+}
+
+/// [`run`] for an app whose requests may hang: it is made of what tells them to end.
+pub fn run_with(
+    launch: &Launch,
+    app: impl FnOnce(Stopping) -> Router,
+    telemetry: Telemetry,
+) -> Result<(), ServiceError> {
+    let host = Host::start_with(launch, app, telemetry)?;
     let mut signals = host.signals()?;
     log::ready(host.listen, host.admin).map_err(ServiceError::Ready)?;
     log::info(format_args!(
@@ -108,11 +129,21 @@ pub fn run_beside(
 impl Host {
     /// Opens both listeners and serves on them, in threads of its own.
     pub fn start(launch: &Launch, app: Router, telemetry: Telemetry) -> Result<Self, ServiceError> {
+        Self::start_with(launch, |_| app, telemetry)
+    }
+
+    /// [`Host::start`] for an app whose requests may hang.
+    pub fn start_with(
+        launch: &Launch,
+        app: impl FnOnce(Stopping) -> Router,
+        telemetry: Telemetry,
+    ) -> Result<Self, ServiceError> {
         let runtime = runtime(launch.settings.workers())?;
         let (listener, listen) = bind(&runtime, launch.listen, "requests")?;
         let mut host = Self::with_admin(launch, runtime, listen, Router::new(), telemetry)?;
         let door = Door::new(connections_max());
         host.doors.push(door.clone());
+        let app = app(Stopping(host.stop.subscribe()));
         host.runtime
             .spawn(accept(listener, app, door, host.stop.subscribe()));
         Ok(host)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The setting every service with an asynchronous runtime takes.
@@ -54,6 +55,10 @@ pub enum SettingKind {
     Text,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A file's path; empty is none.
+    File,
+    /// The paths of any number of files, in order: given once for each, in a scenario as a list.
+    Files,
 }
 
 /// A setting that is not valid.
@@ -116,6 +121,7 @@ enum Value {
     Duration(Duration),
     Text(String),
     Choice(&'static str),
+    Files(Vec<PathBuf>),
 }
 
 impl Setting {
@@ -156,6 +162,13 @@ impl Setting {
                 .iter()
                 .find(|word| **word == text)
                 .map(|word| Value::Choice(word)),
+            SettingKind::File | SettingKind::Files => Some(Value::Files(
+                Some(text)
+                    .filter(|text| !text.is_empty())
+                    .map(PathBuf::from)
+                    .into_iter()
+                    .collect(),
+            )),
         };
         value.ok_or_else(|| SettingError::Value {
             name: self.name,
@@ -176,6 +189,8 @@ impl fmt::Display for SettingKind {
             Self::Duration => f.write_str("a duration such as 300ms or 1h30m"),
             Self::Text => f.write_str("any text"),
             Self::Choice(words) => f.write_str(&words.join(" or ")),
+            Self::File => f.write_str("the path of a file"),
+            Self::Files => f.write_str("the path of a file, any number of times"),
         }
     }
 }
@@ -186,11 +201,19 @@ impl Settings {
         declared: &'static [Setting],
         pairs: impl IntoIterator<Item = S>,
     ) -> Result<Self, Vec<SettingError>> {
-        let mut given = BTreeMap::new();
+        let mut given: BTreeMap<&'static str, Value> = BTreeMap::new();
         let mut errors = Vec::new();
         for pair in pairs {
             match Self::pair(declared, pair.as_ref()) {
-                Ok((name, value)) => {
+                Ok((setting, Value::Files(more))) if setting.kind == SettingKind::Files => {
+                    if let Some(Value::Files(files)) = given.get_mut(setting.name) {
+                        files.extend(more);
+                    } else {
+                        given.insert(setting.name, Value::Files(more));
+                    }
+                }
+                Ok((setting, value)) => {
+                    let name = setting.name;
                     if given.insert(name, value).is_some() {
                         errors.push(SettingError::Twice { name });
                     }
@@ -213,12 +236,12 @@ impl Settings {
         }
     }
 
-    fn pair(declared: &'static [Setting], pair: &str) -> Result<(&'static str, Value), SettingError> {
+    fn pair(declared: &'static [Setting], pair: &str) -> Result<(&'static Setting, Value), SettingError> {
         let (name, value) = pair.split_once('=').ok_or_else(|| SettingError::NoValue {
             text: pair.to_owned(),
         })?;
         let setting = Setting::find(declared, name)?;
-        Ok((setting.name, setting.value(value)?))
+        Ok((setting, setting.value(value)?))
     }
 
     /// The value of an integer setting. Panics if the service declares none of that name, as the others do.
@@ -266,6 +289,14 @@ impl Settings {
         match self.0.get(name) {
             Some(Value::Choice(value)) => value,
             other => undeclared("a choice", name, other),
+        }
+    }
+
+    /// The files of a setting that names files, in the order in which they were given.
+    pub fn files(&self, name: &str) -> &[PathBuf] {
+        match self.0.get(name) {
+            Some(Value::Files(files)) => files,
+            other => undeclared("files", name, other),
         }
     }
 
@@ -328,7 +359,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Duration, Setting, SettingError, SettingKind, Settings, WORKERS, parse_duration, parse_ratio,
+        Duration, PathBuf, Setting, SettingError, SettingKind, Settings, WORKERS, parse_duration, parse_ratio,
     };
 
     static DECLARED: [Setting; 6] = [
@@ -401,6 +432,22 @@ mod tests {
                 }
             ]
         );
+    }
+
+    #[test]
+    fn files_add_up_and_a_file_is_given_once() {
+        static DECLARED: [Setting; 2] = [
+            setting("publish", SettingKind::Files, ""),
+            setting("restore", SettingKind::File, ""),
+        ];
+        let settings = Settings::parse(&DECLARED, ["publish=b.json", "publish=a.json"]).unwrap();
+        assert_eq!(
+            settings.files("publish"),
+            [PathBuf::from("b.json"), PathBuf::from("a.json")]
+        );
+        assert!(settings.files("restore").is_empty());
+        let errors = Settings::parse(&DECLARED, ["restore=a.json", "restore=b.json"]).unwrap_err();
+        assert_eq!(errors, [SettingError::Twice { name: "restore" }]);
     }
 
     #[test]

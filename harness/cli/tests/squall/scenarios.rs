@@ -17,6 +17,8 @@ use squall_model::{hlog, replay};
 
 use crate::support::{Ended, ROOT, Stage, networks_can_be_isolated};
 
+mod config_center;
+
 fn shipped() -> Vec<String> {
     let entries = fs::read_dir(Path::new(ROOT).join("scenarios"))
         .expect("scenarios/ is there")
@@ -51,7 +53,12 @@ fn every_shipped_scenario_checks_clean() {
 
 #[test]
 fn every_shipped_scenario_is_run_here() {
-    let here = concat!(include_str!("scenarios.rs"), include_str!("scenarios/edges.rs"));
+    let here = [
+        include_str!("scenarios.rs"),
+        include_str!("scenarios/edges.rs"),
+        include_str!("scenarios/config_center.rs"),
+    ]
+    .concat();
     for name in shipped().iter().filter_map(|name| name.strip_suffix(".yaml")) {
         assert!(here.contains(&format!("\"{name}\"")), "no test runs {name}");
     }

@@ -8,12 +8,14 @@ use std::fmt;
 
 use squall_model::observation::ObservedBatch;
 
+mod agree;
 mod chunk;
 mod monotonic;
 mod run_set;
 mod timeline;
 mod unique;
 
+pub use agree::Agree;
 pub use monotonic::Monotonic;
 pub use unique::Unique;
 
@@ -146,6 +148,16 @@ pub static INVARIANTS: &[InvariantKind] = &[
         name: "monotonic",
         about: "a request sent after a response came back gets greater values than that response had",
         source: Source::Responses(|settings| Box::new(Monotonic::new(settings))),
+    },
+    InvariantKind {
+        name: "nondecreasing",
+        about: "a request sent after a response came back gets values that are not less than that response had",
+        source: Source::Responses(|settings| Box::new(Monotonic::nondecreasing(settings))),
+    },
+    InvariantKind {
+        name: "agree",
+        about: "the values in one response are all the same",
+        source: Source::Responses(|settings| Box::new(Agree::new(settings))),
     },
     InvariantKind {
         name: "reached",

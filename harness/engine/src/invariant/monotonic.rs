@@ -1,6 +1,9 @@
 //! `monotonic`: values grow in real time. If a request was sent after a response had come back, each of its values
 //! is greater than each of that response's; within one response, each is greater than the one before.
 //!
+//! `nondecreasing` is the same for what may stand still: a value may also equal those before it, as the version of
+//! something that is read again.
+//!
 //! Requests that overlap in time are in no order, and neither are equal times. Integers are compared as numbers
 //! and texts byte by byte (as ULID, `UUIDv7` and KSUID promise to sort); one never with the other. A violation is
 //! a value not greater than the one before it in its response, or a response whose least value isn't greater than
@@ -32,6 +35,13 @@ const STEPS_MAX: usize = (8 << 20) - 1;
 /// Time remembered beyond the longest request, as a timeout fires a little late.
 const REQUEST_SLACK_US: u64 = 1_000_000;
 
+/// Whether a value may equal one that came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ties {
+    Allowed,
+    Refused,
+}
+
 /// The checker; see the module.
 #[derive(Debug)]
 pub struct Monotonic {
@@ -43,11 +53,20 @@ pub struct Monotonic {
 }
 
 impl Monotonic {
-    /// A checker that has seen nothing.
+    /// A checker that has seen nothing; values must grow.
     pub fn new(settings: Settings) -> Self {
+        Self::with(settings, Ties::Refused)
+    }
+
+    /// Likewise; values may stand still.
+    pub fn nondecreasing(settings: Settings) -> Self {
+        Self::with(settings, Ties::Allowed)
+    }
+
+    fn with(settings: Settings, ties: Ties) -> Self {
         Self {
-            integers: Sequence::new(&settings),
-            texts: Sequence::new(&settings),
+            integers: Sequence::new(&settings, ties),
+            texts: Sequence::new(&settings, ties),
             loads: settings.loads,
             checked: 0,
             findings: Findings::default(),
@@ -142,6 +161,7 @@ struct Sequence<V> {
     reorder_max_us: u64,
     request_max_us: u64,
     waiting_max: usize,
+    ties: Ties,
     doubts: Doubts,
 }
 
@@ -157,7 +177,7 @@ struct Doubts {
 }
 
 impl<V: Ordered> Sequence<V> {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &Settings, ties: Ties) -> Self {
         Self {
             waiting: BTreeMap::new(),
             waiting_count: 0,
@@ -170,6 +190,7 @@ impl<V: Ordered> Sequence<V> {
             reorder_max_us: settings.reorder_max_us,
             request_max_us: settings.request_max_us,
             waiting_max: WAITING_MAX,
+            ties,
             doubts: Doubts::default(),
         }
     }
@@ -185,7 +206,7 @@ impl<V: Ordered> Sequence<V> {
         let (mut least, mut greatest, mut before) = (first.clone(), first.clone(), first);
         for value in values {
             self.doubts.compared += 1;
-            if value <= before {
+            if value < before || (value == before && self.ties == Ties::Refused) {
                 reporter.within_response(&before, &value, received_us, load);
             }
             if value > greatest {
@@ -242,6 +263,10 @@ impl<V: Ordered> Sequence<V> {
             Judgement::First => {}
             Judgement::Forgotten => self.doubts.forgotten += 1,
             Judgement::Greater => self.doubts.compared += 1,
+            // The step is the greatest of what came before, so nothing before it is greater either.
+            Judgement::NotGreater(step) if self.ties == Ties::Allowed && step.value == extent.least => {
+                self.doubts.compared += 1;
+            }
             Judgement::NotGreater(step) => {
                 self.doubts.compared += 1;
                 reporter.across_responses(&step, extent);

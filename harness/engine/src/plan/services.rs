@@ -9,12 +9,13 @@ use std::time::Duration;
 use regex_lite::Regex;
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::name::Name;
+use squall_model::node::{Kind, Node};
 use squall_model::placeholder::Template;
 use squall_model::scenario::{Address, Command, Scenario, Scheme, Service};
 use squall_model::span::{Span, Spanned};
 
 use super::{PlannedService, ReadyWhen, Start};
-use crate::catalogue::{Catalogue, CatalogueService};
+use crate::catalogue::{Catalogue, CatalogueService, CatalogueSetting, Files};
 
 /// How long a service may take to be ready unless told otherwise.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ pub(super) fn compile(
     for (name, service) in &scenario.services {
         check_callees(service, scenario, diagnostics);
         let start = if let Some(bundled) = &service.bundled {
-            compile_bundled(service, bundled, catalogue, diagnostics)
+            compile_bundled(service, bundled, catalogue, base, diagnostics)
         } else if let Some(command) = &service.run {
             Some(compile_run(service, command, base, diagnostics))
         } else {
@@ -140,6 +141,7 @@ fn compile_bundled(
     service: &Service,
     bundled: &Spanned<Name>,
     catalogue: &Catalogue,
+    base: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Start> {
     let Some(known) = catalogue.service(bundled.as_str()) else {
@@ -164,7 +166,7 @@ fn compile_bundled(
         let error = Diagnostic::error(first.span, "`env` is for programs of your own");
         diagnostics.push(error.help("a bundled service takes its settings under `with`"));
     }
-    let settings = compile_settings(service, known, diagnostics);
+    let settings = compile_settings(service, known, base, diagnostics);
     Some(Start::Bundled {
         service: known.name.clone(),
         settings,
@@ -200,6 +202,7 @@ fn check_roles(
 fn compile_settings(
     service: &Service,
     known: &CatalogueService,
+    base: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Vec<(String, String)> {
     let mut settings = Vec::new();
@@ -216,6 +219,18 @@ fn compile_settings(
             diagnostics.push(Diagnostic::error(key.span, message).help_if(help));
             continue;
         };
+        if let (Some(Files::Many), Kind::Sequence(items)) = (setting.files, &value.kind) {
+            for item in items {
+                let file = compile_file(item, setting, base, diagnostics);
+                settings.extend(file.map(|path| (setting.name.clone(), path)));
+            }
+            continue;
+        }
+        if setting.files.is_some() {
+            let file = compile_file(value, setting, base, diagnostics);
+            settings.extend(file.map(|path| (setting.name.clone(), path)));
+            continue;
+        }
         let Some(scalar) = value.as_scalar() else {
             let message = format!(
                 "the setting `{}` takes one value, not {}",
@@ -231,6 +246,33 @@ fn compile_settings(
         }
     }
     settings
+}
+
+/// The path of a file that a service is to read: it must be there before anything starts.
+fn compile_file(
+    value: &Node,
+    setting: &CatalogueSetting,
+    base: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let Some(scalar) = value.as_scalar() else {
+        let message = format!(
+            "`{}` takes paths of files, not {}",
+            setting.name,
+            value.describe()
+        );
+        diagnostics.push(Diagnostic::error(value.head, message));
+        return None;
+    };
+    // Whole, since the service runs in a folder of its own.
+    let whole = base.join(&scalar.text).canonicalize().ok();
+    let Some(whole) = whole.filter(|whole| whole.is_file()) else {
+        let message = format!("there is no file {}", scalar.text);
+        let error = Diagnostic::error(value.head, message);
+        diagnostics.push(error.help("paths are relative to the scenario's folder"));
+        return None;
+    };
+    Some(whole.to_string_lossy().into_owned())
 }
 
 fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &mut Diagnostics) -> Start {

@@ -6,7 +6,7 @@ use std::path::Path;
 use expect_test::Expect;
 use serde_json::json;
 use squall_engine::catalogue::{
-    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, ResponseValues,
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, ResponseValues,
 };
 use squall_engine::plan::{Plan, Settings, compile};
 use squall_load::Target;
@@ -16,6 +16,7 @@ use squall_model::scenario::parse;
 /// Two services: `store`, which promises something and takes settings, and `gateway`, which calls others.
 pub fn catalogue() -> Catalogue {
     let setting = |name: &str| CatalogueSetting {
+        files: None,
         name: name.to_owned(),
         about: "how many".to_owned(),
         schema: json!({"type": "integer", "minimum": 0, "maximum": 9}),
@@ -52,7 +53,11 @@ pub fn catalogue() -> Catalogue {
     let gateway = CatalogueService {
         name: "gateway".to_owned(),
         about: "calls others".to_owned(),
-        settings: Vec::new(),
+        settings: vec![CatalogueSetting {
+            files: Some(Files::Many),
+            check: |_, _, _| Ok(()),
+            ..setting("routes")
+        }],
         roles: vec![role("backend", false), role("cache", true)],
         invariants: Vec::new(),
         metrics: Vec::new(),

@@ -50,6 +50,19 @@ fn settings_are_held_to_the_services_own_table() {
 }
 
 #[test]
+fn files_that_a_service_reads_must_be_there() {
+    check(
+        &with(
+            "a: { use: gateway, calls: { backend: c }, with: { routes: [nowhere.json, [x]] } }\nc: { use: store }",
+        ),
+        &expect![[r#"
+            s.yaml:5:66: error: there is no file nowhere.json
+              help: paths are relative to the scenario's folder
+            s.yaml:5:80: error: `routes` takes paths of files, not a list"#]],
+    );
+}
+
+#[test]
 fn roles_are_held_to_those_that_a_service_calls() {
     check(
         &with("a: { use: gateway }\nb: { use: gateway, calls: { backened: c } }\nc: { use: store }"),

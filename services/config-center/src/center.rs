@@ -1,0 +1,319 @@
+//! The server's state: what readers see, and the one thread that changes it.
+//!
+//! Readers never wait for the disk: what they see is in memory. A change goes to the writer, which makes a group of all that wait,
+//! writes them together, and only then shows them, wakes the watchers and answers. So what was acknowledged, and whatever anybody
+//! ever saw, is on disk.
+
+pub(crate) mod books;
+pub mod limits;
+pub mod watchers;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::books::Order;
+use self::books::{Books, Effect};
+pub use self::limits::Limits;
+use self::limits::ORDERS_MAX;
+use self::watchers::Watchers;
+use self::writer::{Job, Writer};
+use crate::key::{ConfigKey, KeyHash};
+use crate::plant::Plant;
+use crate::record::{Change, Config, Namespace};
+use crate::report::Report;
+use crate::seed::{self, Saved, SeedError, Seeds};
+use crate::store::{Store, StoreError};
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The configuration has another content than whoever publishes believes.
+    #[error("server md5 may have changed")]
+    Changed,
+    /// There are as many configurations, bytes or namespaces as there may be.
+    #[error("over the server's quota")]
+    TooMany,
+    /// There is a namespace of this id.
+    #[error("there is a namespace {0} already")]
+    NamespaceExists(String),
+    /// As many changes wait as may wait.
+    #[error("too many changes wait to be written; try again")]
+    Busy,
+    /// The disk did not take it. It may be there or not; what is read from now on says so.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its store could not be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of configurations could not be read.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The files have more in them than the server may hold.
+    #[error("cannot publish {key} of {path}: {refusal}; raise the limit or publish less")]
+    Refused {
+        /// The configuration.
+        key: ConfigKey,
+        /// The file it stands in.
+        path: std::path::PathBuf,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// The thread that writes could not be started.
+    #[error("cannot start the thread that writes changes: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// A server's state.
+#[derive(Debug)]
+pub struct Center {
+    limits: Limits,
+    view: RwLock<View>,
+    watchers: Watchers,
+    report: Arc<Report>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// What readers see.
+#[derive(Debug, Default)]
+struct View {
+    revision: u64,
+    floor: u64,
+    configs: HashMap<ConfigKey, Arc<Config>, KeyHash>,
+    tombstones: HashMap<ConfigKey, u64, KeyHash>,
+    namespaces: BTreeMap<String, Namespace>,
+}
+
+/// Whether there is a configuration.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// There is.
+    Config(Arc<Config>),
+    /// There is none, since the change of this number at the latest.
+    Nothing(u64),
+}
+
+impl Center {
+    /// Opens the store in `folder`, loads `seeds`, and starts to write.
+    pub fn start(
+        folder: &Path,
+        limits: Limits,
+        seeds: &Seeds,
+        plant: Plant,
+        report: Arc<Report>,
+    ) -> Result<Arc<Self>, StartError> {
+        let store = Store::open(folder)?;
+        let mut books = Books::new(store.load()?);
+        if let Some(path) = seed::load(&store, &mut books, seeds, &limits)? {
+            report.event("restored", format!("from={}", path.display()));
+        }
+        let (jobs, waiting) = mpsc::channel(ORDERS_MAX);
+        let center = Arc::new(Self {
+            limits,
+            view: RwLock::new(View::of(&books)),
+            watchers: Watchers::default(),
+            report,
+            jobs,
+        });
+        // The writer ends once the last sender of jobs is gone, so it must not hold one.
+        let writer = Writer::new(Arc::downgrade(&center), folder, store, books, plant);
+        thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run(waiting))
+            .map_err(StartError::Thread)?;
+        Ok(center)
+    }
+
+    /// What may be held.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Those who wait for changes.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// A configuration.
+    pub fn get(&self, key: &ConfigKey) -> Found {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        match view.configs.get(key) {
+            Some(config) => Found::Config(Arc::clone(config)),
+            None => Found::Nothing(view.tombstones.get(key).copied().unwrap_or(view.floor)),
+        }
+    }
+
+    /// Whether what a client has is what there is. Nothing has no MD5.
+    pub fn is_current(&self, key: &ConfigKey, md5: &str) -> bool {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.configs.get(key).map_or("", |config| &config.md5) == md5
+    }
+
+    /// Every configuration that `wanted` picks, in the order of their keys.
+    pub fn select(&self, wanted: impl Fn(&Config) -> bool) -> Vec<Arc<Config>> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Arc<Config>> = view
+            .configs
+            .values()
+            .filter(|config| wanted(config))
+            .map(Arc::clone)
+            .collect();
+        drop(view);
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        all
+    }
+
+    /// The namespaces, in the order of their ids, each with how many configurations are in it; first the public one,
+    /// whose id is empty.
+    pub fn namespaces(&self) -> Vec<(Namespace, usize)> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for key in view.configs.keys() {
+            *counts.entry(key.tenant()).or_default() += 1;
+        }
+        let public = Namespace {
+            id: String::new(),
+            name: "public".to_owned(),
+            desc: "Public Namespace".to_owned(),
+        };
+        std::iter::once(&public)
+            .chain(view.namespaces.values())
+            .map(|one| (one.clone(), counts.get(one.id.as_str()).copied().unwrap_or(0)))
+            .collect()
+    }
+
+    /// Everything that readers see, to be loaded by another server or by this one later.
+    pub fn save(&self) -> Saved {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        Saved::new(
+            view.revision,
+            view.floor,
+            view.configs.values(),
+            &view.tombstones,
+            &view.namespaces,
+        )
+    }
+
+    /// Makes a change; returns its version once it is on disk.
+    pub async fn order(&self, order: Order) -> Result<u64, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Order { order, reply })?;
+        answer.await.unwrap_or_else(|_| Err(writer_is_gone()))
+    }
+
+    /// How many changes of a configuration are kept, and one page of them, newest first; pages count from 1.
+    pub async fn page(
+        &self,
+        key: ConfigKey,
+        page: usize,
+        size: usize,
+    ) -> Result<(usize, Vec<Change>), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Page {
+            key,
+            page,
+            size,
+            reply,
+        })?;
+        answer.await.map_err(|_| writer_is_gone())
+    }
+
+    /// A change by its number, and the content kept with it.
+    pub async fn change(&self, nid: u64) -> Result<Option<(Change, String)>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Change { nid, reply })?;
+        answer.await.unwrap_or_else(|_| Err(writer_is_gone()))
+    }
+
+    /// The newest change of the configuration with this number, and the content kept with it.
+    pub async fn previous(&self, id: u64) -> Result<Option<(Change, String)>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Previous { id, reply })?;
+        answer.await.unwrap_or_else(|_| Err(writer_is_gone()))
+    }
+
+    fn send(&self, job: Job) -> Result<(), Refusal> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::Busy,
+            mpsc::error::TrySendError::Closed(_) => writer_is_gone(),
+        })
+    }
+
+    /// Shows readers what is on disk now, and wakes those who wait for it.
+    fn show(&self, revision: u64, effects: Vec<Effect>) {
+        let mut changed = Vec::new();
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.revision = revision;
+        for effect in effects {
+            match effect {
+                Effect::Put(config) => {
+                    view.tombstones.remove(&config.key);
+                    let key = config.key.clone();
+                    let md5 = Arc::clone(&config.md5);
+                    let old = view.configs.insert(key.clone(), config);
+                    if old.is_none_or(|old| old.md5 != md5) {
+                        changed.push(key);
+                    }
+                }
+                Effect::Gone(key, version) => {
+                    view.configs.remove(&key);
+                    view.tombstones.insert(key.clone(), version);
+                    changed.push(key);
+                }
+                Effect::Namespace(namespace) => {
+                    view.namespaces.insert(namespace.id.clone(), namespace);
+                }
+                Effect::NamespaceGone(id) => drop(view.namespaces.remove(&id)),
+                Effect::Floor(floor) => view.floor = floor,
+            }
+        }
+        let configs = view.configs.len();
+        drop(view);
+        self.report.configs.set(configs as i64);
+        for key in changed {
+            self.report.woken.inc_by(self.watchers.wake(&key) as u64);
+        }
+    }
+
+    /// Shows readers all of it, after it was read from disk anew.
+    fn show_all(&self, books: &Books) {
+        let new = View::of(books);
+        let old = std::mem::replace(
+            &mut *self.view.write().unwrap_or_else(PoisonError::into_inner),
+            new,
+        );
+        let now = |key: &ConfigKey| books.configs.get(key).map(|config| &config.md5);
+        let was = |key: &ConfigKey| old.configs.get(key).map(|config| &config.md5);
+        for key in old.configs.keys().chain(books.configs.keys()) {
+            if now(key) != was(key) {
+                self.watchers.wake(key);
+            }
+        }
+    }
+}
+
+impl View {
+    fn of(books: &Books) -> Self {
+        Self {
+            revision: books.revision,
+            floor: books.floor,
+            configs: books.configs.clone(),
+            tombstones: books.tombstones.clone(),
+            namespaces: books.namespaces.clone(),
+        }
+    }
+}
+
+fn writer_is_gone() -> Refusal {
+    Refusal::Store("the thread that writes changes has ended; restart the server".to_owned())
+}

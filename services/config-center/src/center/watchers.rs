@@ -1,0 +1,160 @@
+//! The long polls that hang, by what they wait for. A change takes all that wait for its key and wakes each once, with the answer
+//! that is the same for all of them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::limits::WATCHED_MAX;
+use crate::key::{ConfigKey, KeyHash};
+use crate::listening;
+
+/// Everybody who waits.
+#[derive(Debug, Default)]
+pub struct Watchers {
+    by_key: Mutex<HashMap<ConfigKey, HashMap<u64, Arc<Waiter>>, KeyHash>>,
+    next: AtomicU64,
+    waiting: AtomicUsize,
+    watched: AtomicUsize,
+}
+
+/// One long poll.
+#[derive(Debug)]
+struct Waiter {
+    woken: Mutex<Option<oneshot::Sender<Bytes>>>,
+}
+
+/// A place among those who wait, given up when dropped.
+#[derive(Debug)]
+pub struct Place<'a> {
+    watchers: &'a Watchers,
+    number: u64,
+    keys: Vec<ConfigKey>,
+    changed: oneshot::Receiver<Bytes>,
+}
+
+impl Watchers {
+    /// Waits for changes of any of `keys`. `None` if more would wait than may.
+    pub fn enter(&self, keys: impl IntoIterator<Item = ConfigKey>, waiting_max: usize) -> Option<Place<'_>> {
+        let keys: Vec<ConfigKey> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        let (wake, changed) = oneshot::channel();
+        // From here on dropping it takes back what was counted.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.watched.fetch_add(keys.len(), Ordering::Relaxed);
+        let place = Place {
+            watchers: self,
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            keys,
+            changed,
+        };
+        if self.waiting() > waiting_max || self.watched.load(Ordering::Relaxed) > WATCHED_MAX {
+            return None;
+        }
+        let waiter = Arc::new(Waiter {
+            woken: Mutex::new(Some(wake)),
+        });
+        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &place.keys {
+            by_key
+                .entry(key.clone())
+                .or_default()
+                .insert(place.number, Arc::clone(&waiter));
+        }
+        drop(by_key);
+        Some(place)
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Wakes everybody who waits for `key`. Returns how many.
+    pub fn wake(&self, key: &ConfigKey) -> usize {
+        let taken = self
+            .by_key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key)
+            .unwrap_or_default();
+        let answer = Bytes::from(listening::answer([key]));
+        // Outside of the lock: each of these makes a task run, which may want it.
+        for waiter in taken.values() {
+            let wake = waiter.woken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(wake) = wake {
+                // One that has just given up needs no waking.
+                let _ = wake.send(answer.clone());
+            }
+        }
+        taken.len()
+    }
+}
+
+impl Place<'_> {
+    /// Waits until one of the keys changed; the listener's answer that says which. For ever, if need be.
+    pub async fn changed(&mut self) -> Bytes {
+        match (&mut self.changed).await {
+            Ok(answer) => answer,
+            // The sender lives as long as the place does.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut by_key = self
+            .watchers
+            .by_key
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for key in &self.keys {
+            if let Some(waiters) = by_key.get_mut(key) {
+                waiters.remove(&self.number);
+                if waiters.is_empty() {
+                    by_key.remove(key);
+                }
+            }
+        }
+        drop(by_key);
+        self.watchers.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.watchers
+            .watched
+            .fetch_sub(self.keys.len(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Watchers;
+    use crate::key::ConfigKey;
+
+    fn key(name: &str) -> ConfigKey {
+        ConfigKey::new(name, "G", "").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_wakes_those_who_wait_for_it_and_no_others() {
+        let watchers = Watchers::default();
+        let mut both = watchers.enter([key("a"), key("b"), key("b")], 9).unwrap();
+        let mut other = watchers.enter([key("c")], 9).unwrap();
+        assert_eq!((watchers.wake(&key("b")), watchers.wake(&key("b"))), (1, 0));
+        assert_eq!(both.changed().await, "b%02G%01\n");
+        assert!(other.changed.try_recv().is_err());
+        drop((both, other));
+        assert_eq!((watchers.waiting(), watchers.wake(&key("a"))), (0, 0));
+        assert!(watchers.by_key.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_more_wait_than_may() {
+        let watchers = Watchers::default();
+        let places: Vec<_> = (0..3).map(|_| watchers.enter([key("a")], 2)).collect();
+        assert_eq!(places.iter().filter(|place| place.is_some()).count(), 2);
+        drop(places);
+        assert!(watchers.enter([key("a")], 2).is_some());
+    }
+}

@@ -1,0 +1,176 @@
+//! The thread that makes changes: one at a time in the books, many at a time on disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+
+use squall_service_kit::log;
+use tokio::sync::{mpsc, oneshot};
+
+use super::books::{Books, Order, Outcome};
+use super::limits::GROUP_MAX;
+use super::{Center, Refusal};
+use crate::key::ConfigKey;
+use crate::plant::Plant;
+use crate::record::Change;
+use crate::store::{Durability, Store, StoreError};
+use crate::wall;
+
+type Detail = Result<Option<(Change, String)>, Refusal>;
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(super) enum Job {
+    Order {
+        order: Order,
+        reply: oneshot::Sender<Result<u64, Refusal>>,
+    },
+    Page {
+        key: ConfigKey,
+        page: usize,
+        size: usize,
+        reply: oneshot::Sender<(usize, Vec<Change>)>,
+    },
+    Change {
+        nid: u64,
+        reply: oneshot::Sender<Detail>,
+    },
+    Previous {
+        id: u64,
+        reply: oneshot::Sender<Detail>,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Writer {
+    center: Weak<Center>,
+    folder: PathBuf,
+    /// Gone after a write that failed, until it can be opened again.
+    open: Option<(Store, Books)>,
+    durability: Durability,
+}
+
+/// What was asked and is answered once it is on disk.
+struct Made {
+    reply: oneshot::Sender<Result<u64, Refusal>>,
+    result: Result<u64, Refusal>,
+}
+
+impl Writer {
+    pub(super) fn new(center: Weak<Center>, folder: &Path, store: Store, books: Books, plant: Plant) -> Self {
+        Self {
+            center,
+            folder: folder.to_owned(),
+            open: Some((store, books)),
+            durability: if plant == Plant::AcknowledgeUnwritten {
+                Durability::None
+            } else {
+                Durability::Immediate
+            },
+        }
+    }
+
+    /// Works until nobody can ask any more.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut group = Vec::new();
+        while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+            let Some(center) = self.center.upgrade() else {
+                return;
+            };
+            self.work(&center, group.drain(..));
+        }
+    }
+
+    fn work(&mut self, center: &Center, jobs: impl Iterator<Item = Job>) {
+        let (store, mut books) = match self.open() {
+            Ok(open) => open,
+            Err(error) => {
+                center.report.store_failed(&error);
+                return jobs.for_each(|job| job.refuse(&error));
+            }
+        };
+        let (mut outcome, mut made) = (Outcome::default(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Order { order, reply } => {
+                    let result = books.apply(order, &center.limits, wall::now_ms(), &mut outcome);
+                    made.push(Made { reply, result });
+                }
+                Job::Page {
+                    key,
+                    page,
+                    size,
+                    reply,
+                } => drop(reply.send(books.page(&key, page, size))),
+                Job::Change { nid, reply } => drop(reply.send(detail(&store, books.change(nid)))),
+                Job::Previous { id, reply } => drop(reply.send(detail(&store, books.newest_of(id)))),
+            }
+        }
+        if !outcome.writes.is_empty()
+            && let Err(error) = store.commit(&outcome.writes, self.durability)
+        {
+            center.report.store_failed(&error);
+            for one in made {
+                // A refusal stands; what was made in the books alone did not happen.
+                let failed = one.result.and(Err(Refusal::Store(error.to_string())));
+                let _ = one.reply.send(failed);
+            }
+            drop((store, books));
+            return self.reopen(center);
+        }
+        center.show(books.revision, outcome.effects);
+        for one in made {
+            match &one.result {
+                Ok(_) => center.report.changes.inc(),
+                Err(_) => center.report.refused.inc(),
+            };
+            // Whoever went away in the meantime is not told.
+            let _ = one.reply.send(one.result);
+        }
+        self.open = Some((store, books));
+    }
+
+    /// The store and the books made from it.
+    fn open(&mut self) -> Result<(Store, Books), StoreError> {
+        if let Some(open) = self.open.take() {
+            return Ok(open);
+        }
+        let store = Store::open(&self.folder)?;
+        let books = Books::new(store.load()?);
+        Ok((store, books))
+    }
+
+    /// After a write that failed: finds out what is on disk, and shows that. Where it cannot be found out yet, readers keep
+    /// what they saw, which is on disk in any case.
+    fn reopen(&mut self, center: &Center) {
+        match self.open() {
+            Ok((store, books)) => {
+                center.show_all(&books);
+                self.open = Some((store, books));
+            }
+            Err(error) => log::error(format_args!("{error}; trying again with the next change")),
+        }
+    }
+}
+
+impl Job {
+    fn refuse(self, error: &StoreError) {
+        let refusal = Refusal::Store(error.to_string());
+        match self {
+            Self::Order { reply, .. } => drop(reply.send(Err(refusal))),
+            Self::Change { reply, .. } | Self::Previous { reply, .. } => drop(reply.send(Err(refusal))),
+            // Its end is the answer.
+            Self::Page { reply, .. } => drop(reply),
+        }
+    }
+}
+
+fn detail(store: &Store, change: Option<Change>) -> Detail {
+    let Some(change) = change else {
+        return Ok(None);
+    };
+    match store.content(change.nid) {
+        Ok(content) => Ok(content.map(|content| (change, content))),
+        Err(error) => Err(Refusal::Store(error.to_string())),
+    }
+}

@@ -1,0 +1,121 @@
+//! The server's requests: Nacos 1.x's open HTTP API for configuration, and what its clients ask besides.
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /nacos/v1/cs/configs` | the content; with `show=all` what is known of it, with `search=accurate` or `blur` a page |
+//! | `POST /nacos/v1/cs/configs` | publishes; `true` |
+//! | `DELETE /nacos/v1/cs/configs` | deletes; `true` |
+//! | `POST /nacos/v1/cs/configs/listener` | what has changed of what the client has; hangs until something has |
+//! | `GET /nacos/v1/cs/history` | with `search=accurate` a page of changes, with `nid` one of them |
+//! | `GET /nacos/v1/cs/history/previous` | the newest change of the configuration with this `id` |
+//! | `GET POST PUT DELETE /nacos/v1/console/namespaces` | namespaces |
+//! | `GET /nacos/v1/console/health/liveness`, `readiness` | `OK` |
+//! | `GET /nacos/v1/console/server/state` | what kind of server this is |
+//! | `POST /nacos/v1/auth/login`, `/auth/users/login` | a token, for whoever asks: as Nacos's default, nothing is guarded |
+//! | `GET /squall/export` | everything, to be loaded by `publish` or `restore` |
+//!
+//! Names, statuses and texts are Nacos 1.4's (`ConfigController`, `ConfigServletInner`, `LongPollingService`, `HistoryController`,
+//! `NamespaceController`, `ParamUtils`); comparing by MD5 is that of its 2.3. The header `squall-version` is this server's own: the
+//! change that gave a configuration its content, or took it away.
+
+mod configs;
+mod form;
+mod history;
+mod listener;
+mod namespaces;
+mod refusal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use squall_service_kit::Stopping;
+use tokio::sync::Semaphore;
+
+use crate::center::Center;
+use crate::report::Report;
+
+/// The header with the version of what an answer is about.
+pub const VERSION: HeaderName = HeaderName::from_static("squall-version");
+
+/// The bytes of all request bodies that are being read at once.
+const BODIES_BYTES_MAX: usize = 64 << 20;
+/// How long a request may take to send its body.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// What every request needs.
+#[derive(Clone)]
+struct Server {
+    center: Arc<Center>,
+    report: Arc<Report>,
+    /// One permit for each KiB of a body.
+    bodies: Arc<Semaphore>,
+    stopping: Stopping,
+}
+
+/// The server's routes.
+pub fn router(center: Arc<Center>, report: Arc<Report>, stopping: Stopping) -> Router {
+    let server = Server {
+        center,
+        report,
+        bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
+        stopping,
+    };
+    Router::new()
+        .route(
+            "/nacos/v1/cs/configs",
+            get(configs::get).post(configs::publish).delete(configs::delete),
+        )
+        .route("/nacos/v1/cs/configs/listener", post(listener::listen))
+        .route("/nacos/v1/cs/history", get(history::get))
+        .route("/nacos/v1/cs/history/previous", get(history::previous))
+        .route(
+            "/nacos/v1/console/namespaces",
+            get(namespaces::get)
+                .post(namespaces::create)
+                .put(namespaces::edit)
+                .delete(namespaces::delete),
+        )
+        .route("/nacos/v1/console/health/liveness", get(async || "OK"))
+        .route("/nacos/v1/console/health/readiness", get(async || "OK"))
+        .route("/nacos/v1/console/server/state", get(state))
+        .route("/nacos/v1/auth/login", post(login))
+        .route("/nacos/v1/auth/users/login", post(login))
+        .route("/squall/export", get(export))
+        .fallback(async |uri: axum::http::Uri| {
+            refusal::page(StatusCode::NOT_FOUND, "No message available", uri.path())
+        })
+        .with_state(server)
+}
+
+async fn state() -> Response {
+    json(&json!({"version": "1.4.6", "standalone_mode": "standalone", "function_mode": null}))
+}
+
+async fn login() -> Response {
+    json(&json!({"accessToken": "squall", "tokenTtl": 18_000, "globalAdmin": true, "username": "nacos"}))
+}
+
+async fn export(State(server): State<Server>) -> Response {
+    json(&serde_json::to_value(server.center.save()).expect("what is saved is JSON"))
+}
+
+/// An answer of 200.
+fn json(value: &serde_json::Value) -> Response {
+    (
+        [(CONTENT_TYPE, "application/json;charset=UTF-8")],
+        value.to_string(),
+    )
+        .into_response()
+}
+
+/// `true` or `false`, as JSON has it.
+fn boolean(value: bool) -> Response {
+    json(&value.into())
+}

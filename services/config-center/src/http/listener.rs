@@ -1,0 +1,143 @@
+//! `/nacos/v1/cs/configs/listener`: tells a client what has changed of what it has, at once or as soon as something has.
+//!
+//! After Nacos 1.4's `LongPollingService`. A client that sends `Long-Pulling-Timeout` is kept waiting for that time less half a
+//! second, at least ten seconds; with `Long-Pulling-Timeout-No-Hangup: true` it is not. One that sends neither gets its answer
+//! at once.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};
+use axum::http::{HeaderName, HeaderValue, Request};
+use axum::response::{IntoResponse, Response};
+
+use super::Server;
+use super::form::Form;
+use super::refusal::Refused;
+use crate::listening::{self, Watched};
+
+const PATH: &str = "/nacos/v1/cs/configs/listener";
+const TIMEOUT: &str = "long-pulling-timeout";
+const NO_HANGUP: &str = "long-pulling-timeout-no-hangup";
+/// How much earlier than a client gives up it is answered.
+const EARLIER: Duration = Duration::from_millis(500);
+/// The least time that a poll hangs.
+const HANGS_MIN: Duration = Duration::from_secs(10);
+/// The longest.
+const HANGS_MAX: Duration = Duration::from_mins(5);
+/// The most bytes of `Listening-Configs`: ten thousand configurations with names of usual length.
+const LISTENING_BYTES_MAX: usize = 2 << 20;
+
+const UNCACHED: [(HeaderName, HeaderValue); 3] = [
+    (PRAGMA, HeaderValue::from_static("no-cache")),
+    (EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-cache,no-store")),
+];
+
+pub(super) async fn listen(State(server): State<Server>, request: Request<Body>) -> Response {
+    let asked = match Form::read(request, PATH, LISTENING_BYTES_MAX, &server).await {
+        // The form goes here: there may be ten thousand that hang.
+        Ok(form) => asked(&form),
+        Err(refused) => return refused.into_response(),
+    };
+    server.report.polls.inc();
+    match asked {
+        Ok((watched, Some(hangs))) => hang(&server, watched, hangs).await.into_response(),
+        Ok((watched, None)) => changed_now(&server, &watched).unwrap_or_else(nothing_changed),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// What a client watches, and how long its poll may hang, if it may.
+fn asked(form: &Form) -> Result<(Vec<Watched>, Option<Duration>), Refused> {
+    let invalid = || Refused::Invalid("invalid probeModify".to_owned());
+    let text = form
+        .get("Listening-Configs")
+        .filter(|text| !text.trim().is_empty());
+    let text = text.ok_or_else(invalid)?;
+    // Some clients encode it twice, and the server they are made for decodes it twice.
+    let watched = if text.contains('%') {
+        listening::parse(&listening::decoded(text))
+    } else {
+        listening::parse(text)
+    };
+    let watched = watched.ok_or_else(invalid)?;
+    let Some(ms) = form.header(TIMEOUT) else {
+        return Ok((watched, None));
+    };
+    let given = ms.trim().parse().map(Duration::from_millis);
+    let given = given.map_err(|_| Refused::Invalid(format!("For input string: \"{ms}\"")))?;
+    let may_hang = form
+        .header(NO_HANGUP)
+        .is_none_or(|text| !text.eq_ignore_ascii_case("true"));
+    let hangs = given.saturating_sub(EARLIER).clamp(HANGS_MIN, HANGS_MAX);
+    Ok((watched, may_hang.then_some(hangs)))
+}
+
+async fn hang(server: &Server, watched: Vec<Watched>, hangs: Duration) -> Result<Response, Refused> {
+    // Waits first and looks then: a change between the two wakes it.
+    let keys = watched.iter().map(|one| one.key.clone());
+    let place = server
+        .center
+        .watchers()
+        .enter(keys, server.center.limits().watchers_max);
+    let Some(mut place) = place else {
+        server.report.overloaded.inc();
+        return Err(Refused::Overloaded(
+            "too many clients wait for changes; try again",
+        ));
+    };
+    if let Some(response) = changed_now(server, &watched) {
+        return Ok(response);
+    }
+    drop(watched);
+    let _counted = Counted::new(server);
+    let mut stopping = server.stopping.clone();
+    let response = tokio::select! {
+        answer = place.changed() => changed(answer),
+        () = tokio::time::sleep(hangs) => nothing_changed(),
+        () = stopping.told() => nothing_changed(),
+    };
+    Ok(response)
+}
+
+fn changed_now(server: &Server, watched: &[Watched]) -> Option<Response> {
+    let mut keys = watched
+        .iter()
+        .filter(|one| !server.center.is_current(&one.key, &one.md5))
+        .map(|one| &one.key)
+        .peekable();
+    keys.peek()?;
+    Some(changed(listening::answer(keys).into()))
+}
+
+fn changed(body: Bytes) -> Response {
+    uncached(Body::from(body))
+}
+
+fn nothing_changed() -> Response {
+    uncached(Body::empty())
+}
+
+fn uncached(body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().extend(UNCACHED);
+    response
+}
+
+/// Counts a poll while it hangs.
+struct Counted(prometheus_client::metrics::gauge::Gauge);
+
+impl Counted {
+    fn new(server: &Server) -> Self {
+        server.report.watchers.inc();
+        Self(server.report.watchers.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,7 @@
+//! The server and the client over real connections, in this process and in others. One binary, since all share the same support.
+
+mod client;
+mod foreign;
+mod process;
+mod server;
+mod support;
