@@ -33,6 +33,12 @@ pub(crate) struct Ticket {
     probe: bool,
 }
 
+impl Ticket {
+    pub(crate) fn is_probe(self) -> bool {
+        self.probe
+    }
+}
+
 /// State, stamp and the end of the recovery timeout, as they fit one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Word {

@@ -28,8 +28,8 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) struct FlowControl {
     rule: FlowRule,
-    /// Kept by a rule that differs in its count alone, so that a change of the limit forgets no admission.
-    limiter: Arc<Limiter>,
+    /// Handed on to a rule that differs in its count alone, so that a change of the limit forgets no admission.
+    limiter: Limiter,
     warm_up: Option<WarmUp>,
     queue: Option<Queue>,
 }
@@ -52,20 +52,20 @@ impl FlowControl {
                 let is_like = |old: &Self| {
                     old.limiter.span() == rule.span() && old.rule.control_behavior == rule.control_behavior
                 };
-                let limiter = take(&is_like).map(|old| Arc::clone(&old.limiter));
+                let limiter = take(&is_like).map(|old| old.limiter.succeed());
                 Arc::new(Self::new(rule, limiter))
             })
         };
         rules.iter().zip(unchanged).map(renew).collect()
     }
 
-    fn new(rule: &FlowRule, limiter: Option<Arc<Limiter>>) -> Self {
+    fn new(rule: &FlowRule, limiter: Option<Limiter>) -> Self {
         debug_assert_eq!(rule.grade, Grade::Qps);
         let warms_up = matches!(rule.control_behavior, Behaviour::WarmUp | Behaviour::WarmUpQueue);
         let queues = matches!(rule.control_behavior, Behaviour::Queue | Behaviour::WarmUpQueue);
         let max_wait_ns = u64::from(rule.max_queueing_time_ms) * NS_PER_MS;
         Self {
-            limiter: limiter.unwrap_or_else(|| Arc::new(Limiter::new(rule.span()))),
+            limiter: limiter.unwrap_or_else(|| Limiter::new(rule.span())),
             warm_up: warms_up.then(|| WarmUp::new(rule.count, rule.warm_up_period_sec)),
             queue: queues.then(|| Queue::new(max_wait_ns)),
             rule: rule.clone(),

@@ -118,6 +118,11 @@ impl<'a> Guard<'a> {
         self.end(now_ns, true);
     }
 
+    /// Whether a breaker that is not closed let it pass to learn from it.
+    pub fn is_probe(&self) -> bool {
+        self.tickets.iter().any(|ticket| ticket.is_probe())
+    }
+
     /// The time at which it passed.
     pub fn entered_ns(&self) -> u64 {
         self.entered_ns

@@ -50,7 +50,7 @@
 //! | a rule that cannot be honoured is refused with its reason | dropped, with a line in the log | |
 //!
 //! The `sentinel-core` crate 0.1.3 (Rust) differs from Sentinel itself where it opens a breaker *at* the threshold rather than beyond it;
-//! `tests/sentinel.rs` holds this crate to its recorded decisions and names each difference.
+//! `tests/suite/sentinel.rs` holds this crate to its recorded decisions and names each difference.
 
 pub mod board;
 mod breaker;

@@ -11,7 +11,11 @@
 //! history. So that threads do not fight for the word, each takes a few permits at a time, a lease, and spends them from
 //! a word of its own. Who finds no permit left takes one from another's lease before it is refused. Leases that are left over when
 //! the bucket ends are revoked and handed back. Every race errs towards refusing.
+//!
+//! **When the limit changes**, a new limiter takes over the counts, not the leases: what was leased under the old limit
+//! is never spent under the new one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::shard::{self, Line, SHARDS};
@@ -21,6 +25,8 @@ use crate::window::Span;
 pub const LIMIT_MAX: u64 = (1 << COUNT_BITS) - 1;
 
 const COUNT_BITS: u32 = 28;
+/// The last bucket that fits a word: 21 years after zero of the clock where buckets are shortest. Later calls count in it.
+const BUCKET_MAX: u64 = u64::MAX >> COUNT_BITS;
 /// How many permits a thread takes at a time where plenty are left.
 const LEASE_MAX: u64 = 64;
 
@@ -54,15 +60,21 @@ impl Word {
     }
 }
 
-/// Counts permits over a window.
+/// What was admitted, by bucket.
 #[derive(Debug)]
-pub struct Limiter {
+struct Ledger {
     span: Span,
     /// The bucket of now, and how many of its permits are gone.
     head: Line<AtomicU64>,
     /// What was used of the buckets before.
     history: Box<[AtomicU64]>,
-    /// Permits that were taken from the head and not yet used.
+}
+
+/// Counts permits over a window.
+#[derive(Debug)]
+pub struct Limiter {
+    ledger: Arc<Ledger>,
+    /// Permits that were taken from the ledger and not yet used.
     leases: [Line<AtomicU64>; SHARDS],
 }
 
@@ -70,35 +82,49 @@ impl Limiter {
     /// With nothing admitted yet.
     pub fn new(span: Span) -> Self {
         Self {
-            span,
-            head: Line::default(),
-            history: (0..span.buckets()).map(|_| AtomicU64::new(0)).collect(),
+            ledger: Arc::new(Ledger {
+                span,
+                head: Line::default(),
+                history: (0..span.buckets()).map(|_| AtomicU64::new(0)).collect(),
+            }),
+            leases: Default::default(),
+        }
+    }
+
+    /// One that goes on with what another has admitted. Calls that still ask the other one count too.
+    #[must_use]
+    pub fn succeed(&self) -> Self {
+        let bucket = Word::load(&self.ledger.head.0).bucket;
+        let unused = self.revoke(bucket, (bucket + 1).min(BUCKET_MAX));
+        self.ledger.hand_back(bucket, unused);
+        Self {
+            ledger: Arc::clone(&self.ledger),
             leases: Default::default(),
         }
     }
 
     /// How its window is cut.
     pub fn span(&self) -> Span {
-        self.span
+        self.ledger.span
     }
 
     /// Admits a call if fewer than `limit` were admitted in the window of now.
     #[inline]
     pub fn admit(&self, now_ns: u64, limit: u64) -> bool {
-        let bucket = self.span.bucket(now_ns);
+        let bucket = self.span().bucket(now_ns).min(BUCKET_MAX);
         take_from(&self.leases[shard::own()].0, bucket) || self.lease(bucket, limit.min(LIMIT_MAX))
     }
 
     /// Takes back the admission of a call that something else refused.
     pub fn give_back(&self, now_ns: u64) {
         let lease = &self.leases[shard::own()].0;
-        let bucket = self.span.bucket(now_ns);
+        let bucket = self.span().bucket(now_ns).min(BUCKET_MAX);
         loop {
             let word = Word::load(lease);
             if word.bucket > bucket {
                 return;
             }
-            // An older lease holds nothing: it was revoked before the head moved on to this bucket, or never was one.
+            // What an older lease still holds has been counted as used.
             let count = if word.bucket == bucket { word.count + 1 } else { 1 };
             if word.replace(lease, Word { bucket, count }) {
                 return;
@@ -110,13 +136,13 @@ impl Limiter {
     #[cold]
     fn lease(&self, bucket: u64, limit: u64) -> bool {
         loop {
-            let head = Word::load(&self.head.0);
+            let head = Word::load(&self.ledger.head.0);
             if head.bucket < bucket {
                 self.move_on(bucket);
                 continue;
             }
             // A thread that was held up counts in the bucket that is there now.
-            let free = limit.saturating_sub(self.used_before(head.bucket) + head.count);
+            let free = limit.saturating_sub(self.ledger.used_before(head.bucket) + head.count);
             if free == 0 {
                 return self
                     .leases
@@ -128,7 +154,7 @@ impl Limiter {
                 count: head.count + taken,
                 ..head
             };
-            if head.replace(&self.head.0, to) {
+            if head.replace(&self.ledger.head.0, to) {
                 self.keep(head.bucket, taken - 1);
                 return true;
             }
@@ -141,7 +167,7 @@ impl Limiter {
         loop {
             let word = Word::load(lease);
             if word.bucket > bucket {
-                return self.hand_back(bucket, permits);
+                return self.ledger.hand_back(bucket, permits);
             }
             let count = if word.bucket == bucket {
                 word.count + permits
@@ -154,29 +180,12 @@ impl Limiter {
         }
     }
 
-    /// Puts permits that were taken from the head back there, unless it has moved on. The bucket is about to end.
-    fn hand_back(&self, bucket: u64, permits: u64) {
-        loop {
-            let head = Word::load(&self.head.0);
-            if head.bucket != bucket {
-                return;
-            }
-            let to = Word {
-                count: head.count - permits,
-                ..head
-            };
-            if head.replace(&self.head.0, to) {
-                return;
-            }
-        }
-    }
-
     /// Makes `to` the bucket of now.
     fn move_on(&self, to: u64) {
         let mut revoked = 0;
         let mut closing = None;
         loop {
-            let head = Word::load(&self.head.0);
+            let head = Word::load(&self.ledger.head.0);
             if head.bucket >= to {
                 return;
             }
@@ -189,9 +198,9 @@ impl Limiter {
                 ..head
             };
             // The largest wins: of a bucket that is what was counted last, and a later bucket's word is larger anyway.
-            let at = (head.bucket % self.history.len() as u64) as usize;
-            self.history[at].fetch_max(used.pack(), Ordering::AcqRel);
-            if head.replace(&self.head.0, Word { bucket: to, count: 0 }) {
+            let at = (head.bucket % self.ledger.history.len() as u64) as usize;
+            self.ledger.history[at].fetch_max(used.pack(), Ordering::AcqRel);
+            if head.replace(&self.ledger.head.0, Word { bucket: to, count: 0 }) {
                 return;
             }
         }
@@ -219,6 +228,25 @@ impl Limiter {
             }
         }
         revoked
+    }
+}
+
+impl Ledger {
+    /// Puts permits that were taken from the head back there, unless it has moved on. The bucket is about to end.
+    fn hand_back(&self, bucket: u64, permits: u64) {
+        loop {
+            let head = Word::load(&self.head.0);
+            if head.bucket != bucket {
+                return;
+            }
+            let to = Word {
+                count: head.count.saturating_sub(permits),
+                ..head
+            };
+            if head.replace(&self.head.0, to) {
+                return;
+            }
+        }
     }
 
     /// What was used in the window that ends with `bucket`, other than in that bucket.
