@@ -215,7 +215,14 @@ impl Switchboard {
         }
         guarded.stats.pass(now_ns);
         let occupies = guarded.concurrency.is_some();
-        Entry::Pass(Guard::new(self, resource, now_ns, table.version, tickets, occupies))
+        Entry::Pass(Guard::new(
+            self,
+            resource,
+            now_ns,
+            table.version,
+            tickets,
+            occupies,
+        ))
     }
 
     /// The table in force.
@@ -256,21 +263,13 @@ impl Switchboard {
 
     /// A resource under new rules, with what it can keep.
     fn renew(&self, before: &Guarded, rules: &RuleSet, version: u64) -> Guarded {
-        let own = || {
-            rules
-                .flow
-                .iter()
-                .filter(|rule| *rule.resource == *before.name)
-        };
+        let own = || rules.flow.iter().filter(|rule| *rule.resource == *before.name);
         let qps: Vec<_> = own().filter(|rule| rule.grade == Grade::Qps).collect();
         let concurrency = own()
             .filter(|rule| rule.grade == Grade::Concurrency)
             .map(|rule| rule.count as u64)
             .min();
-        let latency = rules
-            .latency
-            .iter()
-            .find(|rule| *rule.resource == *before.name);
+        let latency = rules.latency.iter().find(|rule| *rule.resource == *before.name);
         let unchanged = |rule| before.latency.as_ref().filter(|old| old.rule() == rule);
         let latency = latency.map(|rule| match unchanged(rule) {
             Some(old) => Arc::clone(old),
@@ -291,12 +290,7 @@ impl Switchboard {
     }
 
     fn renew_breakers(&self, before: &Guarded, rules: &RuleSet, version: u64) -> Box<[Arc<Breaker>]> {
-        let own = || {
-            rules
-                .degrade
-                .iter()
-                .filter(|rule| *rule.resource == *before.name)
-        };
+        let own = || rules.degrade.iter().filter(|rule| *rule.resource == *before.name);
         let mut spare = before.breakers.to_vec();
         let kept: Vec<Option<Arc<Breaker>>> = own()
             .map(|rule| {
@@ -321,10 +315,7 @@ impl Switchboard {
 /// The breaker that refuses a call already before flow control is asked, so that no permit is spent on it.
 #[inline]
 fn refusing(guarded: &Guarded, now_ns: u64) -> Option<Blocked> {
-    let breaker = guarded
-        .breakers
-        .iter()
-        .find(|breaker| breaker.refuses(now_ns))?;
+    let breaker = guarded.breakers.iter().find(|breaker| breaker.refuses(now_ns))?;
     Some(Blocked::Breaker(breaker.state()))
 }
 

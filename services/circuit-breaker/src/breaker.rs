@@ -182,7 +182,14 @@ impl Breaker {
             State::Closed => word.stamp,
             State::Open => {
                 *good_probes = 0;
-                self.change(word, State::HalfOpen, Reason::RecoveryTimeoutOver, now_ns, (0, 0), 0)
+                self.change(
+                    word,
+                    State::HalfOpen,
+                    Reason::RecoveryTimeoutOver,
+                    now_ns,
+                    (0, 0),
+                    0,
+                )
             }
             State::HalfOpen | State::Recovering => self.store(Word {
                 probing: true,
@@ -229,7 +236,14 @@ impl Breaker {
         }
         if word.state == State::HalfOpen {
             // The recovery timeout has been waited for: the next call probes at once.
-            self.change(word, State::Open, Reason::ProbeAbandoned, now_ns, (0, 0), *good_probes);
+            self.change(
+                word,
+                State::Open,
+                Reason::ProbeAbandoned,
+                now_ns,
+                (0, 0),
+                *good_probes,
+            );
         } else {
             self.store(Word {
                 probing: false,
@@ -255,7 +269,14 @@ impl Breaker {
         if word == seen {
             let retry_at_ms = self.retry_at_ms(now_ns);
             let word = Word { retry_at_ms, ..word };
-            self.change(word, State::Open, Reason::ThresholdExceeded, now_ns, (calls, bad), 0);
+            self.change(
+                word,
+                State::Open,
+                Reason::ThresholdExceeded,
+                now_ns,
+                (calls, bad),
+                0,
+            );
         }
     }
 
@@ -281,7 +302,14 @@ impl Breaker {
             self.enough.0.store(0, Ordering::Release);
             self.change(word, State::Closed, Reason::ProbeSucceeded, now_ns, (1, 0), good);
         } else if word.state == State::HalfOpen {
-            self.change(word, State::Recovering, Reason::ProbeSucceeded, now_ns, (1, 0), good);
+            self.change(
+                word,
+                State::Recovering,
+                Reason::ProbeSucceeded,
+                now_ns,
+                (1, 0),
+                good,
+            );
         } else {
             self.store(Word {
                 probing: false,

@@ -43,10 +43,7 @@ impl FlowControl {
             let at = spare.iter().position(|old| is_like(old))?;
             Some(spare.remove(at))
         };
-        let unchanged: Vec<_> = rules
-            .iter()
-            .map(|rule| take(&|old| old.rule == **rule))
-            .collect();
+        let unchanged: Vec<_> = rules.iter().map(|rule| take(&|old| old.rule == **rule)).collect();
         let renew = |(rule, unchanged): (&&FlowRule, Option<Arc<Self>>)| {
             unchanged.unwrap_or_else(|| {
                 let is_like = |old: &Self| {

@@ -5,7 +5,7 @@
 //! quantile, which is answered by the last value of its cell, is never below the true one and at most 6.25 % above it. Values beyond 67 s count
 //! as 67 s. The layout is HdrHistogram's, with 16 sub-buckets.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::shard::{self, Line, SHARDS};
 
@@ -16,37 +16,49 @@ const FINE: usize = 1 << FINE_BITS;
 const VALUE_MAX: u64 = (1 << 26) - 1;
 const CELLS: usize = FINE * (26 - FINE_BITS as usize + 1);
 
-/// The cells of one shard.
-type Cells = Line<[AtomicU32; CELLS]>;
-
-/// A histogram that many threads write.
+/// A histogram that many threads write. It only ever grows: who reads it subtracts what was there before.
 #[derive(Debug)]
 pub(crate) struct Histogram {
-    shards: Box<[Cells]>,
+    shards: Box<[Line<[AtomicU64; CELLS]>]>,
 }
+
+/// What a histogram held at some time, by cell.
+#[derive(Debug)]
+pub(crate) struct Counts(Box<[u64]>);
 
 impl Default for Histogram {
     fn default() -> Self {
-        let empty = || Line([const { AtomicU32::new(0) }; CELLS]);
+        let empty = || Line([const { AtomicU64::new(0) }; CELLS]);
         Self {
             shards: (0..SHARDS).map(|_| empty()).collect(),
         }
     }
 }
 
+impl Default for Counts {
+    fn default() -> Self {
+        Self(vec![0; CELLS].into())
+    }
+}
+
 impl Histogram {
     #[inline]
     pub(crate) fn record(&self, us: u64) {
-        self.shards[shard::own()].0[cell(us)].fetch_add(1, Ordering::Relaxed);
+        let shard = shard::own();
+        shard::update(shard, &self.shards[shard].0[cell(us)], |count| count + 1);
     }
 
-    /// How many values were recorded, and the value that this share of them is at most. Empties the histogram.
-    pub(crate) fn drain(&self, share: f64) -> (u64, u64) {
+    /// How many values were recorded since `before`, and the value that this share of them is at most. Brings `before` up to date.
+    pub(crate) fn since(&self, before: &mut Counts, share: f64) -> (u64, u64) {
+        let sum = |at: usize| -> u64 {
+            let of = |shard: &Line<[AtomicU64; CELLS]>| shard.0[at].load(Ordering::Acquire);
+            self.shards.iter().map(of).sum()
+        };
         let mut counts = [0_u64; CELLS];
-        for shard in &self.shards {
-            for (count, cell) in counts.iter_mut().zip(&shard.0) {
-                *count += u64::from(cell.swap(0, Ordering::Relaxed));
-            }
+        for (at, (count, before)) in counts.iter_mut().zip(&mut before.0).enumerate() {
+            let now = sum(at);
+            *count = now - *before;
+            *before = now;
         }
         let total: u64 = counts.iter().sum();
         let rank = ((total as f64 * share).ceil() as u64).max(1);
@@ -81,7 +93,7 @@ fn last_of(cell: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{CELLS, Histogram, VALUE_MAX, cell, last_of};
+    use super::{CELLS, Counts, Histogram, VALUE_MAX, cell, last_of};
 
     #[test]
     fn every_value_is_at_most_a_sixteenth_below_the_last_of_its_cell() {
@@ -94,12 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_is_that_of_the_values_and_draining_empties() {
-        let histogram = Histogram::default();
+    fn a_quantile_is_that_of_the_values_since_it_was_asked_for_last() {
+        let (histogram, mut before) = (Histogram::default(), Counts::default());
         (1..=1000).for_each(|ms| histogram.record(ms * 1_000));
-        let (total, p99) = histogram.drain(0.99);
+        let (total, p99) = histogram.since(&mut before, 0.99);
         assert_eq!(total, 1_000);
         assert!((990_000..=990_000 * 17 / 16).contains(&p99), "{p99}");
-        assert_eq!(histogram.drain(0.99), (0, 0));
+        assert_eq!(histogram.since(&mut before, 0.99), (0, 0));
+        histogram.record(7);
+        assert_eq!(histogram.since(&mut before, 0.99), (1, 7));
     }
 }

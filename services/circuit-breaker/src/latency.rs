@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{Event, Observe, Slowness};
-use crate::histogram::Histogram;
+use crate::histogram::{Counts, Histogram};
 use crate::rule::latency::LatencyRule;
 use crate::shard::Line;
 use crate::window::NS_PER_MS;
@@ -20,14 +20,21 @@ const SHARE: f64 = 0.99;
 pub(crate) struct LatencyWatch {
     rule: LatencyRule,
     resource: Arc<str>,
-    /// Of even and odd steps: one is written while the other is read.
-    steps: [Histogram; 2],
+    histogram: Histogram,
     /// The step that is under way, plus one.
     step: Line<AtomicU64>,
     slow: AtomicBool,
-    /// How many steps in a row said the opposite of `slow`.
-    contrary: Mutex<u64>,
+    judgement: Mutex<Judgement>,
     observer: Arc<dyn Observe>,
+}
+
+/// What the steps so far come to.
+#[derive(Debug, Default)]
+struct Judgement {
+    /// How many steps in a row said the opposite of what holds.
+    contrary: u64,
+    /// What the histogram held when the last step ended.
+    before: Counts,
 }
 
 impl LatencyWatch {
@@ -35,10 +42,10 @@ impl LatencyWatch {
         Self {
             rule,
             resource,
-            steps: Default::default(),
+            histogram: Histogram::default(),
             step: Line::default(),
             slow: AtomicBool::new(false),
-            contrary: Mutex::new(0),
+            judgement: Mutex::default(),
             observer,
         }
     }
@@ -59,15 +66,14 @@ impl LatencyWatch {
         if step > under_way {
             self.begin(under_way, step, now_ns);
         }
-        // A thread that was held up counts in the step that is there now.
-        let at = step.max(under_way);
-        self.steps[(at % 2) as usize].record(response_ns / 1_000);
+        self.histogram.record(response_ns / 1_000);
     }
 
     /// Ends the step under way and judges it, unless another thread does.
     #[cold]
     fn begin(&self, under_way: u64, step: u64, now_ns: u64) {
-        let mut contrary = self.contrary.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut judgement = self.judgement.lock().unwrap_or_else(PoisonError::into_inner);
+        let Judgement { contrary, before } = &mut *judgement;
         let is_first = self
             .step
             .0
@@ -76,8 +82,7 @@ impl LatencyWatch {
         if !is_first {
             return;
         }
-        // The other histogram was emptied when the step before was begun, but for calls that ended just then.
-        let (calls, p99_us) = self.steps[(under_way % 2) as usize].drain(SHARE);
+        let (calls, p99_us) = self.histogram.since(before, SHARE);
         if calls < self.rule.min_request_amount {
             return;
         }

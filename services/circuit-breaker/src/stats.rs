@@ -72,8 +72,7 @@ impl Stats {
     }
 
     pub(crate) fn passed_in_previous_second(&self, now_ns: u64) -> u64 {
-        self.window
-            .sum_of_previous(Span::SECOND.bucket(now_ns), PASSED)
+        self.window.sum_of_previous(Span::SECOND.bucket(now_ns), PASSED)
     }
 
     pub(crate) fn snapshot(&self, now_ns: u64) -> Snapshot {

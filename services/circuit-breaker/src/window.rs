@@ -79,6 +79,8 @@ const EPOCH_MASK: u64 = u64::MAX >> COUNT_BITS;
 pub struct SlidingWindow<const KINDS: usize> {
     span: Span,
     kept: u64,
+    /// How much is added to the number of each bucket.
+    skipped: AtomicU64,
     lines_per_shard: usize,
     lines: Box<[Line<[AtomicU64; WORDS]>]>,
 }
@@ -93,6 +95,7 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
         Self {
             span,
             kept,
+            skipped: AtomicU64::new(0),
             lines_per_shard,
             lines,
         }
@@ -106,21 +109,18 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
     /// Counts `amount` of a kind in this bucket.
     #[inline]
     pub fn add(&self, bucket: u64, kind: usize, amount: u64) {
-        let cell = self.cell(shard::own(), bucket, kind);
+        let shard = shard::own();
+        let bucket = bucket + self.skipped.load(Ordering::Acquire);
         let epoch = bucket & EPOCH_MASK;
-        let mut word = cell.load(Ordering::Relaxed);
-        loop {
-            let next = if is_before(word >> COUNT_BITS, epoch) {
+        shard::update(shard, self.cell(shard, bucket, kind), |word| {
+            let (of, count) = (word >> COUNT_BITS, word & COUNT_MAX);
+            if is_before(of, epoch) {
                 epoch << COUNT_BITS | amount.min(COUNT_MAX)
             } else {
                 // Of this bucket, or of a later one if this thread was held up: then it counts there.
-                word - (word & COUNT_MAX) | ((word & COUNT_MAX) + amount).min(COUNT_MAX)
-            };
-            match cell.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => word = now,
+                of << COUNT_BITS | (count + amount).min(COUNT_MAX)
             }
-        }
+        });
     }
 
     /// What was counted of a kind in the window that ends with this bucket.
@@ -138,17 +138,15 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
         }
     }
 
-    /// Forgets everything.
+    /// Forgets everything: from now on buckets have numbers that put all earlier ones out of the window.
     pub fn clear(&self) {
-        for word in self.lines.iter().flat_map(|line| &line.0) {
-            // The bucket's number stays: zero of an old bucket counts for nothing.
-            word.fetch_and(!COUNT_MAX, Ordering::AcqRel);
-        }
+        self.skipped.fetch_add(self.kept, Ordering::AcqRel);
     }
 
     fn sum_between(&self, first: u64, last: u64, kind: usize) -> u64 {
+        let skipped = self.skipped.load(Ordering::Acquire);
         let mut sum = 0;
-        for bucket in first..=last {
+        for bucket in first + skipped..=last + skipped {
             for shard in 0..SHARDS {
                 let word = self.cell(shard, bucket, kind).load(Ordering::Acquire);
                 if word >> COUNT_BITS == bucket & EPOCH_MASK {
@@ -204,14 +202,33 @@ mod tests {
         window.add(1 + 4, 0, 1);
         assert_eq!(window.sum(5, 0), 1);
         window.add(1, 0, 1);
-        assert_eq!(window.sum(5, 0), 2, "who is late counts in the bucket that is there now");
+        assert_eq!(
+            window.sum(5, 0),
+            2,
+            "who is late counts in the bucket that is there now"
+        );
+    }
+
+    #[test]
+    fn what_is_cleared_is_gone_and_what_comes_after_counts() {
+        let window = SlidingWindow::<1>::new(Span::SECOND);
+        window.add(6, 0, 3);
+        window.add(7, 0, 4);
+        window.clear();
+        assert_eq!(window.sum(7, 0), 0);
+        window.add(7, 0, 5);
+        assert_eq!((window.sum(7, 0), window.sum(8, 0), window.sum(9, 0)), (5, 5, 0));
     }
 
     #[test]
     fn only_windows_that_divide_evenly_are_cut() {
         assert_eq!(Span::new(1000, 2), Some(Span::SECOND));
         for (interval_ms, buckets) in [(1000, 0), (1000, 3), (1000, 101), (50, 10), (0, 1)] {
-            assert_eq!(Span::new(interval_ms, buckets), None, "{interval_ms} ms in {buckets}");
+            assert_eq!(
+                Span::new(interval_ms, buckets),
+                None,
+                "{interval_ms} ms in {buckets}"
+            );
         }
     }
 }

@@ -144,10 +144,7 @@ impl Limiter {
             // A thread that was held up counts in the bucket that is there now.
             let free = limit.saturating_sub(self.ledger.used_before(head.bucket) + head.count);
             if free == 0 {
-                return self
-                    .leases
-                    .iter()
-                    .any(|lease| take_from(&lease.0, head.bucket));
+                return self.leases.iter().any(|lease| take_from(&lease.0, head.bucket));
             }
             let taken = (free / (2 * SHARDS as u64)).clamp(1, LEASE_MAX);
             let to = Word {

@@ -77,7 +77,10 @@ mod tests {
         let queue = Queue::new(250_000_000);
         let places: Vec<Place> = (0..5).map(|_| queue.join(7, 10.0)).collect();
         let after = |ms: u64| Place::After(ms * 1_000_000);
-        assert_eq!(places, [Place::Now, after(100), after(200), Place::Full, Place::Full]);
+        assert_eq!(
+            places,
+            [Place::Now, after(100), after(200), Place::Full, Place::Full]
+        );
     }
 
     #[test]

@@ -138,7 +138,10 @@ impl FlowRule {
             if self.count * f64::from(self.warm_up_period_sec) > f64::from(u32::MAX) {
                 faults.add(
                     "warmUpPeriodSec",
-                    format!("of {} is too long for {} calls/s", self.warm_up_period_sec, self.count),
+                    format!(
+                        "of {} is too long for {} calls/s",
+                        self.warm_up_period_sec, self.count
+                    ),
                     "shorten it",
                 );
             }
@@ -146,7 +149,10 @@ impl FlowRule {
         if self.control_behavior != Behaviour::Reject && self.stat_interval_ms != 1_000 {
             faults.add(
                 "statIntervalMs",
-                format!("is {} where calls queue or a resource warms up", self.stat_interval_ms),
+                format!(
+                    "is {} where calls queue or a resource warms up",
+                    self.stat_interval_ms
+                ),
                 "leave it at 1000",
             );
         }

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{MS, SEC, board, breaks_on_errors};
 use squall_circuit_breaker::rule::{Behaviour, FlowRule, Grade};
 use squall_circuit_breaker::{Blocked, Entry, ResourceId, RuleSet, Snapshot, State, Switchboard};
-use crate::support::{MS, SEC, board, breaks_on_errors};
 
 fn qps(count: f64) -> FlowRule {
     FlowRule {
@@ -186,7 +186,9 @@ fn a_cold_resource_is_asked_for_a_third_and_its_queue_moves_as_slowly() {
     let (rejects, _) = board(&flow([warms(Behaviour::WarmUp)]));
     let resource = rejects.resource("r").unwrap();
     assert_eq!(passes(&rejects, resource, 0, 100), 10);
-    let last = (1..40).map(|second| passes(&rejects, resource, second * SEC, 100)).last();
+    let last = (1..40)
+        .map(|second| passes(&rejects, resource, second * SEC, 100))
+        .last();
     assert_eq!(last, Some(30));
 
     let (queues, _) = board(&flow([warms(Behaviour::WarmUpQueue)]));

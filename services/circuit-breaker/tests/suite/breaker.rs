@@ -4,12 +4,13 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
+use crate::support::{MS, SEC, board, breaks_on_errors};
 use proptest::prelude::{
-    BoxedStrategy, Just, ProptestConfig, Strategy as _, any, prop, prop_assert, prop_assert_eq, prop_assert_ne, prop_oneof, proptest,
+    BoxedStrategy, Just, ProptestConfig, Strategy as _, any, prop, prop_assert, prop_assert_eq,
+    prop_assert_ne, prop_oneof, proptest,
 };
 use squall_circuit_breaker::rule::{DegradeRule, Strategy};
 use squall_circuit_breaker::{Blocked, Entry, Guard, Reason, ResourceId, RuleSet, State, Switchboard};
-use crate::support::{MS, SEC, board, breaks_on_errors};
 
 fn set(degrade: DegradeRule) -> RuleSet {
     RuleSet {
@@ -58,14 +59,31 @@ fn each_strategy_opens_beyond_its_threshold_and_not_at_it() {
         ..breaks_on_errors("r", 0.0)
     };
     let until = calls_until_open;
-    assert_eq!(until(rule(Strategy::ErrorCount, 3.0), 0, |_| true), Some(10), "the minimum");
+    assert_eq!(
+        until(rule(Strategy::ErrorCount, 3.0), 0, |_| true),
+        Some(10),
+        "the minimum"
+    );
     assert_eq!(until(rule(Strategy::ErrorCount, 20.0), 0, |_| true), Some(21));
-    assert_eq!(until(rule(Strategy::ErrorRatio, 0.5), 0, |number| number % 2 == 1), None);
-    assert_eq!(until(rule(Strategy::ErrorRatio, 0.5), 0, |number| number < 6), Some(10));
+    assert_eq!(
+        until(rule(Strategy::ErrorRatio, 0.5), 0, |number| number % 2 == 1),
+        None
+    );
+    assert_eq!(
+        until(rule(Strategy::ErrorRatio, 0.5), 0, |number| number < 6),
+        Some(10)
+    );
     assert_eq!(until(rule(Strategy::ErrorRatio, 1.0), 0, |_| true), Some(10));
-    assert_eq!(until(rule(Strategy::SlowRatio, 20.0), 20, |_| true), None, "20 ms is not beyond 20 ms");
+    assert_eq!(
+        until(rule(Strategy::SlowRatio, 20.0), 20, |_| true),
+        None,
+        "20 ms is not beyond 20 ms"
+    );
     assert_eq!(until(rule(Strategy::SlowRatio, 20.0), 21, |_| true), Some(10));
-    assert_eq!(until(rule(Strategy::SlowRatio, 20.0), 21, |number| number % 2 == 1), None);
+    assert_eq!(
+        until(rule(Strategy::SlowRatio, 20.0), 21, |number| number % 2 == 1),
+        None
+    );
 }
 
 #[test]
@@ -73,10 +91,16 @@ fn a_breaker_recovers_by_three_good_probes_one_at_a_time() {
     let (board, notebook) = board(&set(breaks_on_errors("r", 0.0)));
     let resource = board.resource("r").unwrap();
     pass(&board, resource, 0).fail(0);
-    assert_eq!(blocked(&board, resource, SEC - 1), Some(Blocked::Breaker(State::Open)));
+    assert_eq!(
+        blocked(&board, resource, SEC - 1),
+        Some(Blocked::Breaker(State::Open))
+    );
     for probe in 0..3 {
         let guard = pass(&board, resource, SEC + probe);
-        assert!(blocked(&board, resource, SEC + probe).is_some(), "one probe at a time");
+        assert!(
+            blocked(&board, resource, SEC + probe).is_some(),
+            "one probe at a time"
+        );
         guard.succeed(SEC + probe);
     }
     pass(&board, resource, SEC + 10).succeed(SEC + 10);
@@ -139,7 +163,11 @@ fn a_call_from_before_decides_nothing_later() {
     pass(&board, resource, SEC).succeed(SEC);
     pass(&board, resource, SEC).succeed(SEC);
     late.fail(SEC);
-    assert_eq!(board.states(resource), [State::Closed], "it passed before the breaker opened");
+    assert_eq!(
+        board.states(resource),
+        [State::Closed],
+        "it passed before the breaker opened"
+    );
 }
 
 #[test]
@@ -271,7 +299,10 @@ fn threads_keep_to_the_diagram_and_never_probe_together() {
     });
     notebook.assert_one_path();
     let transitions = notebook.transitions();
-    assert!(transitions.iter().any(|one| one.to == State::Closed), "it never closed");
+    assert!(
+        transitions.iter().any(|one| one.to == State::Closed),
+        "it never closed"
+    );
     assert!(transitions.iter().any(|one| one.to == State::Recovering));
     assert_eq!(worst.load(Ordering::Acquire), 1, "probes at a time");
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::support::{MS, Notebook, SEC, board};
 use squall_circuit_breaker::feed::{Admission, Model, Recall, Scoring};
 use squall_circuit_breaker::{FeedPolicy, State};
-use crate::support::{MS, Notebook, SEC, board};
 
 fn policy() -> (FeedPolicy, Arc<Notebook>) {
     let (board, notebook) = board(&FeedPolicy::rules());
@@ -76,12 +76,17 @@ fn more_than_five_percent_of_errors_break_recall_and_three_probes_mend_it() {
         Recall::Cache(_) => false,
     };
     for number in 0..2_000 {
-        assert!(call(number * MS, number % 20 == 19), "five percent is not more than five");
+        assert!(
+            call(number * MS, number % 20 == 19),
+            "five percent is not more than five"
+        );
     }
     let broke = (2_000..4_000).find(|number| !call(number * MS, number % 10 == 0));
     assert!(broke.is_some());
     assert_eq!(policy.board().states(recall), [State::Open]);
-    let calls = (0..100).filter(|number| call(20 * SEC + number * MS, false)).count();
+    let calls = (0..100)
+        .filter(|number| call(20 * SEC + number * MS, false))
+        .count();
     assert_eq!(calls, 100);
     assert_eq!(policy.board().states(recall), [State::Closed]);
     notebook.assert_one_path();

@@ -50,9 +50,15 @@ fn missing_fields_have_sentinels_defaults() {
     let rules = r#"{ "flow": [{ "resource": "a", "count": 1 }], "degrade": [{ "resource": "a", "count": 1, "timeWindow": 2 }] }"#;
     let rules = RuleSet::from_json(rules).unwrap();
     let (flow, degrade) = (&rules.flow[0], &rules.degrade[0]);
-    assert_eq!((flow.grade, flow.control_behavior), (Grade::Qps, Behaviour::Reject));
+    assert_eq!(
+        (flow.grade, flow.control_behavior),
+        (Grade::Qps, Behaviour::Reject)
+    );
     assert_eq!((flow.warm_up_period_sec, flow.max_queueing_time_ms), (10, 500));
-    assert_eq!((degrade.grade, degrade.min_request_amount), (Strategy::SlowRatio, 5));
+    assert_eq!(
+        (degrade.grade, degrade.min_request_amount),
+        (Strategy::SlowRatio, 5)
+    );
     assert_eq!((degrade.stat_interval_ms, degrade.stat_buckets), (1_000, 1));
 }
 

@@ -43,7 +43,9 @@ fn sequence(name: &str) -> (Value, Vec<Call>) {
 /// Whether each call passes here, and how long it is told to wait before, in microseconds.
 fn decide(rules: &Value, calls: &[Call]) -> Vec<(bool, u64)> {
     let board = Switchboard::new(Arc::new(Unobserved));
-    board.apply(&RuleSet::from_json(&rules.to_string()).unwrap()).unwrap();
+    board
+        .apply(&RuleSet::from_json(&rules.to_string()).unwrap())
+        .unwrap();
     let resource = board.resource("r").unwrap();
     let one = |call: &Call| {
         let (entry, waited) = match board.entry(resource, call.at_us * 1_000) {
@@ -80,7 +82,11 @@ fn differences(rules: &Value, calls: &[Call]) -> Vec<(usize, u64, bool)> {
 /// Both pass some calls and refuse some, or the sequence would show nothing.
 fn assert_telling(calls: &[Call]) {
     let passed = calls.iter().filter(|call| call.passed).count();
-    assert!(passed > 10 && calls.len() - passed > 10, "{passed} of {} passed", calls.len());
+    assert!(
+        passed > 10 && calls.len() - passed > 10,
+        "{passed} of {} passed",
+        calls.len()
+    );
 }
 
 #[test]
@@ -112,7 +118,11 @@ fn a_breaker_decides_the_same_where_no_share_is_at_the_threshold() {
     for name in ["error-ratio", "slow-ratio"] {
         let (rules, calls) = sequence(name);
         assert_telling(&calls);
-        assert_eq!(differences(&with(&rules, "recoveryProbes", 1), &calls), [], "{name}");
+        assert_eq!(
+            differences(&with(&rules, "recoveryProbes", 1), &calls),
+            [],
+            "{name}"
+        );
     }
 }
 
@@ -121,9 +131,15 @@ fn a_breaker_decides_the_same_where_no_share_is_at_the_threshold() {
 fn a_breaker_opens_beyond_the_threshold_rather_than_at_it() {
     let (rules, calls) = sequence("error-count");
     assert_telling(&calls);
-    assert_eq!(differences(&with(&rules, "count", 6), &calls), [], "beyond 6 is at 7");
+    assert_eq!(
+        differences(&with(&rules, "count", 6), &calls),
+        [],
+        "beyond 6 is at 7"
+    );
     let (first, at_ms, passed) = differences(&with(&rules, "count", 7), &calls)[0];
-    let second = calls[..first].iter().filter(|call| call.at_us / 1_000_000 == at_ms / 1_000);
+    let second = calls[..first]
+        .iter()
+        .filter(|call| call.at_us / 1_000_000 == at_ms / 1_000);
     assert_eq!(second.filter(|call| call.failed).count(), 7);
     assert!(!passed, "sentinel-core has opened after the seventh");
 
