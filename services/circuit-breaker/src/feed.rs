@@ -6,6 +6,9 @@
 //! | L2 | P99 above 800 ms for 30 s | call the light model | a latency rule on `model` |
 //! | L3 | more than 5 % errors in 10 s | serve recall from the cache | a degrade rule on `recall` |
 //!
+//! L1 admits at most its limit in each second that begins with a bucket of 500 ms, and in any 500 ms: see
+//! [the limiter](crate::flow::limiter). A rule with `statBuckets: 10` holds it in any 900 ms.
+//!
 //! The layers are nothing but rules on three resources: another rule set with the same names changes them while they are in use.
 //! `feed` stands in front of the request, `model` and `recall` in front of the calls it makes.
 

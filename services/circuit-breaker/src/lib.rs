@@ -49,8 +49,14 @@
 //! | time is monotonic; buckets begin with the process's clock | the wall clock, and its seconds | a step of the clock changes nothing |
 //! | a rule that cannot be honoured is refused with its reason | dropped, with a line in the log | |
 //!
-//! The `sentinel-core` crate 0.1.3 (Rust) differs from Sentinel itself where it opens a breaker *at* the threshold rather than beyond it;
-//! `tests/suite/sentinel.rs` holds this crate to its recorded decisions and names each difference.
+//! `tests/suite/sentinel.rs` holds this crate to decisions that the `sentinel-core` crate 0.1.3 (Rust) took on the same calls, by a virtual
+//! clock. With one probe for recovery they are the same, but for where that crate differs from Sentinel itself:
+//!
+//! | `sentinel-core` | Sentinel, and here |
+//! | --- | --- |
+//! | a breaker opens once the threshold is reached | once it is exceeded |
+//! | warming up looks back to the second that ended half a second ago | to the last whole second of the clock |
+//! | `max` of a warm-up is `warning + 2 * floor(period * count / (1 + c))` | `warning + floor(2 * period * count / (1 + c))` |
 
 pub mod board;
 mod breaker;

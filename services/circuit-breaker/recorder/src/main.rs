@@ -4,6 +4,7 @@
 
 mod virtual_clock;
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use sentinel_core::base::TrafficType;
@@ -32,9 +33,10 @@ struct Sequence {
     calls: Vec<Call>,
 }
 
-fn main() {
+fn main() -> io::Result<()> {
     let recorded: Vec<Value> = (1..).zip(sequences()).map(record).collect();
-    println!("{}", json!({ "sentinel-core": "0.1.3", "sequences": recorded }));
+    let all = json!({ "sentinel-core": "0.1.3", "sequences": recorded });
+    writeln!(io::stdout(), "{all}")
 }
 
 fn sequences() -> Vec<Sequence> {
@@ -63,7 +65,10 @@ fn sequences() -> Vec<Sequence> {
     vec![
         flow(
             "reject",
-            flow::Rule { threshold: 10.0, ..Default::default() },
+            flow::Rule {
+                threshold: 10.0,
+                ..Default::default()
+            },
             json!({ "resource": "r", "count": 10 }),
             bursts(4_000, 37, 3),
         ),
@@ -140,18 +145,30 @@ fn bursts(for_ms: u64, every_ms: u64, at_once: usize) -> Vec<Call> {
 
 /// Calls of which every other fails.
 fn every_other_fails(for_ms: u64, every_ms: u64) -> Vec<Call> {
-    (0..for_ms).step_by(every_ms as usize).map(|at| (at, 0, at / every_ms % 2 == 1)).collect()
+    (0..for_ms)
+        .step_by(every_ms as usize)
+        .map(|at| (at, 0, at / every_ms % 2 == 1))
+        .collect()
 }
 
 /// Calls of which most fail in the odd seconds.
 fn failing(for_ms: u64, every_ms: u64) -> Vec<Call> {
     let fails = |at: u64| at / 1_000 % 2 == 1 && at / every_ms % 3 != 0;
-    (0..for_ms).step_by(every_ms as usize).map(|at| (at, 0, fails(at))).collect()
+    (0..for_ms)
+        .step_by(every_ms as usize)
+        .map(|at| (at, 0, fails(at)))
+        .collect()
 }
 
 /// Calls that last 5 ms, and in the odd seconds 40 ms every other time.
 fn slowing(for_ms: u64) -> Vec<Call> {
-    let lasts = |at: u64| if at / 1_000 % 2 == 1 && at / 61 % 2 == 0 { 40 } else { 5 };
+    let lasts = |at: u64| {
+        if at / 1_000 % 2 == 1 && at / 61 % 2 == 0 {
+            40
+        } else {
+            5
+        }
+    };
     (0..for_ms).step_by(61).map(|at| (at, lasts(at), false)).collect()
 }
 
@@ -195,7 +212,13 @@ fn make_calls(sequence: &Sequence, zero_us: u64) -> Vec<Value> {
             entry.exit();
         }
         let ended_us = virtual_clock::now_us();
-        calls.push(json!([at_us - since_us, passed_us - at_us, ended_us - since_us, passed, fails]));
+        calls.push(json!([
+            at_us - since_us,
+            passed_us - at_us,
+            ended_us - since_us,
+            passed,
+            fails
+        ]));
     }
     calls
 }

@@ -2,7 +2,7 @@
 //!
 //! The linker takes a program's own `clock_gettime`, `nanosleep` and `clock_nanosleep` before the C library's. All
 //! clocks read the same here, and a sleep moves them.
-#![allow(unsafe_code, reason = "the C library's functions have no other form")]
+#![expect(unsafe_code, reason = "the C library's functions have no other form")]
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
