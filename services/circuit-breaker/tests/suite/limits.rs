@@ -1,0 +1,150 @@
+//! A limit of calls per second is never exceeded: not by any sequence of calls, not by any number of threads.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use proptest::prelude::*;
+use squall_circuit_breaker::flow::limiter::Limiter;
+use squall_circuit_breaker::window::Span;
+
+const MS: u64 = 1_000_000;
+const HALF_SECOND_MS: u64 = 500;
+
+/// The most that were admitted in any window of this length that begins at a multiple of `step_ms`, or anywhere if that is 1.
+fn most(admitted_ms: &[u64], window_ms: u64, step_ms: u64) -> usize {
+    let from = admitted_ms.first().copied().unwrap_or(0) / step_ms * step_ms;
+    let to = admitted_ms.last().copied().unwrap_or(0);
+    let within = |start: u64| {
+        let is_before = |end: u64| admitted_ms.partition_point(|at| *at < end);
+        is_before(start + window_ms) - is_before(start)
+    };
+    (from.saturating_sub(window_ms)..=to)
+        .filter(|start| start.is_multiple_of(step_ms))
+        .map(within)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Calls as (milliseconds since the one before, how many).
+fn calls() -> impl Strategy<Value = Vec<(u64, usize)>> {
+    let gap = prop_oneof![4 => 0_u64..30, 2 => 100_u64..600, 1 => 900_u64..2_500];
+    prop::collection::vec((gap, 1_usize..40), 1..80)
+}
+
+/// The times in milliseconds at which a limiter admitted.
+fn admitted_ms(limiter: &Limiter, calls: &[(u64, usize)], limit: u64) -> Vec<u64> {
+    let mut now_ms = 0;
+    let mut admitted = Vec::new();
+    for (gap_ms, count) in calls {
+        now_ms += gap_ms;
+        admitted.extend((0..*count).filter_map(|_| limiter.admit(now_ms * MS, limit).then_some(now_ms)));
+    }
+    admitted
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn at_most_the_limit_passes_in_a_second_of_whole_buckets_and_in_any_half_second(calls in calls(), limit in 0_u64..60) {
+        let admitted = admitted_ms(&Limiter::new(Span::SECOND), &calls, limit);
+        prop_assert!(most(&admitted, 1_000, HALF_SECOND_MS) as u64 <= limit);
+        prop_assert!(most(&admitted, HALF_SECOND_MS, 1) as u64 <= limit);
+        prop_assert!(most(&admitted, 1_000, 1) as u64 <= 2 * limit);
+    }
+
+    #[test]
+    fn finer_buckets_hold_the_limit_in_any_nine_tenths_of_the_window(calls in calls(), limit in 1_u64..60) {
+        let limiter = Limiter::new(Span::new(1_000, 10).unwrap());
+        let admitted = admitted_ms(&limiter, &calls, limit);
+        prop_assert!(most(&admitted, 900, 1) as u64 <= limit);
+    }
+
+    #[test]
+    fn one_thread_is_refused_only_when_the_window_is_full(calls in calls(), limit in 1_u64..60) {
+        let limiter = Limiter::new(Span::SECOND);
+        let mut now_ms = 0;
+        let mut admitted: Vec<u64> = Vec::new();
+        for (gap_ms, count) in calls {
+            now_ms += gap_ms;
+            for _ in 0..count {
+                let first_ms = (now_ms / HALF_SECOND_MS).saturating_sub(1) * HALF_SECOND_MS;
+                let in_window = admitted.iter().filter(|at| **at >= first_ms).count() as u64;
+                let passes = limiter.admit(now_ms * MS, limit);
+                prop_assert_eq!(passes, in_window < limit, "{} of {} at {} ms", in_window, limit, now_ms);
+                admitted.extend(passes.then_some(now_ms));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_had_again(limit in 1_u64..200, given in 1_usize..50) {
+        let limiter = Limiter::new(Span::SECOND);
+        let take_all = || (0..1_000).filter(|_| limiter.admit(0, limit)).count();
+        prop_assert_eq!(take_all() as u64, limit);
+        let given = given.min(limit as usize);
+        (0..given).for_each(|_| limiter.give_back(0));
+        prop_assert_eq!(take_all(), given);
+    }
+}
+
+#[test]
+fn threads_together_get_exactly_the_limit_of_a_window() {
+    const THREADS: usize = 6;
+    for limit in [1, 7, 500, 5_000] {
+        let limiter = Limiter::new(Span::SECOND);
+        let admitted = AtomicU64::new(0);
+        let gate = Barrier::new(THREADS);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    gate.wait();
+                    for _ in 0..2_000 {
+                        admitted.fetch_add(u64::from(limiter.admit(3 * MS, limit)), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let left = (0..limit).filter(|_| limiter.admit(3 * MS, limit)).count() as u64;
+        assert_eq!(admitted.load(Ordering::Relaxed) + left, limit);
+        // A refusal while permits were on their way is allowed; a shortfall of many would be a bug.
+        assert!(left < 64 * THREADS as u64, "{left} of {limit} were withheld");
+    }
+}
+
+/// Threads whose clocks disagree by up to a bucket race over the borders between buckets.
+#[test]
+fn threads_that_race_over_the_borders_never_pass_more_than_the_limit() {
+    const THREADS: u64 = 4;
+    const BUCKETS: u64 = 400;
+    const LIMIT: u64 = 25;
+    let limiter = Limiter::new(Span::SECOND);
+    let now_ms = AtomicU64::new(0);
+    // By the bucket that the clock showed after the call passed and the one before it asked: it counts in one of these.
+    let passed: Vec<AtomicU64> = (0..=BUCKETS + 1).map(|_| AtomicU64::new(0)).collect();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (limiter, now_ms, passed) = (&limiter, &now_ms, &passed);
+            scope.spawn(move || {
+                loop {
+                    let ms = now_ms.fetch_add(1 + thread, Ordering::AcqRel);
+                    let bucket = ms / HALF_SECOND_MS;
+                    if bucket > BUCKETS {
+                        return;
+                    }
+                    for _ in 0..3 {
+                        if limiter.admit(ms * MS, LIMIT) {
+                            passed[bucket as usize].fetch_add(1, Ordering::AcqRel);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    // Whatever bucket each call counted in, every second of whole buckets has at most the limit, so all of them do together.
+    let total: u64 = passed.iter().map(|count| count.load(Ordering::Acquire)).sum();
+    let seconds = (BUCKETS + 2).div_ceil(2);
+    assert!(total <= seconds * LIMIT, "{total} in {seconds} s");
+    assert!(total >= seconds * LIMIT / 2, "only {total} in {seconds} s");
+}
