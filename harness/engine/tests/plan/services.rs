@@ -56,9 +56,9 @@ fn files_that_a_service_reads_must_be_there() {
             "a: { use: gateway, calls: { backend: c }, with: { routes: [nowhere.json, [x]] } }\nc: { use: store }",
         ),
         &expect![[r#"
-            s.yaml:5:66: error: there is no file nowhere.json
+            s.yaml:5:62: error: there is no file nowhere.json
               help: paths are relative to the scenario's folder
-            s.yaml:5:80: error: `routes` takes paths of files, not a list"#]],
+            s.yaml:5:76: error: `routes` takes paths of files, not a list"#]],
     );
 }
 
