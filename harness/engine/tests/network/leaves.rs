@@ -5,11 +5,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
 use squall_engine::guard::{GuardHandle, SpawnRequest};
-use squall_engine::network::{NetworkError, Ownership};
+use squall_engine::network::{Network, NetworkError, Ownership};
 use squall_engine::process::Identity;
 
 use crate::fixture::{eventually, remains, run_id};
@@ -138,12 +139,22 @@ pub(crate) fn a_network_that_is_dropped_is_gone() {
             other => panic!("there is room for seven: {other:?}"),
         }
         drop(current);
-        // The kernel takes them down in its own time.
-        let mut next = None;
-        eventually("there is room again", || {
-            next = build().ok();
-            next.is_some()
-        });
-        current = next.expect("made");
+        current = once_there_is_room();
     }
+}
+
+/// The kernel takes namespaces down in its own time, also those of an attempt that failed. So each attempt waits twice as long as the one
+/// before, and the last over a minute: hasty ones would take the room that they wait for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel sends no event when a namespace is gone"
+)]
+fn once_there_is_room() -> Network {
+    for attempt in 0..14 {
+        if let Ok(network) = build() {
+            return network;
+        }
+        std::thread::sleep(Duration::from_millis(10 << attempt));
+    }
+    panic!("there is never room again");
 }

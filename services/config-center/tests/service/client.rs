@@ -88,13 +88,13 @@ fn publish(host: &Host, name: &str, content: &str) -> u64 {
 
 /// Waits until a watch shows what is wanted, and checks that its versions only grow on the way.
 fn until(watch: &mut Watch, wanted: impl Fn(&Entry) -> bool) -> Arc<Entry> {
-    let mut last = 0;
+    let mut last = None;
     let found = async {
         loop {
             let entry = watch.changed().await;
-            assert!(entry.version > last, "{entry:?} after {last}");
-            last = entry.version;
-            assert!(watch.current().unwrap().version >= last);
+            assert!(last < Some(entry.version), "{entry:?} after {last:?}");
+            last = Some(entry.version);
+            assert!(watch.current().unwrap().version >= entry.version);
             if wanted(&entry) {
                 return entry;
             }
