@@ -98,6 +98,9 @@ pub struct RunArguments {
     /// Scale long phases down to two seconds; the report says so.
     #[arg(long)]
     pub quick: bool,
+    /// Put load on this host, though it is not this machine; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
     /// Serve OpenMetrics at this address while the run goes on; port 0 draws one, and standard error says which.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
@@ -132,6 +135,9 @@ pub struct CheckArguments {
     /// Scenarios, by path or by name.
     #[arg(required = true)]
     pub scenarios: Vec<String>,
+    /// Put load on this host, though it is not this machine; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
     /// Print what is wrong as JSON.
     #[arg(long)]
     pub json: bool,
@@ -149,6 +155,9 @@ pub struct PlanArguments {
     /// Scale long phases down to two seconds.
     #[arg(long)]
     pub quick: bool,
+    /// Put load on this host, though it is not this machine; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
 }
 
 /// `squall list`.
@@ -313,6 +322,9 @@ pub struct CapacityArguments {
     /// Change a value of the scenario, such as services.ids.with.node=7.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub overrides: Vec<String>,
+    /// Put load on this host, though it is not this machine; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<String>,
     /// Print one JSON object to standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,

@@ -50,6 +50,8 @@ pub struct How {
     pub quick: bool,
     /// Values to change.
     pub overrides: Vec<String>,
+    /// Hosts besides this machine on which load may be put.
+    pub allow_hosts: Vec<String>,
 }
 
 /// The file that `name` means: a path, or the bare name of a file in `scenarios/`.
@@ -109,6 +111,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         drawn: draw_seed()?,
         quick: how.quick,
         base: std::fs::canonicalize(base)?,
+        allow_hosts: how.allow_hosts.clone(),
         source: secrets
             .iter()
             .fold(text, |text, value| text.replace(value, REDACTED)),

@@ -10,8 +10,12 @@ use crate::{diagnostics, output};
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     let mut exit = Exit::Pass;
     let mut all = Vec::new();
+    let how = How {
+        allow_hosts: arguments.allow_hosts.clone(),
+        ..How::default()
+    };
     for name in &arguments.scenarios {
-        let read = read(name, &How::default())?;
+        let read = read(name, &how)?;
         if !read.diagnostics.ok() {
             exit = Exit::ScenarioWrong;
         }

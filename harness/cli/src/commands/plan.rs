@@ -15,6 +15,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
         seed: None,
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
+        allow_hosts: arguments.allow_hosts.clone(),
     };
     let read = read(&arguments.scenario, &how)?;
     diagnostics::print(&read);

@@ -17,6 +17,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         seed: arguments.seed,
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
+        allow_hosts: arguments.allow_hosts.clone(),
     };
     let mut scenarios = Vec::new();
     for name in &arguments.scenarios {
@@ -162,6 +163,12 @@ fn command(read: &Read, arguments: &RunArguments, seed: u64) -> String {
             .overrides
             .iter()
             .map(|one| format!("--set {}", quoting::shell(one))),
+    );
+    words.extend(
+        arguments
+            .allow_hosts
+            .iter()
+            .map(|one| format!("--allow-host {}", quoting::shell(one))),
     );
     words.join(" ")
 }

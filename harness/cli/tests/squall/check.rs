@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use serde_json::Value;
+use squall_model::exit::Exit;
 
 use crate::support::{Ended, Stage};
 
@@ -187,11 +188,37 @@ phases: [{ phase: p, for: 1s }]
             3 | services: { far: { at: "192.0.2.7:80" } }
               |                        ^^^^^^^^^^^^^^^
               |
-              = help: this version puts load on loopback addresses only, such as 127.0.0.1:8080
+              = help: if you may put load on it, say `--allow-host 192.0.2.7`
 
             wrong.yaml: 1 error
         "#]],
     );
+}
+
+#[test]
+fn a_host_that_the_command_line_allows_may_get_load() {
+    let stage = Stage::shared();
+    let scenario = stage.write(
+        "far.yaml",
+        "squall: 1
+name: a
+services: { far: { at: \"192.0.2.7:80\" } }
+load: { single: { to: far, http: { get: / }, rate: 1k/s } }
+phases: [{ phase: p, for: 1s }]
+",
+    );
+    let path = scenario.as_str();
+    let ended = stage.squall(&["plan", path, "--allow-host", "192.0.2.7"]);
+    ended.assert_code(0);
+    assert!(
+        ended.stdout.contains("already running at 192.0.2.7:80"),
+        "{ended}"
+    );
+    stage
+        .squall(&["check", path, "--allow-host", "192.0.2.7"])
+        .assert_code(0);
+    let ended = stage.squall(&["plan", path, "--allow-host", "192.0.2.70"]);
+    ended.assert_code(i32::from(Exit::ScenarioWrong.code()));
 }
 
 #[test]

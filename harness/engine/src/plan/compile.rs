@@ -28,6 +28,8 @@ pub struct Settings {
     pub quick: bool,
     /// The folder that the scenario's paths are relative to.
     pub base: PathBuf,
+    /// Hosts besides this machine on which load may be put.
+    pub allow_hosts: Vec<String>,
     /// The scenario's text, secrets redacted.
     pub source: String,
 }
@@ -46,7 +48,7 @@ pub fn compile(
     let scale = Scale {
         quick: settings.quick,
     };
-    let services = services::compile(scenario, catalogue, &settings.base, diagnostics);
+    let services = services::compile(scenario, catalogue, &settings, diagnostics);
     isolated::check(scenario, diagnostics);
     let mut loads = loads::compile(scenario, seed, &settings.base, diagnostics);
     let pacing = loads::pacing(scenario, &settings.base, diagnostics);

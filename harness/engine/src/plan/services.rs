@@ -14,7 +14,7 @@ use squall_model::placeholder::Template;
 use squall_model::scenario::{Address, Command, Scenario, Scheme, Service};
 use squall_model::span::{Span, Spanned};
 
-use super::{PlannedService, ReadyWhen, Start};
+use super::{PlannedService, ReadyWhen, Settings, Start};
 use crate::catalogue::{Catalogue, CatalogueService, CatalogueSetting, Files};
 
 /// How long a service may take to be ready unless told otherwise.
@@ -24,9 +24,10 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(super) fn compile(
     scenario: &Scenario,
     catalogue: &Catalogue,
-    base: &Path,
+    settings: &Settings,
     diagnostics: &mut Diagnostics,
 ) -> Vec<PlannedService> {
+    let base = settings.base.as_path();
     let mut planned = Vec::new();
     for (name, service) in &scenario.services {
         check_callees(service, scenario, diagnostics);
@@ -40,7 +41,7 @@ pub(super) fn compile(
                     let error = Diagnostic::error(at.span, "what already runs is not waited for");
                     diagnostics.push(error.help("leave `ready` out"));
                 }
-                let address = address::compile(at, service, base, diagnostics)?;
+                let address = address::compile(at, service, settings, diagnostics)?;
                 Some(Start::At { address })
             })
         };

@@ -142,7 +142,7 @@ impl Fleet {
             // A unix socket has none that could be named to others.
             let mut found = match address {
                 Address::Unix(_) => Vec::new(),
-                Address::Host { .. } => resolve(&planned.name, &address.to_string())?,
+                Address::Host { .. } => resolve(&planned.name, address)?,
             }
             .into_iter();
             return Ok(self.add(planned, None, found.next(), found.collect()));
@@ -395,23 +395,27 @@ fn ready_at(ready: &ReadyWhen, address: SocketAddr) -> Ready {
     }
 }
 
-/// The addresses of this machine that an address stands for; the one to connect to is the first.
-fn resolve(service: &str, address: &str) -> Result<Vec<SocketAddr>, FleetError> {
+/// What an address stands for; the one to connect to is the first. One of this machine stays on this machine.
+fn resolve(service: &str, address: &Address) -> Result<Vec<SocketAddr>, FleetError> {
+    let text = address.to_string();
     let failed = |why: String| FleetError::Resolve {
         service: service.to_owned(),
-        address: address.to_owned(),
+        address: text.clone(),
         why,
     };
-    let found = address.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
+    let found = text.to_socket_addrs().map_err(|e| failed(e.to_string()))?;
     // What a name stands for is this machine's business: `localhost` may be both families, or be made to lead elsewhere.
-    let mut local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
-    if local.is_empty() {
+    let is_wanted = |one: &SocketAddr| !address.is_loopback() || one.ip().is_loopback();
+    let mut found: Vec<SocketAddr> = found.filter(is_wanted).collect();
+    if found.is_empty() {
         return Err(failed("it has no loopback address".to_owned()));
     }
-    let answers = |one: &SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
-    let chosen = local.iter().position(answers).unwrap_or(0);
-    local[..=chosen].rotate_right(1);
-    Ok(local)
+    if found.len() > 1 {
+        let answers = |one: &SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
+        let chosen = found.iter().position(answers).unwrap_or(0);
+        found[..=chosen].rotate_right(1);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -419,22 +423,29 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
+    fn written(address: &str) -> Address {
+        Address::parse(address).unwrap()
+    }
+
     #[test]
     fn a_name_of_both_families_leads_to_the_one_that_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         assert_eq!(
-            resolve("db", &format!("localhost:{}", address.port())).unwrap()[0],
+            resolve("db", &written(&format!("localhost:{}", address.port()))).unwrap()[0],
             address
         );
         drop(listener);
-        assert!(resolve("db", &address.to_string()).is_ok(), "it may come up yet");
+        assert!(
+            resolve("db", &written(&address.to_string())).is_ok(),
+            "it may come up yet"
+        );
     }
 
     #[test]
-    fn an_address_elsewhere_is_refused_whatever_its_name() {
-        let error = resolve("db", "192.0.2.1:80").unwrap_err().to_string();
-        assert!(error.contains("no loopback address"), "{error}");
+    fn an_address_elsewhere_that_was_allowed_is_taken_as_it_is() {
+        let elsewhere = resolve("db", &written("192.0.2.1:80")).unwrap();
+        assert_eq!(elsewhere, ["192.0.2.1:80".parse().unwrap()]);
     }
 
     #[test]

@@ -124,6 +124,7 @@ mod tests {
             drawn: 1,
             quick: false,
             base: "/".into(),
+            allow_hosts: Vec::new(),
             source: String::new(),
         };
         let plan = compile(

@@ -82,6 +82,7 @@ pub fn read_in(base: &Path, text: &str, quick: bool) -> (Option<Plan>, String) {
         drawn: 7,
         quick,
         base: base.to_owned(),
+        allow_hosts: vec!["db.example".to_owned()],
         source: text.to_owned(),
     };
     let plan = scenario

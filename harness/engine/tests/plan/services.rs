@@ -99,14 +99,15 @@ fn what_only_a_program_of_ones_own_can_have_is_refused_elsewhere() {
 }
 
 #[test]
-fn only_this_machine_is_put_under_load() {
+fn only_this_machine_and_what_the_user_allows_is_put_under_load() {
     check(
         &with("a: { at: \"http://10.0.0.7:80\" }"),
         &expect![[r#"
         s.yaml:5:12: error: `10.0.0.7:80` is not on this machine
-          help: this version puts load on loopback addresses only, such as 127.0.0.1:8080"#]],
+          help: if you may put load on it, say `--allow-host 10.0.0.7`"#]],
     );
     for address in [
+        "http://DB.example:80",
         "127.0.0.1:80",
         "[::1]:80",
         "http://localhost",

@@ -243,7 +243,7 @@ fn unread(text: &str) -> String {
 
 /// Reads the text as `squall run` would, and holds it to what was asked for.
 fn check(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<()> {
-    let plan = planned(text, secrets)?;
+    let plan = planned(asked, text, secrets)?;
     let ([load], [phase], [service]) = (
         plan.loads.as_slice(),
         plan.phases.as_slice(),
@@ -286,7 +286,7 @@ fn check(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn planned(text: &str, secrets: &[Secret]) -> anyhow::Result<Plan> {
+fn planned(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<Plan> {
     let environment = |name: &str| {
         let secret = secrets.iter().find(|secret| secret.variable == name);
         secret.map(|secret| secret.value.clone())
@@ -298,6 +298,11 @@ fn planned(text: &str, secrets: &[Secret]) -> anyhow::Result<Plan> {
         drawn: 0,
         quick: false,
         base: std::path::PathBuf::from("."),
+        // The user has allowed it already.
+        allow_hosts: match &asked.place {
+            Place::Host { host, .. } => vec![host.clone()],
+            Place::Unix(_) => Vec::new(),
+        },
         source: String::new(),
     };
     let plan = match scenario {

@@ -7,20 +7,24 @@ use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::scenario::{Address, Scheme, Service};
 use squall_model::span::Spanned;
 
-/// The address, on this machine; a unix socket's path from the scenario's folder on.
+use crate::plan::Settings;
+
+/// The address, on this machine or on a host that the user allows; a unix socket's path from the scenario's folder on.
 pub(super) fn compile(
     at: &Spanned<Address>,
     service: &Service,
-    base: &Path,
+    settings: &Settings,
     diagnostics: &mut Diagnostics,
 ) -> Option<Address> {
-    if let Address::Unix(path) = &at.value {
-        return compile_unix(at, path, base, diagnostics);
-    }
-    if !at.value.is_loopback() {
+    let host = match &at.value {
+        Address::Unix(path) => return compile_unix(at, path, &settings.base, diagnostics),
+        Address::Host { host, .. } => host,
+    };
+    let is_it = |one: &String| one.trim_matches(['[', ']']).eq_ignore_ascii_case(host);
+    if !at.value.is_loopback() && !settings.allow_hosts.iter().any(is_it) {
         let error = Diagnostic::error(at.span, format!("`{}` is not on this machine", at.value));
-        diagnostics
-            .push(error.help("this version puts load on loopback addresses only, such as 127.0.0.1:8080"));
+        let help = format!("if you may put load on it, say `--allow-host {host}`");
+        diagnostics.push(error.help(help));
         return None;
     }
     if service.tls.is_some()
