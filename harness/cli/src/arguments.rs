@@ -69,6 +69,14 @@ pub enum Command {
     Guard,
 }
 
+/// Where load may go besides this machine, for every command that puts some somewhere.
+#[derive(Clone, Debug, Args)]
+pub struct Allowed {
+    /// Put load on this host, though it is not this machine; may be given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub hosts: Vec<String>,
+}
+
 /// `squall run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: squall run id-generator-clock-rollback --seed 9\n\n\
@@ -98,9 +106,9 @@ pub struct RunArguments {
     /// Scale long phases down to two seconds; the report says so.
     #[arg(long)]
     pub quick: bool,
-    /// Put load on this host, though it is not this machine; may be given again.
-    #[arg(long = "allow-host", value_name = "HOST")]
-    pub allow_hosts: Vec<String>,
+    /// Where load may go besides this machine.
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// Serve OpenMetrics at this address while the run goes on; port 0 draws one, and standard error says which.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
@@ -135,9 +143,9 @@ pub struct CheckArguments {
     /// Scenarios, by path or by name.
     #[arg(required = true)]
     pub scenarios: Vec<String>,
-    /// Put load on this host, though it is not this machine; may be given again.
-    #[arg(long = "allow-host", value_name = "HOST")]
-    pub allow_hosts: Vec<String>,
+    /// Where load may go besides this machine.
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// Print what is wrong as JSON.
     #[arg(long)]
     pub json: bool,
@@ -155,9 +163,9 @@ pub struct PlanArguments {
     /// Scale long phases down to two seconds.
     #[arg(long)]
     pub quick: bool,
-    /// Put load on this host, though it is not this machine; may be given again.
-    #[arg(long = "allow-host", value_name = "HOST")]
-    pub allow_hosts: Vec<String>,
+    /// Where load may go besides this machine.
+    #[command(flatten)]
+    pub allowed: Allowed,
 }
 
 /// `squall list`.
@@ -256,9 +264,9 @@ pub struct LoadArguments {
     /// Generator threads; by default a quarter of the cores, at least one.
     #[arg(short, long)]
     pub threads: Option<u32>,
-    /// Allow load on this host, which is not this machine; may be given again.
-    #[arg(long = "allow-host", value_name = "HOST")]
-    pub allow_hosts: Vec<String>,
+    /// Where load may go besides this machine.
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// Keep this load as a scenario.
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
@@ -322,9 +330,9 @@ pub struct CapacityArguments {
     /// Change a value of the scenario, such as services.ids.with.node=7.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub overrides: Vec<String>,
-    /// Put load on this host, though it is not this machine; may be given again.
-    #[arg(long = "allow-host", value_name = "HOST")]
-    pub allow_hosts: Vec<String>,
+    /// Where load may go besides this machine.
+    #[command(flatten)]
+    pub allowed: Allowed,
     /// Print one JSON object to standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,

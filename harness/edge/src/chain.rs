@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use crate::spec::ToxicSpec;
 use crate::tally::ToxicTally;
-use crate::toxic::{Chunk, EndVerdict, Rule, Stop, Verdict, unit};
+use crate::toxic::{Chunk, EndVerdict, Rule, Stop, Verdict};
 
 /// How a direction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

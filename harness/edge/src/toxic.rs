@@ -13,7 +13,6 @@ mod slow_close;
 mod timeout;
 
 pub use bandwidth::Bandwidth;
-pub(crate) use latency::unit;
 pub use latency::{Distribution, Latency};
 pub use limit_data::LimitData;
 pub use reset_peer::ResetPeer;

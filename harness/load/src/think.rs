@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use rand_core::Rng;
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use crate::clock::duration_ns;
 
@@ -42,13 +42,11 @@ impl Think {
 
     /// One pause.
     pub(crate) fn draw(self, rng: &mut impl Rng) -> Duration {
-        // 53 bits are a whole double: in [0, 1), so that the logarithm of what is left to 1 is finite.
-        let mut part = || (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         match self {
             Think::Fixed(length) => length,
-            Think::Uniform { from, to } => from + to.saturating_sub(from).mul_f64(part()),
+            Think::Uniform { from, to } => from + to.saturating_sub(from).mul_f64(unit(rng)),
             // By inversion (Devroye, Non-Uniform Random Variate Generation, 1986, II.2.1).
-            Think::Exponential { mean } => mean.mul_f64((-(1.0 - part()).ln()).min(MEANS_MAX)),
+            Think::Exponential { mean } => mean.mul_f64((-(1.0 - unit(rng)).ln()).min(MEANS_MAX)),
         }
     }
 }
@@ -61,21 +59,25 @@ impl From<Duration> for Think {
 
 /// The pauses of a load in a phase: the one after request `number` is the same, whoever sends it and whatever came before.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pauses {
-    think: Think,
-    seed: Seed,
+pub(crate) enum Pauses {
+    /// Nanoseconds, so that an answer costs no conversion.
+    Fixed(u64),
+    Drawn(Think, Seed),
 }
 
 impl Pauses {
     pub(crate) fn new(think: Think, seed: Seed) -> Pauses {
-        Pauses { think, seed }
+        match think {
+            Think::Fixed(length) => Pauses::Fixed(duration_ns(length)),
+            drawn => Pauses::Drawn(drawn, seed),
+        }
     }
 
     #[inline]
     pub(crate) fn after_ns(self, number: u64) -> u64 {
-        match self.think {
-            Think::Fixed(length) => duration_ns(length),
-            drawn => duration_ns(drawn.draw(&mut self.seed.nth(number).rng())),
+        match self {
+            Pauses::Fixed(ns) => ns,
+            Pauses::Drawn(think, seed) => duration_ns(think.draw(&mut seed.nth(number).rng())),
         }
     }
 }

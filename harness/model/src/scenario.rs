@@ -21,7 +21,7 @@ mod schema;
 mod service;
 mod timeline;
 
-pub use address::{Address, AddressError, Scheme};
+pub use address::{Address, AddressError, Scheme, is_named};
 pub use fault::{Fault, Schedule};
 pub use generator::Generator;
 pub use invariant::Invariant;

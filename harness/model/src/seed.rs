@@ -4,7 +4,7 @@
 //! adding a consumer changes no other's numbers. Nothing here reads entropy: a seed comes from the scenario, from
 //! `--seed`, or from the caller.
 
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// A seed, from which child seeds and random streams are derived.
@@ -45,6 +45,11 @@ impl Seed {
     pub fn rng(self) -> Xoshiro256PlusPlus {
         Xoshiro256PlusPlus::seed_from_u64(self.0)
     }
+}
+
+/// A number from 0 to below 1, so that the logarithm of what is left to 1 is finite: 53 random bits, the width of a double.
+pub fn unit(rng: &mut impl Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).

@@ -11,7 +11,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     let mut exit = Exit::Pass;
     let mut all = Vec::new();
     let how = How {
-        allow_hosts: arguments.allow_hosts.clone(),
+        allow_hosts: arguments.allowed.hosts.clone(),
         ..How::default()
     };
     for name in &arguments.scenarios {

@@ -15,7 +15,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
         seed: None,
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
-        allow_hosts: arguments.allow_hosts.clone(),
+        allow_hosts: arguments.allowed.hosts.clone(),
     };
     let read = read(&arguments.scenario, &how)?;
     diagnostics::print(&read);

@@ -17,7 +17,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         seed: arguments.seed,
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
-        allow_hosts: arguments.allow_hosts.clone(),
+        allow_hosts: arguments.allowed.hosts.clone(),
     };
     let mut scenarios = Vec::new();
     for name in &arguments.scenarios {
@@ -166,7 +166,8 @@ fn command(read: &Read, arguments: &RunArguments, seed: u64) -> String {
     );
     words.extend(
         arguments
-            .allow_hosts
+            .allowed
+            .hosts
             .iter()
             .map(|one| format!("--allow-host {}", quoting::shell(one))),
     );

@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
+use squall_model::scenario::is_named;
+
 use crate::api::answer::ApiError;
 
 /// Which addresses may be used.
@@ -55,11 +57,8 @@ impl Places {
         let ip = address.ip().to_canonical();
         let host = text.rsplit_once(':').map_or("", |(host, _)| host);
         let host = host.trim_matches(['[', ']']);
-        let named = |one: &String| {
-            let one = one.trim_matches(['[', ']']);
-            !host.is_empty() && one.eq_ignore_ascii_case(host) || one.parse() == Ok(ip)
-        };
-        if ip.is_loopback() || self.allowed.iter().any(named) {
+        let is_allowed = is_named(host, &self.allowed) || is_named(&ip.to_string(), &self.allowed);
+        if ip.is_loopback() || is_allowed {
             return Ok(());
         }
         let name = if host.is_empty() {

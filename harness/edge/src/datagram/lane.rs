@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rand_core::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use super::DatagramFaults;
 use super::tally::DirectionTally;
-use crate::toxic::unit;
 
 /// Datagrams that wait in one direction of a flow; more are dropped.
 const WAITING_MAX: usize = 4_096;

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use regex::bytes::{Regex, RegexBuilder};
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use super::{HttpAction, HttpFault, PathMatch};
 use crate::error::EdgeError;
 use crate::proxy::check_share;
 use crate::tally::HttpFaultTally;
-use crate::toxic::unit;
 
 /// The faults, in the order in which requests meet them.
 #[derive(Clone, Debug, Default)]

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use rand_core::Rng;
 use rand_distr::{Distribution as _, Exp1, Pareto, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use squall_model::seed::unit;
 
 use super::{Chunk, Rule, ToxicKind, ToxicType, Verdict, milliseconds};
 
@@ -84,11 +84,6 @@ impl Latency {
         };
         (latency_ns + jitter_ns * beyond).clamp(0.0, DELAY_MAX_NS) as u64
     }
-}
-
-/// A number from 0 to below 1.
-pub(crate) fn unit(rng: &mut Xoshiro256PlusPlus) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The rule.

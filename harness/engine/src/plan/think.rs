@@ -1,7 +1,5 @@
 //! Think time of users, from its written form.
 
-use std::time::Duration;
-
 use squall_load::Think;
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::scenario::Pause;
@@ -24,6 +22,6 @@ pub(super) fn think(written: &Pause, diagnostics: &mut Diagnostics) -> Think {
         }
         (.., Some(mean)) => Think::Exponential { mean: mean.value },
         // The decoder has refused it.
-        _ => Think::Fixed(Duration::ZERO),
+        _ => Think::NONE,
     }
 }

@@ -11,7 +11,7 @@
 
 use rand_core::Rng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use super::Pacer;
 
@@ -68,9 +68,7 @@ impl Counts {
                 (*next - 1) as f64 + *shift
             }
             Counts::Poisson { whole, fraction, rng } => {
-                // 53 random bits, the width of a double: u in [0, 1), so that 1 - u is never zero.
-                let u = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-                *fraction -= (1.0 - u).ln();
+                *fraction -= (1.0 - unit(rng)).ln();
                 *whole += *fraction as u64;
                 *fraction = fraction.fract();
                 *whole as f64 + *fraction

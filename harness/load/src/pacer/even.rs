@@ -3,8 +3,7 @@
 //!
 //! Each time is computed from the count, never by adding up distances, so the schedule does not drift however long it is.
 
-use rand_core::Rng as _;
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use super::Pacer;
 
@@ -20,9 +19,7 @@ pub struct Even {
 impl Even {
     /// `rate_per_s` must have passed [`check_rate`](super::check_rate).
     pub fn new(rate_per_s: f64, seed: Seed) -> Even {
-        // The upper 53 bits make a double in 0..1 that is exact.
-        let part = (seed.rng().next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        Even::shifted(rate_per_s, (part * 1e9 / rate_per_s) as u64)
+        Even::shifted(rate_per_s, (unit(&mut seed.rng()) * 1e9 / rate_per_s) as u64)
     }
 
     fn shifted(rate_per_s: f64, shift_ns: u64) -> Even {

@@ -3,9 +3,8 @@
 //! The distances between arrivals are exponential with mean `1 / rate`, drawn by inversion: `-ln(1 - u) / rate` with `u`
 //! uniform in `[0, 1)` (Devroye, Non-Uniform Random Variate Generation, 1986, II.2.1).
 
-use rand_core::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use squall_model::seed::Seed;
+use squall_model::seed::{Seed, unit};
 
 use super::Pacer;
 
@@ -33,9 +32,7 @@ impl Poisson {
 
 impl Pacer for Poisson {
     fn next_arrival_ns(&mut self) -> Option<u64> {
-        // 53 random bits, the width of a double: u in [0, 1), so that 1 - u is never zero.
-        let u = (self.rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        self.fraction_ns -= (1.0 - u).ln() * self.mean_gap_ns;
+        self.fraction_ns -= (1.0 - unit(&mut self.rng)).ln() * self.mean_gap_ns;
         let whole_ns = self.fraction_ns as u64;
         self.fraction_ns -= whole_ns as f64;
         self.elapsed_ns += whole_ns;

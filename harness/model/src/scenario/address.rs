@@ -186,9 +186,44 @@ impl Decode for Address {
     }
 }
 
+/// Whether a host is among those that a user has named for others than this machine: the same name in either case, or the same IP
+/// address however written, an IPv6 one with or without brackets.
+pub fn is_named(host: &str, named: &[String]) -> bool {
+    let bare = |text: &str| text.trim_matches(['[', ']']).to_ascii_lowercase();
+    let address = |text: &str| text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
+    let host = bare(host);
+    let is_it = |one: &String| {
+        let one = bare(one);
+        one == host || address(&host).is_some_and(|ip| address(&one) == Some(ip))
+    };
+    !host.is_empty() && named.iter().any(is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_named_by_its_name_or_its_address_however_written() {
+        let named = |host, one: &str| is_named(host, &[one.to_owned()]);
+        for (host, one) in [
+            ("db.test", "DB.test"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1", "[2001:DB8:0::1]"),
+            ("[::ffff:192.0.2.1]", "192.0.2.1"),
+        ] {
+            assert!(named(host, one), "{host} by {one}");
+        }
+        for (host, one) in [
+            ("db.test", "db.test.evil"),
+            ("192.0.2.1", "192.0.2.10"),
+            ("db.test", ""),
+            ("", ""),
+        ] {
+            assert!(!named(host, one), "{host} by {one}");
+        }
+        assert!(!is_named("db.test", &[]));
+    }
 
     #[test]
     fn hosts_and_ports_are_told_apart() {

@@ -56,7 +56,7 @@ pub fn prepare(arguments: &CapacityArguments, step: Duration) -> anyhow::Result<
         seed: arguments.seed,
         quick: false,
         overrides: arguments.overrides.clone(),
-        allow_hosts: arguments.allow_hosts.clone(),
+        allow_hosts: arguments.allowed.hosts.clone(),
     };
     let written = read(&arguments.scenario, &how)?;
     let Some(plan) = &written.plan else {
@@ -87,7 +87,7 @@ pub fn prepare(arguments: &CapacityArguments, step: Duration) -> anyhow::Result<
         seed: Some(plan.seed.value()),
         quick: false,
         overrides,
-        allow_hosts: arguments.allow_hosts.clone(),
+        allow_hosts: arguments.allowed.hosts.clone(),
     };
     let mut changed = read(&arguments.scenario, &how)?;
     let Some(plan) = changed.plan.take() else {

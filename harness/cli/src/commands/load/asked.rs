@@ -11,6 +11,7 @@ use squall_load::http2::{Http2, STREAMS};
 use squall_load::oneshot::OneShot;
 use squall_load::url::{HttpUrl, Place};
 use squall_load::{PacerKind, Protocol, Trust, affinity};
+use squall_model::scenario::is_named;
 use squall_model::seed::Seed;
 use squall_model::units::{Quantity as _, Rate, human, parse_duration};
 
@@ -82,9 +83,8 @@ pub fn read(arguments: &LoadArguments) -> anyhow::Result<Asked> {
         "{url_text} is without TLS: --ca and --insecure are for https:// URLs"
     );
     if let Place::Host { host, .. } = &url.place {
-        let allowed = |one: &String| one.trim_matches(['[', ']']).eq_ignore_ascii_case(host);
         ensure!(
-            target.addr.is_local() || arguments.allow_hosts.iter().any(allowed),
+            target.addr.is_local() || is_named(host, &arguments.allowed.hosts),
             "{host} is not this machine: if you may put load on it, say --allow-host {host}"
         );
     }

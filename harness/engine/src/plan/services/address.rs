@@ -4,7 +4,7 @@ use std::path::Path;
 
 use squall_load::{Tls, Trust, UNIX_PATH_BYTES_MAX, is_unix_path};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
-use squall_model::scenario::{Address, Scheme, Service};
+use squall_model::scenario::{Address, Scheme, Service, is_named};
 use squall_model::span::Spanned;
 
 use crate::plan::Settings;
@@ -20,8 +20,7 @@ pub(super) fn compile(
         Address::Unix(path) => return compile_unix(at, path, &settings.base, diagnostics),
         Address::Host { host, .. } => host,
     };
-    let is_it = |one: &String| one.trim_matches(['[', ']']).eq_ignore_ascii_case(host);
-    if !at.value.is_loopback() && !settings.allow_hosts.iter().any(is_it) {
+    if !at.value.is_loopback() && !is_named(host, &settings.allow_hosts) {
         let error = Diagnostic::error(at.span, format!("`{}` is not on this machine", at.value));
         let help = format!("if you may put load on it, say `--allow-host {host}`");
         diagnostics.push(error.help(help));
