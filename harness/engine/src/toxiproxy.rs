@@ -14,7 +14,7 @@ use squall_model::scenario::Address;
 pub const PREFIX: &str = "squall-";
 
 /// How long the server has for an answer.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest wait for somebody to accept at an address.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -65,6 +65,8 @@ impl Server {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .proxy(None)
             .build()
             .into();
@@ -174,23 +176,23 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Adds a toxic; it is in force on every connection when this returns, and among those that the server lists.
+    /// Adds a toxic; the server has it when this returns.
     pub fn add_toxic(&self, toxic: &ToxicSpec) -> Result<(), ToxiproxyError> {
         let path = format!("/proxies/{}/toxics", self.name);
         let mut body = serde_json::to_value(toxic.kind).unwrap_or_default();
         body["name"] = json!(toxic.name);
         body["stream"] = json!(toxic.stream.name());
         body["toxicity"] = json!(toxic.toxicity);
-        self.server.done("POST", &path, Some(&body))?;
-        let listed = self.server.done("GET", &path, None)?;
-        let all: Vec<Value> = serde_json::from_str(&listed).unwrap_or_default();
-        if all.iter().any(|one| one["name"] == toxic.name.as_str()) {
+        let answer = self.server.done("POST", &path, Some(&body))?;
+        let is_it =
+            serde_json::from_str::<Value>(&answer).is_ok_and(|one| one["name"] == toxic.name.as_str());
+        if is_it {
             return Ok(());
         }
         Err(ToxiproxyError::Strange {
             api: self.server.api,
-            asked: format!("GET {path}"),
-            answer: format!("{listed}, without {}", toxic.name),
+            asked: format!("POST {path} for {}", toxic.name),
+            answer,
         })
     }
 
@@ -214,5 +216,34 @@ impl Remote {
             asked: format!("POST {path} for enabled: {enabled}"),
             answer,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_sends_squall_elsewhere_is_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            // The look whether somebody accepts, then the question.
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                if stream.read(&mut [0; 1_024]).is_ok_and(|count| count > 0) {
+                    let answer =
+                        "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n";
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    return;
+                }
+            }
+        });
+        let found = Server::find(&Address::parse(&address.to_string()).unwrap());
+        let why = found.unwrap_err().to_string();
+        assert!(why.contains("GET /version is answered with 302"), "{why}");
+        server.join().unwrap();
     }
 }

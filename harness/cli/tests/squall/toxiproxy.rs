@@ -36,7 +36,7 @@ fn each_toxic_showed(record: &RunRecord) {
     for fault in &record.faults {
         assert!(fault.proved && fault.undone, "{fault:?}");
         let seen = if fault.kind == "down" {
-            "ended with Toxiproxy's".to_owned()
+            "ended, with the proxy on Toxiproxy disabled".to_owned()
         } else {
             format!("went to Toxiproxy while it listed {}", fault.kind)
         };

@@ -35,6 +35,13 @@ pub use way::{Here, Lack, SIGNALS, Way};
 use crate::network::NetworkError;
 use crate::undo::Undo;
 
+/// How long after healing something may take to cross an edge again: callers that lost their connections come back in their own time.
+const CROSSES_WITHIN: Duration = Duration::from_secs(10);
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
 /// Every kind of fault that a scenario may name. A new fault is a module and a line here.
 pub static FAULTS: &[FaultKind] = &[
     clock::KIND,
@@ -149,7 +156,7 @@ pub trait FaultSpec: Send + Sync + std::fmt::Debug {
     }
 
     /// Why it can't be had in such a network with its parameters, and what to write instead; nothing where it can.
-    fn misfit(&self, network: Network) -> Option<Diagnostic> {
+    fn refused_in(&self, network: Network) -> Option<Diagnostic> {
         let _ = network;
         None
     }

@@ -296,6 +296,12 @@ fn check_callee(
             "`{}` speaks TLS, so its requests can't be read on the way",
             callee.value
         )
+    } else if scenario.toxiproxy.is_some() && at.is_some_and(|at| !at.is_loopback()) {
+        help = Some("leave `toxiproxy` out: squall's own proxies may lead there".to_owned());
+        format!(
+            "`{}` is on another machine, where a Toxiproxy server must not lead on squall's word",
+            callee.value
+        )
     } else if let Some(toxiproxy) = &scenario.toxiproxy
         && let Err(misfit) = by_toxiproxy(spec, carries)
     {

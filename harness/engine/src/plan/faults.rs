@@ -98,7 +98,7 @@ fn hits(
     diagnostics: &mut Diagnostics,
 ) -> Option<(Vec<PlannedCrossing>, Option<PacketSpec>)> {
     let network = scenario.network();
-    if let Some(error) = spec.misfit(network) {
+    if let Some(error) = spec.refused_in(network) {
         diagnostics.push(error);
         return None;
     }

@@ -295,6 +295,9 @@ fn needs(plan: &Plan) -> Vec<String> {
     needs.extend(callers.iter().map(|caller| {
         format!("seccomp notifications (Linux 5.6 or newer), to redirect the connects of {caller}")
     }));
+    if let Some(server) = plan.toxiproxy.as_ref().filter(|_| !plan.edges.is_empty()) {
+        needs.push(format!("a Toxiproxy server at {server}"));
+    }
     for fault in &plan.faults {
         for target in fault.spec.targets() {
             needs.push(format!(

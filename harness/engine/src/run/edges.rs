@@ -253,19 +253,20 @@ impl Edges {
         made.map_err(NetworkError::entering)?
     }
 
-    /// The edges that a fault hits.
+    /// The edges that a fault hits, all of which must have a proxy.
     pub(super) fn crossings(
         &self,
         planned: &[PlannedEdge],
         hit: &[PlannedCrossing],
         isolation: &Isolation,
-    ) -> Vec<Crossing> {
+    ) -> Result<Vec<Crossing>, String> {
         let crossing = |one: &PlannedCrossing| {
             let edge = &planned[one.edge];
-            let up = self.up.get(&one.edge)?;
-            Some(up.crossing(edge, one, isolation.namespace(&edge.caller)))
+            let up = self.up.get(&one.edge);
+            let up = up.ok_or_else(|| format!("no proxy stands on {}", edge.name()))?;
+            Ok(up.crossing(edge, one, isolation.namespace(&edge.caller)))
         };
-        hit.iter().filter_map(crossing).collect()
+        hit.iter().map(crossing).collect()
     }
 
     /// Counts connections, once a second.
@@ -323,9 +324,7 @@ impl Supervisor<'_> {
         {
             let addresses = match fleet.get(callee) {
                 // In a network of its own a caller's 127.0.0.1 is not its callee's.
-                Some(member) if edge.redirect && self.isolation.place(callee).is_none() => {
-                    member.reached_at()
-                }
+                Some(member) if edge.redirect && self.isolation.network().is_none() => member.reached_at(),
                 _ => vec![known_by],
             };
             let ground = Ground {

@@ -25,7 +25,7 @@ use crate::seccomp::Rule;
 /// How long a service may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The longest that looking for an answer at an address may take: loopback answers at once.
+/// The longest that looking for an answer at one of several addresses may take.
 const CONNECT: Duration = Duration::from_millis(500);
 
 /// Where programs are told to listen unless they have a place of their own.
@@ -45,6 +45,21 @@ pub struct Member {
     ports: BTreeMap<String, u16>,
     /// Its admin endpoint.
     pub admin: Option<SocketAddr>,
+}
+
+#[cfg(test)]
+impl Member {
+    /// One that was already running.
+    pub(super) fn running(name: &str, address: SocketAddr, also: Vec<SocketAddr>) -> Member {
+        Member {
+            name: name.to_owned(),
+            process: None,
+            address: Some(address),
+            also,
+            ports: BTreeMap::new(),
+            admin: None,
+        }
+    }
 }
 
 /// Why a service is not there.

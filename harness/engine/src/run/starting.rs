@@ -69,9 +69,9 @@ impl Supervisor<'_> {
         for planned in &self.plan.faults {
             let mut turns = Vec::new();
             if !planned.crossings.is_empty() {
-                let crossings = self
-                    .edges
-                    .crossings(&self.plan.edges, &planned.crossings, &self.isolation);
+                let crossings =
+                    self.edges
+                        .crossings(&self.plan.edges, &planned.crossings, &self.isolation)?;
                 let armed = planned.spec.arm_edges(&planned.name, crossings);
                 turns.push(Turn {
                     target: None,

@@ -21,7 +21,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "limits the rate at which the bytes of an edge go",
     decode,
     schema,
-    ways: &[super::PROXY, super::REDIRECT, QUEUE],
+    ways: &[super::PROXY, super::REDIRECT, super::TOXIPROXY, QUEUE],
 };
 
 on_an_edge! {
@@ -94,7 +94,7 @@ impl FaultSpec for BandwidthSpec {
         Some(PacketDeed::Limit(self.rate))
     }
 
-    fn misfit(&self, network: Network) -> Option<Diagnostic> {
+    fn refused_in(&self, network: Network) -> Option<Diagnostic> {
         let (Network::Isolated, Some(span)) = (network, self.share) else {
             return None;
         };

@@ -6,10 +6,8 @@ use std::time::Duration;
 use squall_edge::{DatagramDirectionSeen, DatagramFaults, DatagramProxy, DatagramSeen, Direction, Latency};
 use squall_model::units::{Ratio, human};
 
-use super::{
-    At, Carries, Crossing, Deed, EdgeFault, Ends, Misfit, OVER_WITHIN, Post as _, counted, in_directions,
-};
-use crate::fault::{Fault, FaultError, FaultSpec, PacketDeed};
+use super::{At, Carries, Crossing, Deed, EdgeFault, Ends, Misfit, Post as _, counted, in_directions};
+use crate::fault::{CROSSES_WITHIN, Fault, FaultError, FaultSpec, PacketDeed};
 
 /// That a fault is over shows in as many datagrams that it left alone as it would leave alone with this probability if it went on.
 const CHANCE: f64 = 0.01;
@@ -41,8 +39,7 @@ impl Treatment {
     /// "loses 10% of the datagrams"
     fn about(self) -> String {
         let verb = match self {
-            // Of an isolated network's packets too, whatever they are of.
-            Treatment::Loss(share) => return format!("loses {} of the packets", human::ratio(share)),
+            Treatment::Loss(_) => "loses",
             Treatment::Duplicate(_) => "doubles",
             Treatment::Reorder(_) => "puts behind the next",
             Treatment::Corrupt(_) => "flips a bit of",
@@ -131,7 +128,7 @@ impl Deed<DatagramProxy> for Treatment {
         // Whatever came between the look and the end may have met it: counted is from the last that did.
         let met = since(at, after, now, |seen| self.count(seen));
         let crossed = since(at, after, now, |seen| seen.forwarded.chunks);
-        let needed = if ended_for < OVER_WITHIN / 2 {
+        let needed = if ended_for < CROSSES_WITHIN / 2 {
             self.left_alone()
         } else {
             1

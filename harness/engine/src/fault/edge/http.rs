@@ -22,7 +22,7 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "aborts, delays or changes single requests and responses of an edge",
     decode,
     schema,
-    ways: super::WAYS,
+    ways: &[super::PROXY, super::REDIRECT],
 };
 
 record! {

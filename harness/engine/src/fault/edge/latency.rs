@@ -20,7 +20,12 @@ pub(in crate::fault) const KIND: FaultKind = FaultKind {
     about: "delays the bytes of an edge, with jitter",
     decode,
     schema,
-    ways: &[super::PROXY, super::REDIRECT, super::DATAGRAM_PROXY],
+    ways: &[
+        super::PROXY,
+        super::REDIRECT,
+        super::TOXIPROXY,
+        super::DATAGRAM_PROXY,
+    ],
 };
 
 choice! {

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use squall_edge::{DatagramProxy, Direction, Proxy};
 
-use super::{Fault, FaultError, Lack, Receipt, TargetProcess, Way};
+use super::{CROSSES_WITHIN, Fault, FaultError, Lack, Receipt, TargetProcess, Way, milliseconds};
 use crate::network::Namespace;
 use crate::redirect;
 use crate::toxiproxy::Remote;
@@ -59,8 +59,15 @@ pub const REDIRECT: Way = Way {
     },
 };
 
-/// How those work that are done to streams alone.
-pub const WAYS: &[Way] = &[PROXY, REDIRECT];
+/// How those work that Toxiproxy has too.
+pub const TOXIPROXY: Way = Way {
+    name: "toxiproxy",
+    about: "`toxiproxy: URL`: a Toxiproxy server that runs on this machine, asked when the scenario names it; streams (TCP) of programs that can be told an address",
+    check: |_| Ok(()),
+};
+
+/// How those work that are done to streams alone, and that Toxiproxy has too.
+pub const WAYS: &[Way] = &[PROXY, REDIRECT, TOXIPROXY];
 
 /// How those work that are done to datagrams.
 pub const DATAGRAM_PROXY: Way = Way {
@@ -68,9 +75,6 @@ pub const DATAGRAM_PROXY: Way = Way {
     about: "a proxy that the caller is given in place of its callee's address; datagrams (UDP) that a load sends",
     check: |_| Ok(()),
 };
-
-/// How long after healing bytes may take to cross again: callers that lost their connections come back in their own time.
-const OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// What an edge carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,7 +242,7 @@ impl Fault for EdgeFault {
     }
 
     fn over_within(&self) -> Duration {
-        OVER_WITHIN
+        CROSSES_WITHIN
     }
 
     /// A proxy stays where it is when a service is started again.
@@ -253,8 +257,4 @@ fn counted(count: u64, what: &str) -> String {
         1 => format!("one {what}"),
         count => format!("{count} {what}s"),
     }
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }

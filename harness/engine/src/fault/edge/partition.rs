@@ -131,7 +131,7 @@ impl FaultSpec for CutSpec {
         Some(PacketDeed::Drop(Ratio::new(1.0)))
     }
 
-    fn misfit(&self, network: Network) -> Option<Diagnostic> {
+    fn refused_in(&self, network: Network) -> Option<Diagnostic> {
         let (Network::Isolated, Some(span)) = (network, self.of_streams) else {
             return None;
         };

@@ -22,6 +22,9 @@ impl RemoteToxic {
 }
 
 impl Deed<Proxy> for RemoteToxic {
+    /// The server has to be asked.
+    const BEGINS_SLOWLY: bool = true;
+
     fn begin(&self, at: &At<Proxy>) -> Result<(), FaultError> {
         for way in &at.directions {
             self.remote.add_toxic(&ToxicSpec {
@@ -34,7 +37,7 @@ impl Deed<Proxy> for RemoteToxic {
         Ok(())
     }
 
-    /// One that was never added, since another before it was refused, need not be removed.
+    /// All that can be removed are, also where one can't.
     fn end(&self, at: &At<Proxy>) -> Result<(), FaultError> {
         let removed: Vec<_> = at
             .directions
@@ -45,6 +48,10 @@ impl Deed<Proxy> for RemoteToxic {
     }
 
     fn met(&self, _: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
+        // Bytes pass it untouched: what it is for are ends.
+        if matches!(self.kind, ToxicKind::SlowClose(_)) && now.closed == before.closed {
+            return None;
+        }
         let sent = |seen: &EdgeSeen| seen.direction(Direction::Upstream).forwarded.bytes;
         let bytes = sent(now).saturating_sub(sent(before));
         let kind = self.kind.type_name();
@@ -72,7 +79,7 @@ impl Deed<Proxy> for RemoteDown {
     fn met(&self, _: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {
         let closed = before.open();
         let closed = (closed > 0 && now.open() == 0).then(|| counted(closed, "open connection"))?;
-        Some(format!("{closed} ended with Toxiproxy's"))
+        Some(format!("{closed} ended, with the proxy on Toxiproxy disabled"))
     }
 }
 

@@ -8,7 +8,7 @@ use squall_model::units::human;
 
 use super::datagram::Treatment;
 use super::remote::{self, RemoteToxic};
-use super::site::Site;
+use super::site::{Site, crossed_again};
 use super::{At, Carries, Crossing, Deed, EdgeFault, Ends, Misfit, counted};
 use crate::fault::{Fault, FaultError, FaultSpec};
 
@@ -110,10 +110,24 @@ impl Deed<Proxy> for Poisoning {
         Ok(())
     }
 
+    /// All that can be removed are, also where one can't.
     fn end(&self, at: &At<Proxy>) -> Result<(), FaultError> {
-        self.names(at)
-            .try_for_each(|name| at.proxy.remove_toxic(&name))
+        let removed: Vec<_> = self.names(at).map(|name| at.proxy.remove_toxic(&name)).collect();
+        removed
+            .into_iter()
+            .collect::<Result<(), _>>()
             .map_err(FaultError::Edge)
+    }
+
+    /// Bytes also cross most toxics while they hold.
+    fn over(&self, at: &At<Proxy>, after: &EdgeSeen, now: &EdgeSeen, _: Duration) -> Option<String> {
+        let is_gone = |name: &String| {
+            let mine = now.toxics.iter().rev().find(|toxic| toxic.name == *name);
+            mine.is_none_or(|toxic| toxic.removed_ns.is_some())
+        };
+        self.names(at)
+            .all(|name| is_gone(&name))
+            .then(|| crossed_again(at, after, now))?
     }
 
     fn met(&self, at: &At<Proxy>, before: &EdgeSeen, now: &EdgeSeen) -> Option<String> {

@@ -6,12 +6,8 @@ use std::time::{Duration, Instant};
 use squall_edge::Direction as Way;
 
 use super::{PacketDeed, PacketPath, PacketSpec};
-use crate::fault::{Fault, FaultError, Receipt, TargetProcess};
+use crate::fault::{CROSSES_WITHIN, Fault, FaultError, Receipt, TargetProcess, milliseconds};
 use crate::network::{Direction, DropRule, Network, NetworkError, Watch};
-
-/// How long after healing packets may take to cross again, beyond the time that it held: a sender of TCP that has heard nothing for so
-/// long waits about as long again before it tries once more.
-const OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest that TCP waits between two attempts (tcp(7)).
 const BACKOFF_MAX: Duration = Duration::from_mins(2);
@@ -295,7 +291,8 @@ impl Fault for PacketFault {
 
     fn over_within(&self) -> Duration {
         let held = self.began.map(|began| began.elapsed()).unwrap_or_default();
-        OVER_WITHIN + held.min(BACKOFF_MAX)
+        // A sender of TCP that has heard nothing for so long waits about as long again before it tries once more.
+        CROSSES_WITHIN + held.min(BACKOFF_MAX)
     }
 
     /// A service that is started again is in the place where it was, on the same address.
@@ -320,8 +317,4 @@ fn packets(count: u64) -> String {
         1 => "one packet".to_owned(),
         count => format!("{count} packets"),
     }
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
