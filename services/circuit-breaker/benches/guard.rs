@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use squall_circuit_breaker::clock::MonotonicClock;
 use squall_circuit_breaker::{Entry, ResourceId, RuleSet, Switchboard, Unobserved};
+use squall_service_kit::clock::monotonic;
 
 const THREADS: [usize; 2] = [1, 2];
 /// Calls of each thread for a figure of the table.
@@ -66,7 +66,11 @@ enum Time {
     Read,
 }
 
-fn calls(board: &Switchboard, resource: ResourceId, time: Time, clock: &MonotonicClock) {
+fn now_ns() -> u64 {
+    monotonic().as_nanos() as u64
+}
+
+fn calls(board: &Switchboard, resource: ResourceId, time: Time) {
     match time {
         Time::Given => {
             for number in 0..CALLS {
@@ -76,7 +80,7 @@ fn calls(board: &Switchboard, resource: ResourceId, time: Time, clock: &Monotoni
         }
         Time::Read => {
             for _ in 0..CALLS {
-                call(board, resource, clock.now_ns(), || clock.now_ns());
+                call(board, resource, now_ns(), now_ns);
             }
         }
     }
@@ -86,11 +90,11 @@ fn calls(board: &Switchboard, resource: ResourceId, time: Time, clock: &Monotoni
 fn ns_per_call(rules: &str, threads: usize, time: Time) -> f64 {
     let round = || {
         let (board, resource) = board(rules);
-        let (gate, clock) = (Barrier::new(threads), MonotonicClock::default());
+        let gate = Barrier::new(threads);
         let run = || {
             gate.wait();
             let began = Instant::now();
-            calls(&board, resource, time, &clock);
+            calls(&board, resource, time);
             began.elapsed()
         };
         let took = thread::scope(|scope| {

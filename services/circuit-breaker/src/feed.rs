@@ -64,6 +64,8 @@ pub enum Admission<'a> {
 pub enum Recall<'a> {
     /// Call it.
     Call(Guard<'a>),
+    /// Call it after a wait: only where a rule set puts a queue there.
+    CallAfter(Waiting<'a>),
     /// Serve from the cache.
     Cache(Blocked),
 }
@@ -74,6 +76,8 @@ pub enum Recall<'a> {
 pub enum Scoring<'a> {
     /// Call this model.
     Call(Model, Guard<'a>),
+    /// Call this model after a wait: only where a rule set puts a queue there.
+    CallAfter(Model, Waiting<'a>),
     /// Call none: only where a rule set guards the models by more than latency.
     None(Blocked),
 }
@@ -140,9 +144,8 @@ impl FeedPolicy {
         };
         match self.board.entry(resource, now_ns) {
             Entry::Pass(guard) => Scoring::Call(model, guard),
+            Entry::Wait(waiting) => Scoring::CallAfter(model, waiting),
             Entry::Blocked(blocked) => Scoring::None(blocked),
-            // A model that has a queue cannot keep its deadline by waiting in it.
-            Entry::Wait(_) => Scoring::None(Blocked::QueueFull),
         }
     }
 
@@ -154,8 +157,8 @@ impl FeedPolicy {
     pub fn recall(&self, now_ns: u64) -> Recall<'_> {
         match self.board.entry(self.recall, now_ns) {
             Entry::Pass(guard) => Recall::Call(guard),
+            Entry::Wait(waiting) => Recall::CallAfter(waiting),
             Entry::Blocked(blocked) => Recall::Cache(blocked),
-            Entry::Wait(_) => Recall::Cache(Blocked::QueueFull),
         }
     }
 

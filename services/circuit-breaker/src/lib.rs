@@ -9,7 +9,6 @@
 //! | [`event`] | the states of a breaker, and what is told to whoever watches |
 //! | [`feed`] | the feed's three layers, made of rules |
 //! | [`window`], [`stats`] | sliding windows, and what is counted of a resource |
-//! | [`clock`] | the monotonic clock |
 //!
 //! What must hold: no limit of calls is ever exceeded, in the windows that [`flow::limiter`] states; a breaker changes
 //! its state only along the arrows of [`event::State`], and has at most one probe under way. Time is handed in, in
@@ -17,14 +16,14 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use squall_circuit_breaker::{Entry, RuleSet, Switchboard, Unobserved, clock::MonotonicClock};
+//! use squall_circuit_breaker::{Entry, RuleSet, Switchboard, Unobserved};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let board = Switchboard::new(Arc::new(Unobserved));
 //! board.apply(&RuleSet::from_json(r#"[{ "resource": "feed", "grade": 1, "count": 5000 }]"#)?)?;
-//! let (feed, clock) = (board.resource("feed")?, MonotonicClock::default());
-//! match board.entry(feed, clock.now_ns()) {
-//!     Entry::Pass(guard) => guard.succeed(clock.now_ns()),
+//! let (feed, now_ns) = (board.resource("feed")?, 1_000_000);
+//! match board.entry(feed, now_ns) {
+//!     Entry::Pass(guard) => guard.succeed(now_ns + 250_000),
 //!     Entry::Wait(waiting) => drop(waiting),
 //!     Entry::Blocked(why) => panic!("{why}"),
 //! }
@@ -46,7 +45,7 @@
 //! | response times in nanoseconds | in whole milliseconds | 100.4 ms is more than 100 ms |
 //! | breakers are looked at before flow control, and what a breaker refuses spends no permit | after it; nothing is spent either | one look fewer; only the reason differs where both refuse |
 //! | warming up works for limits that are too small to warm up | refuses every call (division by zero) | |
-//! | time is monotonic; buckets begin with the process's clock | the wall clock, and its seconds | a step of the clock changes nothing |
+//! | time is monotonic; buckets begin with the clock's zero | the wall clock, and its seconds | a step of the clock changes nothing |
 //! | a rule that cannot be honoured is refused with its reason | dropped, with a line in the log | |
 //!
 //! `tests/suite/sentinel.rs` holds this crate to decisions that the `sentinel-core` crate 0.1.3 (Rust) took on the same calls, by a virtual
@@ -60,7 +59,6 @@
 
 pub mod board;
 mod breaker;
-pub mod clock;
 pub mod event;
 pub mod feed;
 pub mod flow;

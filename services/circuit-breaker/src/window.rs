@@ -164,16 +164,29 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
     }
 }
 
+/// A thread is held up for at most so many buckets. What seems to be further ahead is of an earlier round of the numbers, or was never
+/// written. In the last so many buckets of a round, four years long where a bucket is half a second, what was never written seems to be
+/// ahead: what is counted there then is not seen.
+const LATE_MAX: u64 = 1 << 16;
+
 /// Whether one bucket's number comes before another's, which stays right when the numbers start over.
 #[inline]
 fn is_before(one: u64, other: u64) -> bool {
-    let ahead = other.wrapping_sub(one) & EPOCH_MASK;
-    ahead != 0 && ahead <= EPOCH_MASK / 2
+    one.wrapping_sub(other) & EPOCH_MASK > LATE_MAX
 }
 
 #[cfg(test)]
 mod tests {
     use super::{SlidingWindow, Span};
+
+    #[test]
+    fn a_new_window_counts_at_any_time_of_the_clock() {
+        for bucket in [0, 1, 1 << 16, (1 << 27) - 1, 1 << 27, (1 << 27) + 5, 1 << 28] {
+            let window = SlidingWindow::<2>::new(Span::SECOND);
+            window.add(bucket, 1, 1);
+            assert_eq!(window.sum(bucket, 1), 1, "bucket {bucket}");
+        }
+    }
 
     #[test]
     fn a_window_holds_its_buckets_and_forgets_older_ones() {

@@ -18,7 +18,7 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::books::Order;
-use self::books::{Books, Effect};
+use self::books::{Books, FLOOR, REVISION};
 pub use self::limits::Limits;
 use self::limits::ORDERS_MAX;
 use self::watchers::Watchers;
@@ -28,7 +28,7 @@ use crate::plant::Plant;
 use crate::record::{Change, Config, Namespace};
 use crate::report::Report;
 use crate::seed::{self, Saved, SeedError, Seeds};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Write};
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +117,7 @@ impl Center {
         if let Some(path) = seed::load(&store, &mut books, seeds, &limits)? {
             report.event("restored", format!("from={}", path.display()));
         }
+        report.configs.set(books.configs.len() as i64);
         let (jobs, waiting) = mpsc::channel(ORDERS_MAX);
         let center = Arc::new(Self {
             limits,
@@ -249,37 +250,15 @@ impl Center {
         })
     }
 
-    /// Shows readers what is on disk now, and wakes those who wait for it.
-    fn show(&self, revision: u64, effects: Vec<Effect>) {
-        let mut changed = Vec::new();
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        view.revision = revision;
-        for effect in effects {
-            match effect {
-                Effect::Put(config) => {
-                    view.tombstones.remove(&config.key);
-                    let key = config.key.clone();
-                    let md5 = Arc::clone(&config.md5);
-                    let old = view.configs.insert(key.clone(), config);
-                    if old.is_none_or(|old| old.md5 != md5) {
-                        changed.push(key);
-                    }
-                }
-                Effect::Gone(key, version) => {
-                    view.configs.remove(&key);
-                    view.tombstones.insert(key.clone(), version);
-                    changed.push(key);
-                }
-                Effect::Namespace(namespace) => {
-                    view.namespaces.insert(namespace.id.clone(), namespace);
-                }
-                Effect::NamespaceGone(id) => drop(view.namespaces.remove(&id)),
-                Effect::Floor(floor) => view.floor = floor,
-            }
+    /// Shows readers what was written, and is on disk now, and wakes those who wait for it.
+    fn show(&self, writes: Vec<Write>) {
+        if writes.is_empty() {
+            return;
         }
-        let configs = view.configs.len();
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = view.follow(writes);
+        self.report.configs.set(view.configs.len() as i64);
         drop(view);
-        self.report.configs.set(configs as i64);
         for key in changed {
             self.report.woken.inc_by(self.watchers.wake(&key) as u64);
         }
@@ -288,6 +267,7 @@ impl Center {
     /// Shows readers all of it, after it was read from disk anew.
     fn show_all(&self, books: &Books) {
         let new = View::of(books);
+        self.report.configs.set(new.configs.len() as i64);
         let old = std::mem::replace(
             &mut *self.view.write().unwrap_or_else(PoisonError::into_inner),
             new,
@@ -312,8 +292,82 @@ impl View {
             namespaces: books.namespaces.clone(),
         }
     }
+
+    /// Makes it what it is after these writes; the configurations that are others now.
+    fn follow(&mut self, writes: Vec<Write>) -> Vec<ConfigKey> {
+        let mut changed = Vec::new();
+        for write in writes {
+            match write {
+                Write::Put(config) => {
+                    let key = config.key.clone();
+                    let md5 = Arc::clone(&config.md5);
+                    let old = self.configs.insert(key.clone(), config);
+                    if old.is_none_or(|old| old.md5 != md5) {
+                        changed.push(key);
+                    }
+                }
+                Write::Remove(key) => {
+                    self.configs.remove(&key);
+                    changed.push(key);
+                }
+                Write::Bury(key, version) => drop(self.tombstones.insert(key, version)),
+                Write::Exhume(key) => drop(self.tombstones.remove(&key)),
+                Write::PutNamespace(namespace) => {
+                    self.namespaces.insert(namespace.id.clone(), namespace);
+                }
+                Write::RemoveNamespace(id) => drop(self.namespaces.remove(&id)),
+                Write::Number(REVISION, revision) => self.revision = revision,
+                Write::Number(FLOOR, floor) => self.floor = floor,
+                // Readers see no changes, and nothing is cleared while there are any.
+                Write::Number(..) | Write::Changed(..) | Write::Forget(_) | Write::Clear => {}
+            }
+        }
+        changed
+    }
 }
 
 fn writer_is_gone() -> Refusal {
     Refusal::Store("the thread that writes changes has ended; restart the server".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limits::TOMBSTONES_MAX;
+    use super::*;
+    use crate::record::Draft;
+
+    #[test]
+    fn what_readers_see_follows_the_books_and_grows_no_larger() {
+        let (mut books, mut view) = (Books::default(), View::default());
+        let mut order = |order| {
+            let mut writes = Vec::new();
+            books.apply(order, &Limits::default(), 0, &mut writes).unwrap();
+            view.follow(writes)
+        };
+        for number in 0..TOMBSTONES_MAX + 10 {
+            let key = ConfigKey::new(&format!("n{number}"), "G", "").unwrap();
+            let draft = Draft::new(key.clone(), "1", "text");
+            let source_ip = String::new;
+            let publish = Order::Publish {
+                draft,
+                if_md5: None,
+                source_ip: source_ip(),
+            };
+            assert_eq!(order(publish), std::slice::from_ref(&key));
+            if number > 0 {
+                let delete = Order::Delete {
+                    key: key.clone(),
+                    source_ip: source_ip(),
+                };
+                assert_eq!(order(delete), [key]);
+            }
+        }
+        assert_eq!(view.tombstones.len(), TOMBSTONES_MAX);
+        let books = View::of(&books);
+        assert_eq!(
+            (view.revision, view.floor, view.configs.len()),
+            (books.revision, books.floor, 1)
+        );
+        assert_eq!(view.tombstones, books.tombstones);
+    }
 }

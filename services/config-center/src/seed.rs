@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::center::books::{Books, FLOOR, Order, Outcome, REVISION};
+use crate::center::books::{Books, FLOOR, Order, REVISION};
 use crate::center::{Limits, StartError};
 use crate::key::{ConfigKey, DEFAULT_GROUP, KeyError, KeyHash};
 use crate::record::{Config, Draft, Namespace, kind_of};
@@ -250,7 +250,7 @@ pub(crate) fn load(
         store.commit(&restored(path, books.revision)?, Durability::Immediate)?;
         *books = Books::new(store.load()?);
     }
-    let mut outcome = Outcome::default();
+    let mut writes = Vec::new();
     for path in &seeds.publish {
         for config in Saved::read(path)?.configs {
             let draft = config.draft(path)?;
@@ -263,7 +263,7 @@ pub(crate) fn load(
                 if_md5: None,
                 source_ip: String::new(),
             };
-            let made = books.apply(order, limits, wall::now_ms(), &mut outcome);
+            let made = books.apply(order, limits, wall::now_ms(), &mut writes);
             made.map_err(|refusal| StartError::Refused {
                 key,
                 path: path.clone(),
@@ -271,8 +271,8 @@ pub(crate) fn load(
             })?;
         }
     }
-    if !outcome.writes.is_empty() {
-        store.commit(&outcome.writes, Durability::Immediate)?;
+    if !writes.is_empty() {
+        store.commit(&writes, Durability::Immediate)?;
     }
     Ok(restored_from.cloned())
 }

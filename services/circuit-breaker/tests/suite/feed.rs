@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::support::{MS, Notebook, SEC, board};
 use squall_circuit_breaker::feed::{Admission, Model, Recall, Scoring};
-use squall_circuit_breaker::{FeedPolicy, State};
+use squall_circuit_breaker::rule::{Behaviour, FlowRule};
+use squall_circuit_breaker::{Entry, FeedPolicy, RuleSet, State};
 
 fn policy() -> (FeedPolicy, Arc<Notebook>) {
     let (board, notebook) = board(&FeedPolicy::rules());
@@ -73,6 +74,7 @@ fn more_than_five_percent_of_errors_break_recall_and_three_probes_mend_it() {
             guard.succeed(now_ns);
             true
         }
+        Recall::CallAfter(_) => panic!("nothing queues"),
         Recall::Cache(_) => false,
     };
     for number in 0..2_000 {
@@ -91,4 +93,35 @@ fn more_than_five_percent_of_errors_break_recall_and_three_probes_mend_it() {
     assert_eq!(policy.board().states(recall), [State::Closed]);
     notebook.assert_one_path();
     assert_eq!(notebook.transitions().len(), 4);
+}
+
+#[test]
+fn a_queue_before_recall_lets_its_rate_through() {
+    let (policy, _) = policy();
+    let queue = FlowRule {
+        resource: "recall".to_owned(),
+        count: 10.0,
+        control_behavior: Behaviour::Queue,
+        max_queueing_time_ms: 500,
+        ..FlowRule::default()
+    };
+    let rules = RuleSet {
+        flow: vec![queue],
+        ..RuleSet::default()
+    };
+    policy.board().apply(&rules).unwrap();
+    let called = (0..500).filter(|number| match policy.recall(number * 10 * MS) {
+        Recall::Call(guard) => {
+            guard.succeed(number * 10 * MS);
+            true
+        }
+        Recall::CallAfter(waiting) => {
+            let then_ns = number * 10 * MS + waiting.wait().as_nanos() as u64;
+            matches!(waiting.enter(then_ns), Entry::Pass(_))
+        }
+        Recall::Cache(_) => false,
+    });
+    // Ten a second for five seconds, and those that still wait at the end.
+    let called = called.count();
+    assert!((50..=56).contains(&called), "{called}");
 }

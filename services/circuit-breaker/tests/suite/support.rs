@@ -18,6 +18,17 @@ impl Observe for Notebook {
     }
 }
 
+/// The diagram, apart from what the crate makes of it.
+const ARROWS: [(State, State); 7] = [
+    (State::Closed, State::Open),
+    (State::Open, State::HalfOpen),
+    (State::HalfOpen, State::Open),
+    (State::HalfOpen, State::Recovering),
+    (State::HalfOpen, State::Closed),
+    (State::Recovering, State::Open),
+    (State::Recovering, State::Closed),
+];
+
 impl Notebook {
     pub fn transitions(&self) -> Vec<Transition> {
         let events = self.0.lock().unwrap();
@@ -33,7 +44,10 @@ impl Notebook {
         let mut at = State::Closed;
         for transition in self.transitions() {
             assert_eq!(transition.from, at, "{transition:?}");
-            assert!(transition.from.may_become(transition.to), "{transition:?}");
+            assert!(
+                ARROWS.contains(&(transition.from, transition.to)),
+                "{transition:?}"
+            );
             at = transition.to;
         }
     }

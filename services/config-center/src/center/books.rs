@@ -44,16 +44,6 @@ pub enum Order {
     DeleteNamespace(String),
 }
 
-/// What readers see once a change is on disk.
-#[derive(Debug, Clone)]
-pub(crate) enum Effect {
-    Put(Arc<Config>),
-    Gone(ConfigKey, u64),
-    Namespace(Namespace),
-    NamespaceGone(String),
-    Floor(u64),
-}
-
 /// A change that is kept.
 #[derive(Debug, Clone)]
 struct Kept {
@@ -74,13 +64,6 @@ pub(crate) struct Books {
     changes: BTreeMap<u64, Kept>,
     changes_of: HashMap<ConfigKey, VecDeque<u64>, KeyHash>,
     changes_bytes: u64,
-}
-
-/// What one change did.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) writes: Vec<Write>,
-    pub(crate) effects: Vec<Effect>,
 }
 
 impl Books {
@@ -119,15 +102,15 @@ impl Books {
         order: Order,
         limits: &Limits,
         at_ms: u64,
-        outcome: &mut Outcome,
+        writes: &mut Vec<Write>,
     ) -> Result<u64, Refusal> {
         match order {
             Order::Publish {
                 draft,
                 if_md5,
                 source_ip,
-            } => self.publish(draft, if_md5.as_deref(), source_ip, limits, at_ms, outcome),
-            Order::Delete { key, source_ip } => Ok(self.delete(&key, source_ip, limits, at_ms, outcome)),
+            } => self.publish(draft, if_md5.as_deref(), source_ip, limits, at_ms, writes),
+            Order::Delete { key, source_ip } => Ok(self.delete(&key, source_ip, limits, at_ms, writes)),
             Order::CreateNamespace(namespace) if self.namespaces.contains_key(&namespace.id) => {
                 Err(Refusal::NamespaceExists(namespace.id))
             }
@@ -137,14 +120,12 @@ impl Books {
             }
             Order::CreateNamespace(namespace) | Order::EditNamespace(namespace) => {
                 self.namespaces.insert(namespace.id.clone(), namespace.clone());
-                outcome.writes.push(Write::PutNamespace(namespace.clone()));
-                outcome.effects.push(Effect::Namespace(namespace));
+                writes.push(Write::PutNamespace(namespace.clone()));
                 Ok(self.revision)
             }
             Order::DeleteNamespace(id) => {
                 self.namespaces.remove(&id);
-                outcome.writes.push(Write::RemoveNamespace(id.clone()));
-                outcome.effects.push(Effect::NamespaceGone(id));
+                writes.push(Write::RemoveNamespace(id.clone()));
                 Ok(self.revision)
             }
         }
@@ -157,7 +138,7 @@ impl Books {
         source_ip: String,
         limits: &Limits,
         at_ms: u64,
-        outcome: &mut Outcome,
+        writes: &mut Vec<Write>,
     ) -> Result<u64, Refusal> {
         let old = self.configs.get(&draft.key).cloned();
         if if_md5.is_some_and(|md5| old.as_ref().is_none_or(|old| *old.md5 != *md5)) {
@@ -182,15 +163,13 @@ impl Books {
             Operation::Insert
         };
         let config = Arc::new(config);
-        self.exhume(&config.key, outcome);
+        self.exhume(&config.key, writes);
         let kept = old.as_ref().unwrap_or(&config);
-        self.record(kept, operation, source_ip, at_ms, limits, outcome);
+        self.record(kept, operation, source_ip, at_ms, limits, writes);
         self.configs.insert(config.key.clone(), Arc::clone(&config));
-        outcome.writes.push(Write::Put(Arc::clone(&config)));
-        outcome.writes.push(Write::Number(REVISION, self.revision));
-        let version = config.version;
-        outcome.effects.push(Effect::Put(config));
-        Ok(version)
+        writes.push(Write::Put(Arc::clone(&config)));
+        writes.push(Write::Number(REVISION, self.revision));
+        Ok(config.version)
     }
 
     fn delete(
@@ -199,18 +178,17 @@ impl Books {
         source_ip: String,
         limits: &Limits,
         at_ms: u64,
-        outcome: &mut Outcome,
+        writes: &mut Vec<Write>,
     ) -> u64 {
         let Some(old) = self.configs.remove(key) else {
             return self.absent_since(key);
         };
         self.contents_bytes -= old.content.len() as u64;
         self.revision += 1;
-        self.record(&old, Operation::Delete, source_ip, at_ms, limits, outcome);
-        self.bury(key, outcome);
-        outcome.writes.push(Write::Remove(key.clone()));
-        outcome.writes.push(Write::Number(REVISION, self.revision));
-        outcome.effects.push(Effect::Gone(key.clone(), self.revision));
+        self.record(&old, Operation::Delete, source_ip, at_ms, limits, writes);
+        self.bury(key, writes);
+        writes.push(Write::Remove(key.clone()));
+        writes.push(Write::Number(REVISION, self.revision));
         self.revision
     }
 
@@ -220,25 +198,24 @@ impl Books {
         self.tombstones.get(key).copied().unwrap_or(self.floor)
     }
 
-    fn bury(&mut self, key: &ConfigKey, outcome: &mut Outcome) {
+    fn bury(&mut self, key: &ConfigKey, writes: &mut Vec<Write>) {
         self.tombstones.insert(key.clone(), self.revision);
         self.buried.insert(self.revision, key.clone());
-        outcome.writes.push(Write::Bury(key.clone(), self.revision));
+        writes.push(Write::Bury(key.clone(), self.revision));
         while self.buried.len() > TOMBSTONES_MAX
             && let Some((version, forgotten)) = self.buried.pop_first()
         {
             self.tombstones.remove(&forgotten);
             self.floor = self.floor.max(version);
-            outcome.writes.push(Write::Exhume(forgotten));
-            outcome.writes.push(Write::Number(FLOOR, self.floor));
-            outcome.effects.push(Effect::Floor(self.floor));
+            writes.push(Write::Exhume(forgotten));
+            writes.push(Write::Number(FLOOR, self.floor));
         }
     }
 
-    fn exhume(&mut self, key: &ConfigKey, outcome: &mut Outcome) {
+    fn exhume(&mut self, key: &ConfigKey, writes: &mut Vec<Write>) {
         if let Some(version) = self.tombstones.remove(key) {
             self.buried.remove(&version);
-            outcome.writes.push(Write::Exhume(key.clone()));
+            writes.push(Write::Exhume(key.clone()));
         }
     }
 
@@ -250,7 +227,7 @@ impl Books {
         source_ip: String,
         at_ms: u64,
         limits: &Limits,
-        outcome: &mut Outcome,
+        writes: &mut Vec<Write>,
     ) {
         let change = Change {
             nid: self.revision,
@@ -268,24 +245,22 @@ impl Books {
         let too_old = (of_key.len() > limits.changes_per_config_max)
             .then(|| of_key.front().copied())
             .flatten();
-        outcome
-            .writes
-            .push(Write::Changed(change.clone(), Arc::clone(&kept.content)));
+        writes.push(Write::Changed(change.clone(), Arc::clone(&kept.content)));
         self.changes.insert(change.nid, Kept { change, bytes });
         self.changes_bytes += bytes;
         if let Some(nid) = too_old {
-            self.forget(nid, outcome);
+            self.forget(nid, writes);
         }
         // The newest stays, however large it is.
         while self.changes.len() > 1
             && (self.changes.len() > limits.changes_max || self.changes_bytes > limits.changes_bytes_max)
             && let Some((&oldest, _)) = self.changes.first_key_value()
         {
-            self.forget(oldest, outcome);
+            self.forget(oldest, writes);
         }
     }
 
-    fn forget(&mut self, nid: u64, outcome: &mut Outcome) {
+    fn forget(&mut self, nid: u64, writes: &mut Vec<Write>) {
         let Some(kept) = self.changes.remove(&nid) else {
             return;
         };
@@ -296,7 +271,7 @@ impl Books {
                 self.changes_of.remove(&kept.change.key);
             }
         }
-        outcome.writes.push(Write::Forget(nid));
+        writes.push(Write::Forget(nid));
     }
 
     /// How many changes of a configuration are kept, and those of one page, newest first; pages count from 1.
@@ -332,7 +307,7 @@ impl Books {
 
 #[cfg(test)]
 mod tests {
-    use super::{Books, Limits, Order, Outcome, Refusal};
+    use super::{Books, Limits, Order, Refusal};
     use crate::key::ConfigKey;
     use crate::record::Draft;
 
@@ -353,7 +328,7 @@ mod tests {
             if_md5: if_md5.map(str::to_owned),
             source_ip: String::new(),
         };
-        books.apply(order, &limits, 0, &mut Outcome::default())
+        books.apply(order, &limits, 0, &mut Vec::new())
     }
 
     fn delete(books: &mut Books, name: &str) -> u64 {
@@ -362,7 +337,7 @@ mod tests {
             source_ip: String::new(),
         };
         books
-            .apply(order, &Limits::default(), 0, &mut Outcome::default())
+            .apply(order, &Limits::default(), 0, &mut Vec::new())
             .unwrap()
     }
 

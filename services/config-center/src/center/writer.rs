@@ -6,7 +6,7 @@ use std::sync::Weak;
 use squall_service_kit::log;
 use tokio::sync::{mpsc, oneshot};
 
-use super::books::{Books, Order, Outcome};
+use super::books::{Books, Order};
 use super::limits::GROUP_MAX;
 use super::{Center, Refusal};
 use crate::key::ConfigKey;
@@ -89,36 +89,32 @@ impl Writer {
                 return jobs.for_each(|job| job.refuse(&error));
             }
         };
-        let (mut outcome, mut made) = (Outcome::default(), Vec::new());
+        let (mut writes, mut made, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
             match job {
                 Job::Order { order, reply } => {
-                    let result = books.apply(order, &center.limits, wall::now_ms(), &mut outcome);
+                    let result = books.apply(order, &center.limits, wall::now_ms(), &mut writes);
                     made.push(Made { reply, result });
                 }
-                Job::Page {
-                    key,
-                    page,
-                    size,
-                    reply,
-                } => drop(reply.send(books.page(&key, page, size))),
-                Job::Change { nid, reply } => drop(reply.send(detail(&store, books.change(nid)))),
-                Job::Previous { id, reply } => drop(reply.send(detail(&store, books.newest_of(id)))),
+                // Answered from what is on disk, so not before these orders are.
+                question => asked.push(question),
             }
         }
-        if !outcome.writes.is_empty()
-            && let Err(error) = store.commit(&outcome.writes, self.durability)
+        if !writes.is_empty()
+            && let Err(error) = store.commit(&writes, self.durability)
         {
             center.report.store_failed(&error);
             for one in made {
-                // A refusal stands; what was made in the books alone did not happen.
-                let failed = one.result.and(Err(Refusal::Store(error.to_string())));
-                let _ = one.reply.send(failed);
+                // A refusal too may rest on an order of this group that did not happen.
+                let _ = one.reply.send(Err(Refusal::Store(error.to_string())));
+            }
+            for question in asked {
+                question.refuse(&error);
             }
             drop((store, books));
             return self.reopen(center);
         }
-        center.show(books.revision, outcome.effects);
+        center.show(writes);
         for one in made {
             match &one.result {
                 Ok(_) => center.report.changes.inc(),
@@ -126,6 +122,9 @@ impl Writer {
             };
             // Whoever went away in the meantime is not told.
             let _ = one.reply.send(one.result);
+        }
+        for question in asked {
+            question.answer(&store, &books);
         }
         self.open = Some((store, books));
     }
@@ -154,6 +153,21 @@ impl Writer {
 }
 
 impl Job {
+    /// Answers a question; an order is none.
+    fn answer(self, store: &Store, books: &Books) {
+        match self {
+            Self::Page {
+                key,
+                page,
+                size,
+                reply,
+            } => drop(reply.send(books.page(&key, page, size))),
+            Self::Change { nid, reply } => drop(reply.send(detail(store, books.change(nid)))),
+            Self::Previous { id, reply } => drop(reply.send(detail(store, books.newest_of(id)))),
+            Self::Order { .. } => {}
+        }
+    }
+
     fn refuse(self, error: &StoreError) {
         let refusal = Refusal::Store(error.to_string());
         match self {

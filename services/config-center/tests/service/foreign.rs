@@ -3,6 +3,7 @@
 //! Both are looked for in a folder named by an environment variable, else fetched by `pip` and `npm`. Where neither works, the test
 //! says so loudly and checks nothing.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -94,9 +95,9 @@ fn agrees(program: &mut Command, client: &Path) {
     let _ = host.stop();
 }
 
-#[expect(clippy::print_stderr, reason = "a test that checks nothing must say so")]
+/// Written past the test harness, which keeps what a test that passes prints.
 fn not_checked(what: &str, why: &str) {
-    eprintln!("NOT CHECKED: {what}: {why}");
+    let _ = writeln!(std::io::stderr(), "NOT CHECKED: {what}: {why}");
 }
 
 #[test]
