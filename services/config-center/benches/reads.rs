@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use squall_config_center::client::{Client, Settings, Watch};
-use squall_config_center::key::ConfigKey;
+use squall_config_client::key::ConfigKey;
+use squall_config_client::{Client, Settings, Watch};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 

@@ -18,7 +18,7 @@ use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use squall_config_center::SERVICE;
-use squall_config_center::checksum::md5;
+use squall_config_client::checksum::md5;
 use squall_service_kit::host::connections_max;
 use squall_service_kit::{Launch, Settings};
 

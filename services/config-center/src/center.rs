@@ -23,12 +23,12 @@ pub use self::limits::Limits;
 use self::limits::ORDERS_MAX;
 use self::watchers::Watchers;
 use self::writer::{Job, Writer};
-use crate::key::{ConfigKey, KeyHash};
 use crate::plant::Plant;
 use crate::record::{Change, Config, Namespace};
 use crate::report::Report;
 use crate::seed::{self, Saved, SeedError, Seeds};
 use crate::store::{Store, StoreError, Write};
+use squall_config_client::key::{ConfigKey, KeyHash};
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

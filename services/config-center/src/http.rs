@@ -30,19 +30,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use squall_config_client::protocol::{CONFIGS, LISTENER, LIVENESS};
 use squall_service_kit::Stopping;
 use tokio::sync::Semaphore;
 
 use crate::center::Center;
 use crate::report::Report;
-
-/// The header with the version of what an answer is about.
-pub const VERSION: HeaderName = HeaderName::from_static("squall-version");
 
 /// The bytes of all request bodies that are being read at once.
 const BODIES_BYTES_MAX: usize = 64 << 20;
@@ -69,10 +67,10 @@ pub fn router(center: Arc<Center>, report: Arc<Report>, stopping: Stopping) -> R
     };
     Router::new()
         .route(
-            "/nacos/v1/cs/configs",
+            CONFIGS,
             get(configs::get).post(configs::publish).delete(configs::delete),
         )
-        .route("/nacos/v1/cs/configs/listener", post(listener::listen))
+        .route(LISTENER, post(listener::listen))
         .route("/nacos/v1/cs/history", get(history::get))
         .route("/nacos/v1/cs/history/previous", get(history::previous))
         .route(
@@ -82,7 +80,7 @@ pub fn router(center: Arc<Center>, report: Arc<Report>, stopping: Stopping) -> R
                 .put(namespaces::edit)
                 .delete(namespaces::delete),
         )
-        .route("/nacos/v1/console/health/liveness", get(async || "OK"))
+        .route(LIVENESS, get(async || "OK"))
         .route("/nacos/v1/console/health/readiness", get(async || "OK"))
         .route("/nacos/v1/console/server/state", get(state))
         .route("/nacos/v1/auth/login", post(login))

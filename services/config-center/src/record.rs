@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checksum;
-use crate::key::ConfigKey;
+use squall_config_client::checksum;
+use squall_config_client::key::ConfigKey;
 
 /// The types that a content may have; anything else counts as text.
 const KINDS: &[&str] = &["properties", "xml", "json", "text", "html", "yaml", "unset"];

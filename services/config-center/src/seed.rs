@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::center::books::{Books, FLOOR, Order, REVISION};
 use crate::center::{Limits, StartError};
-use crate::key::{ConfigKey, DEFAULT_GROUP, KeyError, KeyHash};
 use crate::record::{Config, Draft, Namespace, kind_of};
 use crate::store::{Durability, Store, Write};
 use crate::wall;
+use squall_config_client::key::{ConfigKey, DEFAULT_GROUP, KeyError, KeyHash};
 
 /// How far the numbers of changes are ahead after a server was set back, so that none repeats that was given out after the
 /// file was saved, also where those are not known any more.

@@ -12,8 +12,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition,
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::key::ConfigKey;
 use crate::record::{Change, Config, Namespace};
+use squall_config_client::key::ConfigKey;
 
 const CONFIGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("configs");
 const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");

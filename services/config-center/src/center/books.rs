@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::Refusal;
 use super::limits::{Limits, NAMESPACES_MAX, TOMBSTONES_MAX};
-use crate::key::{ConfigKey, KeyHash};
 use crate::record::{Change, Config, Draft, Namespace, Operation};
 use crate::store::{Loaded, Write};
+use squall_config_client::key::{ConfigKey, KeyHash};
 
 /// The number of the last change.
 pub(crate) const REVISION: &str = "revision";
@@ -308,8 +308,8 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::{Books, Limits, Order, Refusal};
-    use crate::key::ConfigKey;
     use crate::record::Draft;
+    use squall_config_client::key::ConfigKey;
 
     fn key(name: &str) -> ConfigKey {
         ConfigKey::new(name, "G", "").unwrap()
@@ -359,7 +359,7 @@ mod tests {
         let mut books = Books::default();
         assert_eq!(publish(&mut books, "a", "1", Some("")), Err(Refusal::Changed));
         publish(&mut books, "a", "1", None).unwrap();
-        let md5 = crate::checksum::md5("1");
+        let md5 = squall_config_client::checksum::md5("1");
         assert_eq!(publish(&mut books, "a", "2", Some(&md5)), Ok(2));
         assert_eq!(publish(&mut books, "a", "3", Some(&md5)), Err(Refusal::Changed));
         assert_eq!(&*books.configs[&key("a")].content, "2");

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::limits::WATCHED_MAX;
-use crate::key::{ConfigKey, KeyHash};
-use crate::listening;
+use squall_config_client::key::{ConfigKey, KeyHash};
+use squall_config_client::listening;
 
 /// Everybody who waits.
 #[derive(Debug, Default)]
@@ -130,7 +130,7 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::Watchers;
-    use crate::key::ConfigKey;
+    use squall_config_client::key::ConfigKey;
 
     fn key(name: &str) -> ConfigKey {
         ConfigKey::new(name, "G", "").unwrap()

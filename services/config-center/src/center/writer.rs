@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::books::{Books, Order};
 use super::limits::GROUP_MAX;
 use super::{Center, Refusal};
-use crate::key::ConfigKey;
 use crate::plant::Plant;
 use crate::record::Change;
 use crate::store::{Durability, Store, StoreError};
 use crate::wall;
+use squall_config_client::key::ConfigKey;
 
 type Detail = Result<Option<(Change, String)>, Refusal>;
 

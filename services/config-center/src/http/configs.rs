@@ -5,20 +5,17 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LAST_MODIFIED, PRAGMA};
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::form::Form;
 use super::refusal::Refused;
-use super::{Server, VERSION, boolean};
+use super::{Server, boolean};
 use crate::center::{Found, Order};
 use crate::record::{Config, Draft, kind_of};
 use crate::wall;
-
-const PATH: &str = "/nacos/v1/cs/configs";
-const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
-const CONFIG_TYPE: HeaderName = HeaderName::from_static("config-type");
+use squall_config_client::protocol::{CONFIG_TYPE, CONFIGS, CONTENT_MD5, VERSION};
 
 /// The longest descriptions, in characters, as `ParamUtils` has them.
 const FIELDS_CHARS_MAX: [(&str, usize, &str); 5] = [
@@ -32,7 +29,7 @@ const FIELDS_CHARS_MAX: [(&str, usize, &str); 5] = [
 const PAGE_MAX: usize = 500;
 
 pub(super) async fn get(State(server): State<Server>, request: Request<Body>) -> Response {
-    let form = Form::of_query(&request, PATH);
+    let form = Form::of_query(&request, CONFIGS);
     let answer = match form.get("search") {
         Some("accurate") => search(&server, &form, |value, wanted| {
             wanted.is_empty() || value == wanted
@@ -164,7 +161,7 @@ fn untagged(form: &Form) -> Result<(), Refused> {
 
 pub(super) async fn publish(State(server): State<Server>, request: Request<Body>) -> Response {
     let content_max = server.center.limits().content_bytes_max;
-    match Form::read(request, PATH, content_max, &server).await {
+    match Form::read(request, CONFIGS, content_max, &server).await {
         Ok(form) => publish_form(&server, form, content_max).await.into_response(),
         Err(refused) => refused.into_response(),
     }
@@ -215,7 +212,7 @@ async fn publish_form(server: &Server, mut form: Form, content_max: usize) -> Re
 }
 
 pub(super) async fn delete(State(server): State<Server>, request: Request<Body>) -> Response {
-    match Form::read(request, PATH, 0, &server).await {
+    match Form::read(request, CONFIGS, 0, &server).await {
         Ok(form) => delete_form(&server, &form).await.into_response(),
         Err(refused) => refused.into_response(),
     }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::refusal::Refused;
 use super::{BODIES_BYTES_MAX, BODY_WITHIN, Server};
-use crate::key::ConfigKey;
+use squall_config_client::key::ConfigKey;
 
 /// What stands in a form beside the content, at most.
 const FIELDS_BYTES_MAX: usize = 64 << 10;

@@ -15,11 +15,9 @@ use axum::response::{IntoResponse, Response};
 use super::Server;
 use super::form::Form;
 use super::refusal::Refused;
-use crate::listening::{self, Watched};
+use squall_config_client::listening::{self, Watched};
+use squall_config_client::protocol::{HANGS, LISTENER, NO_HANGUP};
 
-const PATH: &str = "/nacos/v1/cs/configs/listener";
-const TIMEOUT: &str = "long-pulling-timeout";
-const NO_HANGUP: &str = "long-pulling-timeout-no-hangup";
 /// How much earlier than a client gives up it is answered.
 const EARLIER: Duration = Duration::from_millis(500);
 /// The least time that a poll hangs.
@@ -36,7 +34,7 @@ const UNCACHED: [(HeaderName, HeaderValue); 3] = [
 ];
 
 pub(super) async fn listen(State(server): State<Server>, request: Request<Body>) -> Response {
-    let asked = match Form::read(request, PATH, LISTENING_BYTES_MAX, &server).await {
+    let asked = match Form::read(request, LISTENER, LISTENING_BYTES_MAX, &server).await {
         // The form goes here: there may be ten thousand that hang.
         Ok(form) => asked(&form),
         Err(refused) => return refused.into_response(),
@@ -63,13 +61,13 @@ fn asked(form: &Form) -> Result<(Vec<Watched>, Option<Duration>), Refused> {
         listening::parse(text)
     };
     let watched = watched.ok_or_else(invalid)?;
-    let Some(ms) = form.header(TIMEOUT) else {
+    let Some(ms) = form.header(HANGS.as_str()) else {
         return Ok((watched, None));
     };
     let given = ms.trim().parse().map(Duration::from_millis);
     let given = given.map_err(|_| Refused::Invalid(format!("For input string: \"{ms}\"")))?;
     let may_hang = form
-        .header(NO_HANGUP)
+        .header(NO_HANGUP.as_str())
         .is_none_or(|text| !text.eq_ignore_ascii_case("true"));
     let hangs = given.saturating_sub(EARLIER).clamp(HANGS_MIN, HANGS_MAX);
     Ok((watched, may_hang.then_some(hangs)))

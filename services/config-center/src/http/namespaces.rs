@@ -11,8 +11,8 @@ use super::form::Form;
 use super::refusal::Refused;
 use super::{Server, boolean};
 use crate::center::{Order, Refusal};
-use crate::checksum::hex;
 use crate::record::Namespace;
+use squall_config_client::checksum::hex;
 
 const PATH: &str = "/nacos/v1/console/namespaces";
 /// The most characters of an id, as Nacos has it.

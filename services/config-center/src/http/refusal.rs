@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::center::Refusal;
-use crate::key::KeyError;
+use squall_config_client::key::KeyError;
 
 /// A request that is answered with an error.
 #[derive(Debug, Clone, PartialEq, Eq)]

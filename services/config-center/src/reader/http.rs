@@ -22,10 +22,10 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::report::Report;
-use crate::checksum;
-use crate::client::{Cached, Client, Plant, Watch};
-use crate::key::ConfigKey;
 use crate::wall;
+use squall_config_client::checksum;
+use squall_config_client::key::ConfigKey;
+use squall_config_client::{Cached, Client, Plant, Watch};
 
 /// What every request needs.
 pub struct Reader {

@@ -7,7 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use squall_service_kit::log;
 use squall_service_kit::telemetry::{Events, Telemetry};
 
-use crate::client::{Incident, Observe};
+use squall_config_client::{Incident, Observe};
 
 /// What all clients of the reader count in.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use tokio::runtime::Builder;
 
 use super::http::{self, Reader};
 use super::report::{Report, Told};
-use crate::client::{Client, Plant, Settings, Watch};
-use crate::key::{ConfigKey, KeyError};
+use squall_config_client::key::{ConfigKey, KeyError};
+use squall_config_client::{Client, Plant, Settings, Watch};
 
 /// The config-reader.
 pub static SERVICE: ServiceInfo = ServiceInfo {

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use crate::support::{DEADLINE, open, start, start_with};
 use axum::response::Response;
 use squall_config_center::center::Limits;
-use squall_config_center::client::{Client, Entry, GetError, Incident, Observe, Settings, Watch};
 use squall_config_center::http;
-use squall_config_center::key::ConfigKey;
 use squall_config_center::report::Report;
 use squall_config_center::seed::Seeds;
+use squall_config_client::key::ConfigKey;
+use squall_config_client::protocol::VERSION;
+use squall_config_client::{Client, Entry, GetError, Incident, Observe, Settings, Watch};
 use squall_service_kit::{Host, Telemetry};
 use tempfile::{TempDir, tempdir};
 use tokio::runtime::Runtime;
@@ -253,7 +254,7 @@ fn unnumbered(data: &Path, listen: &str) -> Host {
     let (limits, seeds) = (Limits::default(), Seeds::default());
     let center = open(data, limits, &seeds, &report);
     let strip = async |mut response: Response| {
-        response.headers_mut().remove(http::VERSION);
+        response.headers_mut().remove(VERSION);
         response
     };
     Host::start_with(

@@ -6,8 +6,8 @@ use std::thread;
 
 use crate::support::{CONFIGS, Client, start, start_with};
 use squall_config_center::center::Limits;
-use squall_config_center::checksum::md5;
 use squall_config_center::seed::Seeds;
+use squall_config_client::checksum::md5;
 use squall_service_kit::Host;
 use tempfile::tempdir;
 

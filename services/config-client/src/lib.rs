@@ -1,8 +1,7 @@
-//! A client of any Nacos 1.x server, for services that read their configuration while they run.
+//! A client of any Nacos 1.x server, for services that read their configuration while they run; and what server and client agree on.
 //!
 //! ```no_run
-//! # use squall_config_center::client::{Client, Settings};
-//! # use squall_config_center::key::ConfigKey;
+//! # use squall_config_client::{Client, ConfigKey, Settings};
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::start(Settings::new("127.0.0.1:8848", "/var/lib/feed/config"))?;
 //! let mut rules = client.watch(&ConfigKey::new("feed-flow-rules.json", "SENTINEL_GROUP", "")?).await?;
@@ -15,6 +14,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`key`], [`checksum`], [`listening`], [`protocol`] | names, MD5s, the listener's texts, paths and headers: what a server needs too
 //! | [`cache`] | what readers see: one pointer for each configuration, swapped whole |
 //! | [`order`] | whether what the server says is newer than what is held |
 //! | [`snapshot`] | the last of each configuration on disk |
@@ -27,10 +27,14 @@
 //! reads the wall clock.
 
 pub mod cache;
+pub mod checksum;
 mod follow;
 pub mod incident;
+pub mod key;
+pub mod listening;
 pub mod order;
 pub mod plant;
+pub mod protocol;
 pub mod snapshot;
 mod transport;
 
@@ -47,8 +51,8 @@ use self::cache::{Cache, Slot};
 pub use self::cache::{Cached, Entry, Watch};
 use self::follow::{Command, Follower};
 pub use self::incident::{Incident, Observe, Unobserved};
+pub use self::key::{ConfigKey, KeyError};
 pub use self::plant::Plant;
-use crate::key::ConfigKey;
 
 /// How many requests to follow a configuration may wait.
 const COMMANDS_MAX: usize = 1_024;

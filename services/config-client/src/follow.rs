@@ -16,22 +16,17 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
-use super::cache::{Cache, Entry, Slot};
-use super::incident::{Incident, Observe};
-use super::order::{Held, Judgement, Seen, judge};
-use super::snapshot::{Snapshot, Snapshots};
-use super::transport::{Answer, Ask, Transport};
-use super::{Plant, Settings};
+use crate::cache::{Cache, Entry, Slot};
 use crate::checksum::md5;
+use crate::incident::{Incident, Observe};
 use crate::key::{ConfigKey, KeyHash};
 use crate::listening;
+use crate::order::{Held, Judgement, Seen, judge};
+use crate::protocol::{CONFIG_TYPE, CONFIGS, CONTENT_MD5, HANGS, LISTENER, LIVENESS, NO_HANGUP, VERSION};
+use crate::snapshot::{Snapshot, Snapshots};
+use crate::transport::{Answer, Ask, Transport};
+use crate::{Plant, Settings};
 
-const LISTENER: &str = "/nacos/v1/cs/configs/listener";
-const CONFIGS: &str = "/nacos/v1/cs/configs";
-const LIVENESS: &str = "/nacos/v1/console/health/liveness";
-const HANGS: HeaderName = HeaderName::from_static("long-pulling-timeout");
-const NO_HANGUP: HeaderName = HeaderName::from_static("long-pulling-timeout-no-hangup");
-const VERSION: &str = "squall-version";
 /// A Nacos server lets a poll hang for at least this long, whatever it is told.
 const HANGS_MIN: Duration = Duration::from_secs(10);
 /// How long the planted torn write stays torn.
@@ -39,9 +34,9 @@ const TORN_FOR: Duration = Duration::from_millis(5);
 
 /// Asks for a slot for a configuration.
 #[derive(Debug)]
-pub(super) struct Command {
-    pub(super) key: ConfigKey,
-    pub(super) reply: oneshot::Sender<Option<Arc<Slot>>>,
+pub(crate) struct Command {
+    pub(crate) key: ConfigKey,
+    pub(crate) reply: oneshot::Sender<Option<Arc<Slot>>>,
 }
 
 /// What is known of a configuration that is followed.
@@ -59,7 +54,7 @@ struct Followed {
 }
 
 /// See the module.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     settings: Settings,
     cache: Arc<Cache>,
     observe: Arc<dyn Observe>,
@@ -76,7 +71,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(settings: Settings, cache: Arc<Cache>, observe: Arc<dyn Observe>) -> io::Result<Self> {
+    pub(crate) fn new(settings: Settings, cache: Arc<Cache>, observe: Arc<dyn Observe>) -> io::Result<Self> {
         let mut drawn = [0; 4];
         // Where there were none, clients would only come back in step.
         let _ = getrandom(&mut drawn, GetRandomFlags::empty());
@@ -96,7 +91,7 @@ impl Follower {
     }
 
     /// Follows until nobody can ask for more.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let (missed, mut misses) = watch::channel(0_u64);
         let heart = tokio::spawn(beat(self.settings.clone(), Arc::clone(&self.observe), missed));
         while self.step(&mut commands, &mut misses).await {}
@@ -319,7 +314,7 @@ impl Follower {
                 let md5 = md5(&content);
                 let told = answer
                     .headers
-                    .get("content-md5")
+                    .get(CONTENT_MD5)
                     .and_then(|told| told.to_str().ok());
                 if told.is_some_and(|told| !told.is_empty() && told != md5) {
                     self.observe.note(&Incident::Mismatch { key: key.clone() });
@@ -330,7 +325,7 @@ impl Follower {
             StatusCode::NOT_FOUND => (None, String::new()),
             status => return Err(format!("the server answered {status} to a request for {key}")),
         };
-        let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
+        let header = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok());
         let Some(followed) = self.followed.get_mut(key) else {
             return Ok(());
         };
@@ -341,7 +336,7 @@ impl Follower {
         };
         (followed.is_due, followed.after_gap) = (false, false);
         followed.said = Arc::clone(&seen.md5);
-        let kind: Arc<str> = header("config-type").unwrap_or("text").into();
+        let kind: Arc<str> = header(CONFIG_TYPE).unwrap_or("text").into();
         let judgement = planted(self.settings.plant, judge(followed.held.as_ref(), &seen), &seen);
         match judgement {
             Judgement::Newer(held) => self.update(key, held, content, kind).await,
@@ -441,7 +436,7 @@ fn fetch(key: &ConfigKey) -> Ask {
 }
 
 /// The version that the server has of a configuration, where it says so, on a connection of its own.
-pub(super) async fn peek(settings: &Settings, key: &ConfigKey) -> Result<Option<u64>, String> {
+pub(crate) async fn peek(settings: &Settings, key: &ConfigKey) -> Result<Option<u64>, String> {
     let mut transport = Transport::new(&settings.server, settings.request_timeout);
     let asked = transport.ask(&fetch(key), settings.request_timeout).await;
     let answer = asked.map_err(|error| error.to_string())?;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::order::Held;
 use crate::checksum::{hex, md5};
 use crate::key::ConfigKey;
+use crate::order::Held;
 
 /// How a file begins.
 const MAGIC: &str = "squall-config-snapshot 1";

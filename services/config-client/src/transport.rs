@@ -17,7 +17,7 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TransportError {
+pub(crate) enum TransportError {
     #[error("cannot connect to {server}: {source}")]
     Connect { server: String, source: io::Error },
     #[error("no answer from {server} within {} ms", .within.as_millis())]
@@ -30,7 +30,7 @@ pub(super) enum TransportError {
 
 /// A connection, once there was a request.
 #[derive(Debug)]
-pub(super) struct Transport {
+pub(crate) struct Transport {
     server: String,
     connect_within: Duration,
     open: Option<SendRequest<Full<Bytes>>>,
@@ -38,23 +38,23 @@ pub(super) struct Transport {
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
-    pub(super) method: Method,
-    pub(super) target: String,
-    pub(super) headers: HeaderMap,
-    pub(super) form: String,
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) form: String,
 }
 
 /// What the server said.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Ask {
-    pub(super) fn get(target: String) -> Self {
+    pub(crate) fn get(target: String) -> Self {
         Self {
             method: Method::GET,
             target,
@@ -65,7 +65,7 @@ impl Ask {
 }
 
 impl Transport {
-    pub(super) fn new(server: &str, connect_within: Duration) -> Self {
+    pub(crate) fn new(server: &str, connect_within: Duration) -> Self {
         Self {
             server: server.to_owned(),
             connect_within,
@@ -74,7 +74,7 @@ impl Transport {
     }
 
     /// Asks, and waits for the whole answer, in all at most `within`. If this is dropped before, the connection ends.
-    pub(super) async fn ask(&mut self, ask: &Ask, within: Duration) -> Result<Answer, TransportError> {
+    pub(crate) async fn ask(&mut self, ask: &Ask, within: Duration) -> Result<Answer, TransportError> {
         // Taken out while it is used: whatever cuts this short leaves none, and closes it.
         let open = self.open.take();
         let asked = timeout(within, self.exchange(open, ask)).await;

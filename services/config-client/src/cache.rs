@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use tokio::sync::{mpsc, watch};
 
-use super::follow::Command;
+use crate::follow::Command;
 use crate::key::{ConfigKey, KeyHash};
 
 type Slots = HashMap<ConfigKey, Arc<Slot>, KeyHash>;
@@ -49,7 +49,7 @@ pub struct Watch {
 
 /// A configuration's place in the cache.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     entry: ArcSwapOption<Entry>,
     /// When it was last read, on the cache's clock.
     used: AtomicU64,
@@ -61,7 +61,7 @@ pub(super) struct Slot {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     slots: ArcSwap<Slots>,
     /// Goes up with each new slot: who was read since which one came is all that decides who goes.
     clock: Arc<AtomicU64>,
@@ -69,7 +69,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             slots: ArcSwap::default(),
             clock: Arc::default(),
@@ -79,19 +79,19 @@ impl Cache {
 
     /// The slot of a configuration, read just now.
     #[inline]
-    pub(super) fn find(&self, key: &ConfigKey) -> Option<Arc<Slot>> {
+    pub(crate) fn find(&self, key: &ConfigKey) -> Option<Arc<Slot>> {
         self.slots.load().get(key).map(Arc::clone)
     }
 
     /// What is in the slot of a configuration.
     #[inline]
-    pub(super) fn read(&self, key: &ConfigKey) -> Option<Cached> {
+    pub(crate) fn read(&self, key: &ConfigKey) -> Option<Cached> {
         self.slots.load().get(key)?.current()
     }
 
     /// A new slot; the one that was not read for longest makes room for it, if need be. `None` if all are watched.
     /// Also who had to go.
-    pub(super) fn insert(&self, key: &ConfigKey, slots_max: usize) -> Option<(Arc<Slot>, Option<ConfigKey>)> {
+    pub(crate) fn insert(&self, key: &ConfigKey, slots_max: usize) -> Option<(Arc<Slot>, Option<ConfigKey>)> {
         let mut slots = Slots::clone(&self.slots.load());
         let mut evicted = None;
         if slots.len() >= slots_max {
@@ -116,12 +116,12 @@ impl Cache {
         Some((slot, evicted))
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
     /// Sets whether the server answers; returns whether that is news.
-    pub(super) fn set_connected(&self, connected: bool) -> bool {
+    pub(crate) fn set_connected(&self, connected: bool) -> bool {
         self.connected.swap(connected, Ordering::Relaxed) != connected
     }
 }
@@ -129,7 +129,7 @@ impl Cache {
 impl Slot {
     /// What is there, if anything is yet.
     #[inline]
-    pub(super) fn current(&self) -> Option<Cached> {
+    pub(crate) fn current(&self) -> Option<Cached> {
         let now = self.clock.load(Ordering::Relaxed);
         // Mostly it is so already, and a store would take the line away from other readers.
         if self.used.load(Ordering::Relaxed) != now {
@@ -140,28 +140,28 @@ impl Slot {
     }
 
     /// What is held, without counting as a read.
-    pub(super) fn held(&self) -> Option<Arc<Entry>> {
+    pub(crate) fn held(&self) -> Option<Arc<Entry>> {
         self.entry.load_full()
     }
 
     /// Shows readers another entry from now on.
-    pub(super) fn swap(&self, entry: Entry) {
+    pub(crate) fn swap(&self, entry: Entry) {
         self.entry.store(Some(Arc::new(entry)));
         self.tick();
     }
 
     /// Tells those who wait that there is news, be it that there is none.
-    pub(super) fn tick(&self) {
+    pub(crate) fn tick(&self) {
         self.ticks.send_modify(|ticks| *ticks += 1);
     }
 
-    pub(super) fn ticks(&self) -> watch::Receiver<u64> {
+    pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
         self.ticks.subscribe()
     }
 }
 
 impl Watch {
-    pub(super) fn new(slot: Arc<Slot>, client: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(slot: Arc<Slot>, client: mpsc::Sender<Command>) -> Self {
         slot.watches.fetch_add(1, Ordering::Relaxed);
         Self {
             ticks: slot.ticks(),
