@@ -54,6 +54,7 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
                 each: source.each,
             })
             .collect(),
+        allowed: promise.allowed.iter().map(|arrow| (*arrow).to_owned()).collect(),
     };
     CatalogueService {
         name: service.name.to_owned(),

@@ -84,6 +84,8 @@ pub struct CatalogueInvariant {
     pub about: String,
     /// Where the checked values stand in responses.
     pub values: Vec<ResponseValues>,
+    /// Of `transitions`: the changes of state that may be, each as `FROM -> TO`.
+    pub allowed: Vec<String>,
 }
 
 /// Where values stand in the responses to one path.

@@ -51,6 +51,9 @@ pub enum EventKind {
         kind: String,
         /// Its words.
         text: String,
+        /// The change of state that it was, if it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        transition: Option<Transition>,
     },
     /// A service ended without being asked to.
     ServiceDied {
@@ -185,6 +188,17 @@ pub enum EventKind {
         /// The exit code.
         exit_code: u8,
     },
+}
+
+/// Something within a service went from one of its states to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// What changed its state, such as a breaker's name.
+    pub of: String,
+    /// The state it left.
+    pub from: String,
+    /// The state it entered.
+    pub to: String,
 }
 
 /// What is known of a run before it begins.

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `GET /healthz` | `ok` while the service serves |
 //! | `GET /metrics` | every metric, as OpenMetrics 1.0 text |
-//! | `GET /events?after=SEQ` | the events numbered above SEQ, a JSON object a line: `seq`, `at_us`, `kind`, `text` |
+//! | `GET /events?after=SEQ` | the events numbered above SEQ, a JSON object a line: `seq`, `at_us`, `kind`, `text`; a change of state also has `transition`, an object with `of`, `from` and `to` |
 //! | `GET /pauses?after=SEQ` | likewise the hiccups of 1 ms or more: `seq`, `at_us`, `length_us`, `late_us` |
 //!
 //! `/pauses` also holds the pauses that a service knows of itself, where it tells of any.
@@ -23,9 +23,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde_json::json;
 
 use crate::ring::Since;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, Transition};
 
 /// The content type of OpenMetrics 1.0 text.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -63,10 +64,15 @@ async fn events(State(telemetry): State<Arc<Telemetry>>, RawQuery(query): RawQue
     lines(&telemetry.events().ring().since(after), |body, seq, event| {
         let text = serde_json::Value::from(event.text.as_str());
         let (at_us, kind) = (event.at_us, event.kind);
-        writeln!(
+        write!(
             body,
-            r#"{{"seq":{seq},"at_us":{at_us},"kind":"{kind}","text":{text}}}"#
-        )
+            r#"{{"seq":{seq},"at_us":{at_us},"kind":"{kind}","text":{text}"#
+        )?;
+        if let Some(Transition { of, from, to }) = &event.transition {
+            let transition = json!({"of": of, "from": from, "to": to});
+            write!(body, r#","transition":{transition}"#)?;
+        }
+        writeln!(body, "}}")
     })
 }
 

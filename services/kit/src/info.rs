@@ -44,12 +44,14 @@ pub struct Role {
 pub struct InvariantInfo {
     /// The name within the service.
     pub name: &'static str,
-    /// The checker that judges it, such as `unique` or `monotonic`.
+    /// The checker that judges it: `unique`, `monotonic`, `nondecreasing` or `agree`, or `transitions`, which looks at events.
     pub kind: &'static str,
     /// The promise, in a line.
     pub about: &'static str,
     /// Where the values it speaks of are found.
     pub sources: &'static [ResponseValues],
+    /// Of `transitions`: the changes of state that may be, each as `FROM -> TO`.
+    pub allowed: &'static [&'static str],
 }
 
 /// Values within the JSON body of a successful response.

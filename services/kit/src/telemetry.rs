@@ -38,6 +38,19 @@ pub struct Event {
     pub kind: &'static str,
     /// The particulars.
     pub text: String,
+    /// The change of state that it was, if it was one.
+    pub transition: Option<Transition>,
+}
+
+/// Something within a service went from one of its states to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// What changed its state, such as a breaker's name.
+    pub of: String,
+    /// The state it left.
+    pub from: &'static str,
+    /// The state it entered.
+    pub to: &'static str,
 }
 
 /// The metrics and events of a service that is about to start.
@@ -51,10 +64,22 @@ pub struct Telemetry {
 impl Events {
     /// Records that `kind` happened now.
     pub fn record(&self, kind: &'static str, text: String) {
+        self.push(kind, text, None);
+    }
+
+    /// Records that `of` went from one state to another now, of the kind `state`. Whoever changes a state from several threads
+    /// records its changes in the order in which they came about, such as by a lock.
+    pub fn transition(&self, of: impl Into<String>, from: &'static str, to: &'static str, why: String) {
+        let of = of.into();
+        self.push("state", why, Some(Transition { of, from, to }));
+    }
+
+    fn push(&self, kind: &'static str, text: String, transition: Option<Transition>) {
         self.0.push(Event {
             at_us: clock::monotonic_us(),
             kind,
             text,
+            transition,
         });
     }
 

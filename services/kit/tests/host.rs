@@ -153,6 +153,27 @@ fn events_are_read_once_and_survive_any_text() {
 }
 
 #[test]
+fn a_change_of_state_says_of_what_and_between_which() {
+    let telemetry = Telemetry::new();
+    let events = telemetry.events();
+    let host = start(Router::new(), telemetry);
+    events.transition("recall \"a\"", "closed", "open", "12 of 20 failed".to_owned());
+    events.record("other", String::new());
+
+    let response = get_admin(&host, "/events");
+    let (_, body) = response.split_once("\r\n\r\n").unwrap();
+    let lines: Vec<serde_json::Value> = body
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["kind"], "state");
+    assert_eq!(lines[0]["text"], "12 of 20 failed");
+    let change = serde_json::json!({"of": "recall \"a\"", "from": "closed", "to": "open"});
+    assert_eq!(lines[0]["transition"], change);
+    assert_eq!(lines[1].get("transition"), None);
+}
+
+#[test]
 fn events_that_no_longer_fit_are_counted() {
     let telemetry = Telemetry::new();
     for _ in 0..5_000 {

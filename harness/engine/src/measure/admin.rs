@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use serde::Deserialize;
+use squall_model::event::Transition;
 
 use super::pause::Pause;
 use crate::network::Namespace;
@@ -36,6 +37,10 @@ pub struct Told {
     pub pauses_lost: u64,
     /// Events since the last round.
     pub events: Vec<ToldEvent>,
+    /// Events that its ring had lost before they could be read.
+    pub events_lost: u64,
+    /// How many of its processes were over before: each tells from its own beginning.
+    pub lives: u32,
     /// Its metrics: the sum over all labels, by name.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -49,6 +54,8 @@ pub struct ToldEvent {
     pub kind: String,
     /// Its words.
     pub text: String,
+    /// The change of state that it was, if it was one.
+    pub transition: Option<Transition>,
 }
 
 /// Microseconds of `CLOCK_MONOTONIC` now.
@@ -192,6 +199,7 @@ struct EventLine {
     at_us: u64,
     kind: String,
     text: String,
+    transition: Option<Transition>,
 }
 
 impl Target {
@@ -221,13 +229,15 @@ impl Target {
             agent,
             &format!("http://{}/pauses?after={}", self.address, self.pauses_after),
         )?;
-        let (events, _) = get(
+        let (events, events_lost) = get(
             agent,
             &format!("http://{}/events?after={}", self.address, self.events_after),
         )?;
         let mut told = Told {
             service: self.service,
             pauses_lost: lost,
+            events_lost,
+            lives: self.lives,
             ..Told::default()
         };
         told.metrics = parse_metrics(&metrics);
@@ -251,6 +261,7 @@ impl Target {
                 at_us,
                 kind: line.kind,
                 text: line.text,
+                transition: line.transition,
             });
         }
         Some(told)

@@ -124,6 +124,7 @@ impl Supervisor<'_> {
                     service: name.clone(),
                     kind: event.kind,
                     text: event.text,
+                    transition: event.transition,
                 };
                 self.emit_at(event.at_us, kind);
             }

@@ -37,6 +37,7 @@ pub fn catalogue() -> Catalogue {
         kind: kind.to_owned(),
         about: format!("what it gives is {kind}"),
         values: vec![values("/id", "/id", false), values("/ids", "/ids", true)],
+        allowed: Vec::new(),
     };
     let role = |name: &str, optional| CatalogueRole {
         name: name.to_owned(),

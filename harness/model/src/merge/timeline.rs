@@ -4,7 +4,7 @@
 //! one of (its begin, its phases, its results) comes from the merged record.
 
 use super::{MergeError, Part};
-use crate::event::{Event, EventKind, RunHeader};
+use crate::event::{Event, EventKind, RunHeader, Transition};
 use crate::record::{FaultFelt, FaultRecord, RunRecord};
 
 /// The timeline of the merged run.
@@ -157,9 +157,15 @@ fn of_run(event: &Event, run: &str) -> Option<Event> {
     let mut kind = event.kind.clone();
     match &mut kind {
         EventKind::ServiceStarted { .. } | EventKind::ServiceReady { .. } => {}
-        EventKind::ServiceEvent { text, .. }
-        | EventKind::InvariantViolated { text, .. }
-        | EventKind::Warning { text } => *text = format!("in {run}: {text}"),
+        EventKind::ServiceEvent { text, transition, .. } => {
+            // The states of one run are not those of another on the same timeline, so they are words here.
+            let change = transition.take();
+            let change = change.map(|Transition { of, from, to }| format!("{of} went from {from} to {to}: "));
+            *text = format!("in {run}: {}{text}", change.unwrap_or_default());
+        }
+        EventKind::InvariantViolated { text, .. } | EventKind::Warning { text } => {
+            *text = format!("in {run}: {text}")
+        }
         EventKind::ServiceDied { status, .. } | EventKind::ServiceStopped { status, .. } => {
             *status = format!("{status} in {run}");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use squall_model::event::EventKind;
+use squall_model::event::{EventKind, Transition};
 
 use super::Detail;
 use crate::block::{Block, Cell, Column, Table, Tone};
@@ -101,7 +101,15 @@ fn told(kind: &EventKind) -> Option<(Tone, String, String)> {
             service,
             address: None,
         } => plain("service", format!("{service} ready")),
-        EventKind::ServiceEvent { service, kind, text } => plain(service, format!("{kind}: {text}")),
+        EventKind::ServiceEvent {
+            service,
+            text,
+            transition: Some(Transition { of, from, to }),
+            ..
+        } => plain(service, format!("{of} went from {from} to {to}: {text}")),
+        EventKind::ServiceEvent {
+            service, kind, text, ..
+        } => plain(service, format!("{kind}: {text}")),
         EventKind::ServiceDied {
             service,
             status,

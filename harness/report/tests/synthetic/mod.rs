@@ -343,6 +343,7 @@ fn fault_events(phase: &Phase) -> Vec<Event> {
         service: SERVICE.to_owned(),
         kind: kind.to_owned(),
         text,
+        transition: None,
     };
     vec![
         at(step_us, EventKind::FaultInjected { fault: fault() }),

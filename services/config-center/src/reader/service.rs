@@ -85,6 +85,7 @@ static INVARIANTS: [InvariantInfo; 3] = [
             pointer: "/version",
             each: false,
         }],
+        allowed: &[],
     },
     InvariantInfo {
         name: "untorn",
@@ -95,6 +96,7 @@ static INVARIANTS: [InvariantInfo; 3] = [
             pointer: "/checksums",
             each: true,
         }],
+        allowed: &[],
     },
     InvariantInfo {
         name: "converged",
@@ -105,6 +107,7 @@ static INVARIANTS: [InvariantInfo; 3] = [
             pointer: "/versions",
             each: true,
         }],
+        allowed: &[],
     },
 ];
 
