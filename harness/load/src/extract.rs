@@ -32,6 +32,8 @@ pub enum Extraction {
     One(Place),
     /// Each element of the array at a pointer.
     Each(Pointer),
+    /// One value from each of several places, in their order, all as texts.
+    Together(Vec<Place>),
 }
 
 impl Place {
@@ -96,6 +98,7 @@ impl Extraction {
                 fields: false,
                 body: true,
             },
+            Extraction::Together(places) => places.iter().map(Place::keep).fold(Keep::NOTHING, Keep::and),
         }
     }
 }
@@ -105,6 +108,10 @@ impl fmt::Display for Extraction {
         match self {
             Extraction::One(place) => place.fmt(f),
             Extraction::Each(pointer) => pointer.fmt(f),
+            Extraction::Together(places) => {
+                let places: Vec<String> = places.iter().map(Place::to_string).collect();
+                f.write_str(&places.join(" with "))
+            }
         }
     }
 }
@@ -191,24 +198,21 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// Adds the values that `extractions` find to the open response of `batch`; on an error the batch is as it was.
+/// Adds the values that `extraction` finds to the open response of `batch`; on an error the batch is as it was.
 /// The error says what was missing, for people.
 pub(crate) fn extract(
-    extractions: &[Extraction],
+    extraction: &Extraction,
     fields: &Fields,
     body: &[u8],
     batch: &mut ObservedBatch,
 ) -> Result<(), String> {
-    for extraction in extractions {
-        if let Err(problem) = extract_one(extraction, fields, body, batch) {
-            batch.discard_open();
-            return Err(format!("{extraction}: {problem}"));
-        }
-    }
-    Ok(())
+    find(extraction, fields, body, batch).map_err(|problem| {
+        batch.discard_open();
+        format!("{extraction}: {problem}")
+    })
 }
 
-fn extract_one(
+fn find(
     extraction: &Extraction,
     fields: &Fields,
     body: &[u8],
@@ -219,6 +223,12 @@ fn extract_one(
         Extraction::Each(pointer) => walk(pointer, true, body, &mut |raw| push(raw, batch)),
         Extraction::One(place) => {
             batch.push_token(&String::from_utf8_lossy(&place.find(fields, body)?));
+            Ok(())
+        }
+        Extraction::Together(places) => {
+            for place in places {
+                batch.push_text(&String::from_utf8_lossy(&place.find(fields, body)?));
+            }
             Ok(())
         }
     }
@@ -461,18 +471,25 @@ mod tests {
             "/q(.)/: nothing in the body matches"
         );
         let mut batch = ObservedBatch::new(0);
-        let extractions = places.map(Extraction::One);
-        extract(&extractions, &fields, body, &mut batch).unwrap();
+        for place in places.clone() {
+            extract(&Extraction::One(place), &fields, body, &mut batch).unwrap();
+        }
         batch.close_response(1, 2);
-        let response = batch.responses().next().unwrap();
-        assert_eq!(response.integers, [7]);
-        assert_eq!(response.texts.collect::<Vec<_>>(), ["t 1", "a\"b"]);
+        // Together they are all texts, in their order.
+        extract(&Extraction::Together(places.into()), &fields, body, &mut batch).unwrap();
+        batch.close_response(1, 2);
+        let mut responses = batch.responses();
+        let apart = responses.next().unwrap();
+        assert_eq!(apart.integers, [7]);
+        assert_eq!(apart.texts.collect::<Vec<_>>(), ["t 1", "a\"b"]);
+        let together = responses.next().unwrap();
+        assert_eq!(together.texts.collect::<Vec<_>>(), ["t 1", "a\"b", "7"]);
     }
 
     fn found(pointer: &str, each: bool, body: &str) -> Result<(Vec<u64>, Vec<String>), String> {
         let mut batch = ObservedBatch::new(0);
         extract(
-            &[extraction(pointer, each)],
+            &extraction(pointer, each),
             Fields::NONE,
             body.as_bytes(),
             &mut batch,
@@ -550,7 +567,7 @@ mod tests {
             let mut batch = ObservedBatch::new(0);
             let extraction = extraction(pointer, each);
             assert!(
-                extract(&[extraction], Fields::NONE, body.as_bytes(), &mut batch).is_err(),
+                extract(&extraction, Fields::NONE, body.as_bytes(), &mut batch).is_err(),
                 "{pointer} in {body}"
             );
             assert_eq!(batch.values(), 0, "{pointer} in {body}");

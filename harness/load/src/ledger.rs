@@ -9,15 +9,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use squall_model::observation::ObservedBatch;
-
 use crate::check::{Checks, beginning};
 use crate::clock::{NS_PER_MS, NS_PER_S, NS_PER_US};
-use crate::extract::{Extraction, extract};
-use crate::fields::Fields;
+use crate::extract::Extraction;
 use crate::in_flight::{InFlight, Request};
 use crate::phase::{Phase, Source};
 use crate::protocol::Answer;
+use crate::readings::Readings;
 use crate::report::ErrorKind;
 
 /// How late after the end of its phase an arrival may still be taken up, unless its load's timeout is shorter; what is later counts
@@ -33,7 +31,6 @@ const BATCH: usize = 16_384;
 /// The books.
 pub(crate) struct Ledger {
     pub(crate) timeout_ns: u64,
-    pub(crate) extractions: Vec<Extraction>,
     checks: Checks,
     pub(crate) phases: Vec<Phase>,
     /// Phases before this one are over.
@@ -45,7 +42,8 @@ pub(crate) struct Ledger {
     thinking: BinaryHeap<Reverse<(u64, u32)>>,
     /// Users who stay on the connection of an answer that goes on (an event stream).
     pub(crate) held: usize,
-    pub(crate) values: ObservedBatch,
+    /// Nothing where no value is read.
+    pub(crate) readings: Option<Readings>,
 }
 
 /// How a request ended, for [`Ledger::finish`].
@@ -60,7 +58,6 @@ impl Ledger {
     pub(crate) fn new(load: u16, timeout_ns: u64, extractions: Vec<Extraction>, checks: Checks) -> Ledger {
         Ledger {
             timeout_ns,
-            extractions,
             checks,
             phases: Vec::new(),
             first_live: 0,
@@ -68,7 +65,7 @@ impl Ledger {
             in_flight: InFlight::new(),
             thinking: BinaryHeap::new(),
             held: 0,
-            values: ObservedBatch::new(load),
+            readings: (!extractions.is_empty()).then(|| Readings::new(load, extractions)),
         }
     }
 
@@ -306,30 +303,15 @@ impl Ledger {
         if let Some(phase) = self.live_phase(now_ns) {
             phase.tally().counts.messages += 1;
         }
-        // A message without the values looked for is one of another kind.
-        if !self.extractions.is_empty()
-            && extract(&self.extractions, Fields::NONE, message, &mut self.values).is_ok()
-        {
-            let at_us = now_ns / NS_PER_US;
-            self.values.close_response(at_us, at_us);
+        if let Some(readings) = &mut self.readings {
+            readings.read_message(message, now_ns / NS_PER_US);
         }
     }
 
     fn read_values(&mut self, ended: &Ended, answer: &Answer<'_>) -> Result<(), String> {
-        // What is an error elsewhere has no values, also where it was asked for.
-        if self.extractions.is_empty() || answer.status >= 400 {
-            return Ok(());
-        }
-        if !answer.whole && self.extractions.iter().any(|one| one.keep().body) {
-            return Err(format!(
-                "the body is longer than {} bytes",
-                crate::protocol::KEPT_BODY_BYTES_MAX
-            ));
-        }
-        extract(&self.extractions, answer.fields, answer.body, &mut self.values)?;
-        self.values
-            .close_response(ended.started_ns / NS_PER_US, ended.now_ns / NS_PER_US);
-        Ok(())
+        self.readings.as_mut().map_or(Ok(()), |readings| {
+            readings.read(answer, ended.started_ns / NS_PER_US, ended.now_ns / NS_PER_US)
+        })
     }
 
     /// A connection that was begun at `started_ns` could not be made: fails the request that waits longest, if one does.

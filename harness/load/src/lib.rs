@@ -4,7 +4,7 @@
 //! (`dispatcher`) carrying its part of every load (`lane`: connections; `ledger`: what was asked for, what waits, how it ended).
 //! A `pacer` says when requests are meant to be sent; a `protocol` turns them into bytes and bytes into answers; a
 //! `recorder` keeps samples cheaply; `data` gives requests their values, which `text` writes; `extract` reads values out of
-//! answers, and `check` holds answers to what they must be. Users who make [`journey`]s of several steps have a thread of their own,
+//! answers, `readings` gathers them, and `check` holds answers to what they must be. Users who make [`journey`]s of several steps have a thread of their own,
 //! the only one with an async runtime. What happened leaves as [`Report`]s.
 //!
 //! Two times are always recorded: the **response time** from the intended send to the end of the answer, which sees queueing,
@@ -32,6 +32,7 @@ pub mod pattern;
 mod phase;
 mod poller;
 pub mod protocol;
+mod readings;
 pub mod recorder;
 pub mod report;
 pub mod slice;

@@ -37,6 +37,12 @@ pub struct Keep {
 }
 
 impl Keep {
+    /// Neither.
+    pub const NOTHING: Keep = Keep {
+        fields: false,
+        body: false,
+    };
+
     /// What either asks for.
     #[must_use]
     pub fn and(self, other: Keep) -> Keep {

@@ -1,7 +1,7 @@
 //! What the load read out of responses, on its way to the invariant checkers.
 //!
-//! A batch belongs to one load and one generator thread; it lists responses in the order in which they completed,
-//! each with the values extracted from it. At millions of values a second a heap object per value would cost more
+//! A batch belongs to one load, one generator thread and one of the things read out of that load's responses; it lists
+//! responses in the order in which they completed, each with the values extracted from it. At millions of values a second a heap object per value would cost more
 //! than the check itself, so the values of a batch lie end to end and a response is only two end marks and two
 //! times. This module must never judge a value; it carries them.
 
@@ -22,6 +22,8 @@
 pub struct ObservedBatch {
     /// Index of the load in the plan.
     pub load: u16,
+    /// Which of the things read out of its responses this is, in the order of the plan.
+    pub reading: u16,
     marks: Vec<Mark>,
     integers: Vec<u64>,
     text: String,
@@ -64,10 +66,16 @@ impl ObservedBatch {
     /// small.
     pub const VALUES_FULL: usize = 16_384;
 
-    /// An empty batch for `load`.
+    /// An empty batch for the first thing read out of the responses to `load`.
     pub fn new(load: u16) -> Self {
+        Self::of(load, 0)
+    }
+
+    /// An empty batch for one of the things read out of the responses to `load`.
+    pub fn of(load: u16, reading: u16) -> Self {
         Self {
             load,
+            reading,
             ..Self::default()
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! No sockets and no waiting; times come from outside.
 
-use squall_model::observation::ObservedBatch;
-
 use crate::clock::{NS_PER_US, us_to_ns};
+use crate::extract::Extraction;
 use crate::in_flight::Request;
 use crate::ledger::Ended;
+use crate::readings::Readings;
 use crate::report::{ErrorKind, Report, Slice};
 use crate::spec::{Arrivals, PhaseSpec};
 use crate::tally::Tally;
@@ -25,8 +25,8 @@ pub(super) enum Turn {
 pub(super) struct Books {
     /// The load, then its steps: the number of each among the generator's loads.
     loads: Vec<u16>,
-    /// Values read from the answers of each step.
-    values: Vec<ObservedBatch>,
+    /// What is read out of the answers of each step.
+    readings: Vec<Readings>,
     runs: Vec<Run>,
     /// Phases before this one are over.
     first_live: usize,
@@ -63,10 +63,14 @@ pub(super) struct Asking {
 
 impl Books {
     /// Empty books for the load `whole` and its steps.
-    pub(super) fn new(whole: u16, steps: impl Iterator<Item = u16>) -> Books {
-        let loads: Vec<u16> = std::iter::once(whole).chain(steps).collect();
+    pub(super) fn new(whole: u16, steps: impl Iterator<Item = (u16, Vec<Extraction>)>) -> Books {
+        let (mut loads, mut readings) = (vec![whole], Vec::new());
+        for (step, extractions) in steps {
+            loads.push(step);
+            readings.push(Readings::new(step, extractions));
+        }
         Books {
-            values: loads[1..].iter().map(|load| ObservedBatch::new(*load)).collect(),
+            readings,
             loads,
             runs: Vec::new(),
             first_live: 0,
@@ -206,9 +210,9 @@ impl Books {
         run.busy == 0 && run.end_ns <= now_ns
     }
 
-    /// Where values read from an answer of its step go.
-    pub(super) fn values(&mut self, asking: Asking) -> &mut ObservedBatch {
-        &mut self.values[asking.column - 1]
+    /// What is read out of the answers of its step.
+    pub(super) fn readings(&mut self, asking: Asking) -> &mut Readings {
+        &mut self.readings[asking.column - 1]
     }
 
     fn both(&mut self, asking: Asking, mut change: impl FnMut(&mut Column)) {
@@ -241,10 +245,9 @@ impl Books {
 
     /// Hands on the values read so far, or only the batches that are full.
     pub(super) fn report_values(&mut self, only_full: bool, tell: &mut impl FnMut(Report)) {
-        for (load, values) in self.loads[1..].iter().zip(&mut self.values) {
-            if !values.is_empty() && (values.is_full() || !only_full) {
-                let empty = ObservedBatch::new(*load);
-                tell(Report::Values(std::mem::replace(values, empty)));
+        for readings in &mut self.readings {
+            if readings.is_full() || !only_full {
+                readings.hand_on(|values| tell(Report::Values(values)));
             }
         }
     }

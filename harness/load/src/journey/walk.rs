@@ -18,7 +18,7 @@ use crate::extract::{self, Extraction};
 use crate::lane::is_gone;
 use crate::ledger::CONNECT_PAUSE_NS;
 use crate::protocol::http1::Prepared;
-use crate::protocol::{Answer, KEPT_BODY_BYTES_MAX, Keep};
+use crate::protocol::{Answer, Keep};
 use crate::report::ErrorKind;
 use crate::spec::{LoadSpec, Target};
 
@@ -49,7 +49,7 @@ struct Compiled {
     request: Prepared,
     takes: Vec<(u16, extract::Place)>,
     checks: Checks,
-    extractions: Vec<Extraction>,
+    reads: bool,
 }
 
 /// One user.
@@ -90,7 +90,9 @@ impl Walk {
             let problem = format!("route `{}` is empty or has steps that there are not", route.name);
             return Err((spec.name, problem));
         }
-        let numbers = (journey.first..).take(steps.len()).map(|load| load as u16);
+        let numbered = loads.iter().enumerate().skip(journey.first).take(steps.len());
+        let read = numbered.map(|(at, load)| (at as u16, load.extract.clone()));
+        let books = Books::new(at as u16, read);
         Ok(Walk {
             clock,
             target: spec.target.clone(),
@@ -100,7 +102,7 @@ impl Walk {
             values: journey.feeds.open(),
             rounds: AtomicU64::new(0),
             spec,
-            books: Mutex::new(Books::new(at as u16, numbers)),
+            books: Mutex::new(books),
             changed: Notify::new(),
             over: Notify::new(),
             scratch: Mutex::new(vec![0; READ_BYTES].into_boxed_slice()),
@@ -327,19 +329,14 @@ impl Walk {
                 .map_err(|problem| (ErrorKind::Extract, problem))?;
             values.keep(*at, value.into_owned());
         }
-        // What is an error elsewhere has no values, also where it was asked for.
-        if !step.extractions.is_empty() && answer.status < 400 {
-            if !answer.whole && step.extractions.iter().any(|one| one.keep().body) {
-                let text = format!("the body is longer than {KEPT_BODY_BYTES_MAX} bytes");
-                return Err((ErrorKind::Extract, text));
-            }
-            let mut books = self.books();
-            let batch = books.values(asking);
-            extract::extract(&step.extractions, answer.fields, answer.body, batch)
-                .map_err(|problem| (ErrorKind::Extract, problem))?;
-            batch.close_response(started_ns / NS_PER_US, now_ns / NS_PER_US);
+        if !step.reads {
+            return Ok(());
         }
-        Ok(())
+        let mut books = self.books();
+        let readings = books.readings(asking);
+        readings
+            .read(answer, started_ns / NS_PER_US, now_ns / NS_PER_US)
+            .map_err(|problem| (ErrorKind::Extract, problem))
     }
 }
 
@@ -353,7 +350,7 @@ fn compile(step: &Step, load: &LoadSpec, target: &Target) -> Result<Compiled, St
         request,
         takes: step.takes.clone(),
         checks,
-        extractions: load.extract.clone(),
+        reads: !load.extract.is_empty(),
     })
 }
 

@@ -1,10 +1,9 @@
 //! What a lane tells: slices, values, and the ends of phases.
 
-use squall_model::observation::ObservedBatch;
-
 use super::Lane;
 use crate::clock::NS_PER_US;
 use crate::dispatcher::Shared;
+use crate::readings::Readings;
 use crate::report::Report;
 
 impl Lane {
@@ -23,15 +22,14 @@ impl Lane {
     }
 
     fn report_values(&mut self, shared: &mut Shared) {
-        if !self.ledger.values.is_empty() {
-            let empty = ObservedBatch::new(self.load);
-            shared.send(Report::Values(std::mem::replace(&mut self.ledger.values, empty)));
+        if let Some(readings) = &mut self.ledger.readings {
+            readings.hand_on(|values| shared.send(Report::Values(values)));
         }
     }
 
     /// Reports a full batch of values, and the phases that are over; `start_ns` is where the present slice began.
     pub(crate) fn settle(&mut self, start_ns: u64, now_ns: u64, shared: &mut Shared) {
-        if self.ledger.values.is_full() {
+        if self.ledger.readings.as_ref().is_some_and(Readings::is_full) {
             self.report_values(shared);
         }
         while let Some(phase) = self.ledger.phases.get(self.ledger.first_live)

@@ -100,7 +100,7 @@ fn push(rig: &mut Rig, loads: usize, phases: &[(usize, u64)]) {
 fn arrivals(users: usize, loads: usize) -> Vec<Arrivals> {
     let mut arrivals = vec![Arrivals::None; loads];
     if users > 0 {
-        let think = Duration::ZERO;
+        let think = Think::Fixed(Duration::ZERO);
         arrivals[0] = Arrivals::Closed { users, think };
     }
     arrivals

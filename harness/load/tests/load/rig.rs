@@ -11,7 +11,7 @@ use squall_load::oneshot::Totals;
 use squall_load::{
     Arrivals, Generator, LoadSpec, Options, PacerKind, PhaseSpec, Report, Slice, Target, load_seed,
 };
-use squall_model::observation::ObservedBatch;
+use squall_model::observation::{ObservedBatch, ObservedResponse};
 use squall_model::seed::Seed;
 
 /// No test waits longer than this for a report.
@@ -53,6 +53,15 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// The responses of which a value was read, with those of one thing that is read.
+    pub(crate) fn read(&self, reading: u16) -> impl Iterator<Item = ObservedResponse<'_>> {
+        let of_it = move |batch: &&ObservedBatch| batch.reading == reading;
+        self.values
+            .iter()
+            .filter(of_it)
+            .flat_map(ObservedBatch::responses)
+    }
+
     fn take(&mut self, report: Report) {
         match report {
             Report::Slice(slice) => {

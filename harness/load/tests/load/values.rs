@@ -31,13 +31,37 @@ fn values_arrive_per_response_with_its_times() {
     assert_eq!((told.of(0, 0).completed, told.of(0, 0).failed), (20, 0));
     let mut seen = Vec::new();
     let mut last_us = 0;
-    for response in told.values.iter().flat_map(ObservedBatch::responses) {
+    for response in told.read(0) {
         assert!(last_us <= response.sent_us && response.sent_us <= response.received_us);
         last_us = response.received_us;
         seen.extend_from_slice(response.integers);
-        assert_eq!(response.texts.collect::<Vec<_>>(), ["n1"]);
     }
+    let by: Vec<&str> = told.read(1).flat_map(|response| response.texts).collect();
+    assert_eq!(by, ["n1"; 20]);
     assert_eq!(seen, (0..60).collect::<Vec<u64>>());
+}
+
+#[test]
+fn an_answer_without_one_of_the_things_gives_none_of_them() {
+    let server = Server::start(|number| {
+        let body = if number % 2 == 0 {
+            r#"{"id": 1, "by": "n1"}"#
+        } else {
+            r#"{"id": 2}"#
+        };
+        vec![ok(body)]
+    });
+    let mut spec = load("a", server.addr);
+    (spec.connections, spec.extract) = (1, vec![extraction("/id", false), extraction("/by", false)]);
+    let told = run(spec, open(200.0), 50);
+    assert_eq!(told.errors(0, 0), [("extract".into(), 5)]);
+    let ids: Vec<u64> = told
+        .read(0)
+        .flat_map(|response| response.integers)
+        .copied()
+        .collect();
+    assert_eq!(ids, [1; 5]);
+    assert_eq!(told.read(1).count(), 5);
 }
 
 #[test]
@@ -101,8 +125,8 @@ fn values_are_read_from_header_fields_and_by_pattern() {
         ];
         let told = run(spec, open(100.0), 20);
         assert_eq!((told.of(0, 0).completed, told.of(0, 0).failed), (2, 0));
-        for response in told.values.iter().flat_map(ObservedBatch::responses) {
-            assert_eq!(response.integers, [41, 42]);
-        }
+        let read = |reading| told.read(reading).map(|response| response.integers[0]);
+        assert_eq!(read(0).collect::<Vec<_>>(), [41, 41]);
+        assert_eq!(read(1).collect::<Vec<_>>(), [42, 42]);
     }
 }

@@ -164,7 +164,7 @@ fn of_run(event: &Event, run: &str) -> Option<Event> {
             *text = format!("in {run}: {}{text}", change.unwrap_or_default());
         }
         EventKind::InvariantViolated { text, .. } | EventKind::Warning { text } => {
-            *text = format!("in {run}: {text}")
+            *text = format!("in {run}: {text}");
         }
         EventKind::ServiceDied { status, .. } | EventKind::ServiceStopped { status, .. } => {
             *status = format!("{status} in {run}");
