@@ -9,14 +9,22 @@ use std::fmt;
 use squall_model::observation::ObservedBatch;
 
 mod agree;
+mod bound;
 mod chunk;
 mod monotonic;
 mod run_set;
+mod split;
+mod sticky;
 mod timeline;
+mod transitions;
 mod unique;
 
 pub use agree::Agree;
+pub use bound::{Bound, Limit};
 pub use monotonic::Monotonic;
+pub use split::{Draws, Shares, Split};
+pub use sticky::Sticky;
+pub use transitions::{Arrow, ArrowError, Heard, Transitions};
 pub use unique::Unique;
 
 /// A property of everything that one or more loads observe.
@@ -132,9 +140,42 @@ pub struct InvariantKind {
 #[derive(Clone, Copy, Debug)]
 pub enum Source {
     /// Values read from the responses that the load received, by the checker that this makes.
-    Responses(fn(Settings) -> Box<dyn Invariant>),
-    /// What services report while they run: events on their admin endpoint.
-    Services,
+    Values(fn(Settings) -> Box<dyn Invariant>),
+    /// Values, and the part of all that each is to be: [`Split`].
+    Shares,
+    /// Keys and their values: [`Sticky`].
+    Keyed,
+    /// Moments, and how many there may be in how long: [`Bound`].
+    Moments,
+    /// Changes of state that a service tells on its admin endpoint: [`Transitions`].
+    Changes,
+    /// Metrics that services tell, at the end of the run.
+    Metrics,
+}
+
+/// Makes the checker of an invariant that looks at responses.
+#[derive(Clone, Debug)]
+pub enum Checker {
+    /// One that takes nothing besides.
+    Plain(fn(Settings) -> Box<dyn Invariant>),
+    /// [`Split`].
+    Split(Shares, Draws),
+    /// [`Sticky`].
+    Sticky,
+    /// [`Bound`].
+    Bound(Limit),
+}
+
+impl Checker {
+    /// A checker that has seen nothing.
+    pub fn make(&self, settings: Settings) -> Box<dyn Invariant> {
+        match self {
+            Self::Plain(make) => make(settings),
+            Self::Split(shares, draws) => Box::new(Split::new(settings, shares.clone(), *draws)),
+            Self::Sticky => Box::new(Sticky::new(settings)),
+            Self::Bound(limit) => Box::new(Bound::new(&settings, *limit)),
+        }
+    }
 }
 
 /// Every kind of invariant, in the order in which they are listed.
@@ -142,27 +183,47 @@ pub static INVARIANTS: &[InvariantKind] = &[
     InvariantKind {
         name: "unique",
         about: "no value is ever seen twice, over all loads that feed it",
-        source: Source::Responses(|settings| Box::new(Unique::new(settings))),
+        source: Source::Values(|settings| Box::new(Unique::new(settings))),
     },
     InvariantKind {
         name: "monotonic",
         about: "a request sent after a response came back gets greater values than that response had",
-        source: Source::Responses(|settings| Box::new(Monotonic::new(settings))),
+        source: Source::Values(|settings| Box::new(Monotonic::new(settings))),
     },
     InvariantKind {
         name: "nondecreasing",
         about: "a request sent after a response came back gets values that are not less than that response had",
-        source: Source::Responses(|settings| Box::new(Monotonic::nondecreasing(settings))),
+        source: Source::Values(|settings| Box::new(Monotonic::nondecreasing(settings))),
     },
     InvariantKind {
         name: "agree",
         about: "the values in one response are all the same",
-        source: Source::Responses(|settings| Box::new(Agree::new(settings))),
+        source: Source::Values(|settings| Box::new(Agree::new(settings))),
+    },
+    InvariantKind {
+        name: "split",
+        about: "values come in given shares, as when traffic is split by weights",
+        source: Source::Shares,
+    },
+    InvariantKind {
+        name: "sticky",
+        about: "a key always comes with the same value",
+        source: Source::Keyed,
+    },
+    InvariantKind {
+        name: "bound",
+        about: "no stretch of a given length holds more than a given number of moments",
+        source: Source::Moments,
+    },
+    InvariantKind {
+        name: "transitions",
+        about: "what a service tells of changes its state only as it may",
+        source: Source::Changes,
     },
     InvariantKind {
         name: "reached",
         about: "the machinery under test engaged at least once, or the run proves nothing",
-        source: Source::Services,
+        source: Source::Metrics,
     },
 ];
 
@@ -250,6 +311,8 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -258,11 +321,20 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), INVARIANTS.len());
+        let shares = || Shares::from([("a".to_owned(), 1.0)]);
+        let limit = Limit {
+            at_most: 1,
+            per: Duration::from_secs(1),
+        };
         for kind in INVARIANTS {
-            let Source::Responses(make) = kind.source else {
-                continue;
+            let made = match kind.source {
+                Source::Values(make) => Checker::Plain(make),
+                Source::Shares => Checker::Split(shares(), Draws::Responses),
+                Source::Keyed => Checker::Sticky,
+                Source::Moments => Checker::Bound(limit),
+                Source::Changes | Source::Metrics => continue,
             };
-            let mut checker = make(Settings::default());
+            let mut checker = made.make(Settings::default());
             assert!(checker.observe(&ObservedBatch::new(0)).is_empty());
             let outcome = checker.finish();
             assert_eq!(

@@ -141,8 +141,7 @@ impl Transitions {
             self.untracked += 1;
             return;
         }
-        self.entered
-            .insert(change.of.clone(), (lives, change.to.clone()));
+        self.entered.insert(change.of.clone(), (lives, change.to.clone()));
     }
 
     /// The outcome; asking again gives the same.
@@ -251,7 +250,11 @@ mod tests {
         assert!(calm.observe(&lossy).is_empty());
         let outcome = calm.finish();
         assert_eq!(outcome.verdict, Verdict::Unknown);
-        assert!(outcome.reason.starts_with("3 events were lost"), "{}", outcome.reason);
+        assert!(
+            outcome.reason.starts_with("3 events were lost"),
+            "{}",
+            outcome.reason
+        );
     }
 
     #[test]

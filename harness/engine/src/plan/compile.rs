@@ -80,7 +80,14 @@ pub fn compile(
     names.loads.extend(steps.map(|load| load.name.clone()));
     names.edges = edges.planned.iter().map(super::PlannedEdge::name).collect();
     names.faults = faults.iter().map(|fault| fault.name.clone()).collect();
-    let invariants = invariants::compile(scenario, catalogue, &mut loads, &mut names, diagnostics);
+    let invariants = invariants::compile(
+        scenario,
+        catalogue,
+        &services,
+        &mut loads,
+        &mut names,
+        diagnostics,
+    );
     let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
     if scenario.load.is_empty() && scenario.services.is_empty() {
         let span = scenario.name.span;

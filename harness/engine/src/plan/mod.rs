@@ -47,7 +47,7 @@ pub use show::show;
 pub use windows::{TIMES_MAX, Window};
 
 use crate::fault::{FaultSpec, PacketSpec};
-use crate::invariant::InvariantKind;
+use crate::invariant::{Arrow, Checker, InvariantKind};
 
 /// What will run.
 #[derive(Clone, Debug)]
@@ -272,8 +272,17 @@ pub enum Check {
     Values {
         /// The generic checker.
         kind: &'static InvariantKind,
-        /// The loads whose extracted values are checked, by index.
-        loads: Vec<usize>,
+        /// The same with what it takes besides.
+        checker: Checker,
+        /// What is checked.
+        feeds: Vec<Feed>,
+    },
+    /// A service may change its states only so.
+    Transitions {
+        /// The service, by index.
+        service: usize,
+        /// The changes that may be.
+        allowed: Vec<Arrow>,
     },
     /// Something that must have happened.
     Reached {
@@ -282,11 +291,21 @@ pub enum Check {
     },
 }
 
+/// One of the things read out of the responses to a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feed {
+    /// The load, by index.
+    pub load: usize,
+    /// Which of the things that are read out of its responses.
+    pub reading: usize,
+}
+
 impl Check {
     /// The generic checker's name.
     pub fn kind(&self) -> &'static str {
         match self {
             Check::Values { kind, .. } => kind.name,
+            Check::Transitions { .. } => "transitions",
             Check::Reached { .. } => "reached",
         }
     }

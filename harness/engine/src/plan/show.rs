@@ -86,7 +86,7 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
     writeln!(text, "\nchecks")?;
     for invariant in &plan.invariants {
         let what = match &invariant.check {
-            Check::Values { .. } => &invariant.about,
+            Check::Values { .. } | Check::Transitions { .. } => &invariant.about,
             Check::Reached { condition } => &condition.text,
         };
         let (path, kind) = (invariant.path(), invariant.check.kind());

@@ -9,11 +9,12 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use squall_model::observation::ObservedBatch;
 
 use crate::invariant::{Invariant, Outcome, Violation};
+use crate::plan::Feed;
 
-/// A checker and the loads that feed it.
+/// A checker and what feeds it.
 pub struct Checked {
-    /// The loads, by index.
-    pub loads: Vec<usize>,
+    /// What is read out of responses.
+    pub feeds: Vec<Feed>,
     /// The checker.
     pub checker: Box<dyn Invariant>,
 }
@@ -35,11 +36,14 @@ impl Checking {
             .name("squall-check".to_owned())
             .spawn(move || {
                 for batch in incoming {
-                    let load = usize::from(batch.load);
+                    let feed = Feed {
+                        load: usize::from(batch.load),
+                        reading: usize::from(batch.reading),
+                    };
                     for (index, one) in checked
                         .iter_mut()
                         .enumerate()
-                        .filter(|(_, one)| one.loads.contains(&load))
+                        .filter(|(_, one)| one.feeds.contains(&feed))
                     {
                         for violation in one.checker.observe(&batch) {
                             // Nobody listens any more once a run is being abandoned.
@@ -128,7 +132,7 @@ mod tests {
 
     fn start() -> Checking {
         let checked = |loads: &[usize]| Checked {
-            loads: loads.to_vec(),
+            feeds: loads.iter().map(|&load| Feed { load, reading: 0 }).collect(),
             checker: Box::new(Suspicious::default()),
         };
         Checking::start(vec![checked(&[0]), checked(&[0, 2])]).unwrap()

@@ -2,11 +2,12 @@
 
 use squall_load::Report;
 use squall_load::host::HiccupMeter;
-use squall_model::event::EventKind;
+use squall_model::event::{EventKind, Transition};
 
 use super::driving::Sources;
 use super::supervisor::Supervisor;
 use crate::guard;
+use crate::invariant::{Heard, Violation};
 use crate::measure::admin::Told;
 use crate::measure::pause::{Pause, hiccup};
 use crate::measure::sampler::{Found, Sampler, What};
@@ -104,6 +105,7 @@ impl Supervisor<'_> {
 
     pub(super) fn take_told(&mut self, told: Told) {
         let name = self.plan.services[told.service].name.clone();
+        self.watch_states(&told);
         if told.pauses_lost > 0 {
             self.emit(EventKind::Warning {
                 text: format!(
@@ -132,10 +134,39 @@ impl Supervisor<'_> {
         self.told.insert(name, told.metrics);
     }
 
+    /// Shows changes of state to those that know which may be.
+    fn watch_states(&mut self, told: &Told) {
+        let changes = told.events.iter();
+        let changes = changes.filter_map(|event| Some((event.at_us, event.transition.as_ref()?)));
+        let changes: Vec<(u64, &Transition)> = changes.collect();
+        let heard = Heard {
+            lives: told.lives,
+            changes: &changes,
+            lost: told.events_lost,
+        };
+        let watchers = self.watchers.iter_mut();
+        let found: Vec<(usize, Violation)> = watchers
+            .filter(|watcher| watcher.service == told.service)
+            .flat_map(|watcher| {
+                let found = watcher.checker.observe(&heard);
+                found.into_iter().map(|violation| (watcher.invariant, violation))
+            })
+            .collect();
+        for (invariant, violation) in found {
+            self.tell_violation(invariant, violation.at_us, violation.text);
+        }
+    }
+
+    /// A checker of responses found a violation.
     pub(super) fn take_violation(&mut self, checker: usize, at_us: u64, text: String) {
+        self.tell_violation(self.checked[checker], at_us, text);
+    }
+
+    /// Writes down that an invariant of the plan was violated.
+    fn tell_violation(&mut self, invariant: usize, at_us: u64, text: String) {
         self.violations += 1;
         if self.violations <= TOLD_MAX {
-            let planned = &self.plan.invariants[self.checked[checker]];
+            let planned = &self.plan.invariants[invariant];
             self.emit_at(
                 at_us,
                 EventKind::InvariantViolated {

@@ -12,7 +12,7 @@ use super::checking::Checked;
 use super::fleet::Fleet;
 use super::isolation::Isolation;
 use crate::fault::PacketPath;
-use crate::invariant::{self, Source};
+use crate::invariant;
 use crate::measure::{collector, machine};
 use crate::plan::{Check, Plan, Start};
 
@@ -132,6 +132,31 @@ fn target(plan: &Plan, fleet: &Fleet, load: &str, service: &str) -> Option<Targe
     Some(Target { addr, host, tls })
 }
 
+/// The checkers that look at what services tell of their states.
+pub fn watchers(plan: &Plan) -> Vec<Watcher> {
+    let checks = plan.invariants.iter().enumerate();
+    let watchers = checks.filter_map(|(invariant, planned)| match &planned.check {
+        Check::Transitions { service, allowed } => Some(Watcher {
+            invariant,
+            service: *service,
+            checker: invariant::Transitions::new(allowed.clone()),
+        }),
+        Check::Values { .. } | Check::Reached { .. } => None,
+    });
+    watchers.collect()
+}
+
+/// A checker of the states of a service.
+#[derive(Debug)]
+pub struct Watcher {
+    /// Its invariant in the plan.
+    pub invariant: usize,
+    /// The service, by index.
+    pub service: usize,
+    /// The checker.
+    pub checker: invariant::Transitions,
+}
+
 /// The checkers that look at responses, each with the index of its invariant in the plan.
 pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
     let longest = plan
@@ -150,16 +175,13 @@ pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
     let mut indices = Vec::new();
     let mut checkers = Vec::new();
     for (index, planned) in plan.invariants.iter().enumerate() {
-        let Check::Values { kind, loads } = &planned.check else {
-            continue;
-        };
-        let Source::Responses(make) = kind.source else {
+        let Check::Values { checker, feeds, .. } = &planned.check else {
             continue;
         };
         indices.push(index);
         checkers.push(Checked {
-            loads: loads.clone(),
-            checker: make(settings.clone()),
+            feeds: feeds.clone(),
+            checker: checker.make(settings.clone()),
         });
     }
     (indices, checkers)

@@ -22,6 +22,7 @@ use super::faults::Running;
 use super::fleet::{Fleet, Member};
 use super::isolation::Isolation;
 use super::restarts::Restarts;
+use super::setup::Watcher;
 use super::{Options, Outcome, RunError, Stop, setup};
 use crate::guard::{self, GuardHandle};
 use crate::judge::Incidents;
@@ -62,6 +63,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) checking: Checking,
     /// Per checker: its invariant in the plan.
     pub(super) checked: Vec<usize>,
+    /// Those that look at what services tell of their states.
+    pub(super) watchers: Vec<Watcher>,
     /// Per phase: begin and end so far.
     pub(super) bounds: Vec<(u64, u64)>,
     pub(super) current: Option<usize>,
@@ -131,6 +134,7 @@ pub(super) fn supervise(
         incidents: Incidents::default(),
         checking,
         checked,
+        watchers: setup::watchers(plan),
         bounds: vec![(0, 0); plan.phases.len()],
         current: None,
         settled: vec![0; plan.phases.len()],

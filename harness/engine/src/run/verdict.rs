@@ -84,6 +84,10 @@ impl Supervisor<'_> {
             let (fault, felt) = (planned.name.clone(), felt.clone());
             self.emit(EventKind::FaultFelt { fault, felt });
         }
+        let watchers = self.watchers.iter_mut();
+        let watched: Vec<_> = watchers
+            .map(|watcher| (watcher.invariant, watcher.checker.finish()))
+            .collect();
         let unproven: Vec<_> = self.faults.iter().map(super::faults::Running::unproven).collect();
         let mut evidence = Evidence {
             plan: self.plan,
@@ -95,7 +99,7 @@ impl Supervisor<'_> {
             told: &self.told,
             invariants: &[],
         };
-        let invariants = self.invariants(&evidence, outcomes);
+        let invariants = self.invariants(&evidence, outcomes, &watched);
         evidence.invariants = &invariants;
         let expectations: Vec<_> = self
             .plan
@@ -251,11 +255,12 @@ impl Supervisor<'_> {
         self.generator.verdict = Some(if invalid { Verdict::Invalid } else { Verdict::Pass });
     }
 
-    /// The invariants, judged. Without outcomes the checking thread itself failed, and nothing is known.
+    /// The invariants, judged; `watched` has those of states, by their place in the plan. Without outcomes the checking thread itself failed, and nothing is known.
     fn invariants(
         &self,
         evidence: &Evidence<'_>,
         outcomes: Option<&[invariant::Outcome]>,
+        watched: &[(usize, invariant::Outcome)],
     ) -> Vec<InvariantRecord> {
         let mut records = Vec::new();
         for (index, planned) in self.plan.invariants.iter().enumerate() {
@@ -273,6 +278,11 @@ impl Supervisor<'_> {
                 Check::Reached { condition } => {
                     let (verdict, text) = evidence.reached(condition);
                     (record.checked, record.verdict, record.examples) = (1, verdict, vec![text]);
+                }
+                Check::Transitions { .. } => {
+                    if let Some((_, outcome)) = watched.iter().find(|(invariant, _)| *invariant == index) {
+                        fill(&mut record, outcome);
+                    }
                 }
                 Check::Values { .. } => {
                     let checker = self.checked.iter().position(|invariant| *invariant == index);

@@ -59,19 +59,88 @@ invariants:
 }
 
 #[test]
-fn two_checks_that_read_one_load_differently_are_refused() {
-    check(
-        &around("invariants: { order: { monotonic: { values: make response /order } } }\n"),
-        &expect![[r#"
-            s.yaml:6:45: error: the responses to `make` are already read in another way
-              help: this version reads one kind of value from a load; split it into two loads"#]],
-    );
-    // The same value may be read for several.
+fn checks_may_read_different_things_of_one_load_and_the_same_thing_is_read_once() {
     let plan = plan(&around(
-        "invariants: { order: { monotonic: { values: make response /id } } }\n",
+        "invariants:
+  order: { monotonic: { values: make response /order } }
+  again: { unique: { values: make response /id } }
+",
     ));
-    assert_eq!(plan.loads[0].extract.len(), 1);
-    assert_eq!(plan.invariants.len(), 3);
+    let read: Vec<String> = plan.loads[0].extract.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["/id", "/order"]);
+    let readings: Vec<(String, usize)> = plan
+        .invariants
+        .iter()
+        .filter_map(|invariant| match &invariant.check {
+            Check::Values { feeds, .. } => Some((invariant.path(), feeds[0].reading)),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        ("ids.unique", 0),
+        ("ids.monotonic", 0),
+        ("order", 1),
+        ("again", 0),
+    ];
+    assert_eq!(
+        readings,
+        expected.map(|(path, reading)| (path.to_owned(), reading))
+    );
+}
+
+#[test]
+fn what_checks_take_besides_is_read_and_what_cannot_be_is_said() {
+    let plan = plan(&around(
+        "invariants:
+  shared: { split: { values: make header x-cluster, key: header x-user, shares: { v1: 65%, v2: 35% } } }
+  kept: { sticky: { key: header x-user, values: make header x-cluster } }
+  limited: { bound: { values: make response /at, at_most: 5k, per: 500ms } }
+  states: { transitions: { of: ids, allowed: [\"a -> b\", \"b -> a\"] } }
+",
+    ));
+    let read: Vec<String> = plan.loads[0].extract.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["/id", "header x-user with header x-cluster", "/at"]);
+    let shown: Vec<String> = plan.invariants[2..]
+        .iter()
+        .map(|invariant| match &invariant.check {
+            Check::Values { checker, feeds, .. } => format!("{checker:?} {}", feeds[0].reading),
+            Check::Transitions { service, allowed } => format!("{service} {}", allowed[1]),
+            Check::Reached { .. } => String::new(),
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#"Split({"v1": 0.65, "v2": 0.35}, Keys) 1"#,
+            "Sticky 1",
+            "Bound(Limit { at_most: 5000, per: 500ms }) 2",
+            "0 b -> a",
+        ]
+    );
+    check(
+        &around(
+            "invariants:
+  shared: { split: { values: make header x, shares: { v1: 65%, v2: 30% } } }
+  many: { sticky: { key: header x, values: make each /ids } }
+  nowhere: { sticky: { key: x-user, values: make header x } }
+  still: { bound: { values: make response /at, at_most: 5, per: 0s } }
+  unknown: { transitions: { of: idz, allowed: [a -> b] } }
+  arrows: { transitions: { of: ids, allowed: [a to b] } }
+",
+        ),
+        &expect![[r#"
+            s.yaml:7:53: error: the shares are 95% together
+              help: give every value that may come its share, 100% together
+            s.yaml:8:44: error: `make each /ids` are many values, and a key has one
+              help: write `response`, `header` or `regex`
+            s.yaml:9:29: error: `x-user` does not say where the key of a response stands
+              help: write `response POINTER`, `header NAME` or `regex PATTERN`, such as `header x-user-id`
+            s.yaml:10:65: error: no moment fits into a stretch of this length
+              help: write at least `1us`
+            s.yaml:11:33: error: there is no service called `idz`
+              help: did you mean `ids`?
+            s.yaml:12:47: error: `a to b` is no change of state; write `FROM -> TO`, such as `closed -> open`"#]],
+    );
 }
 
 #[test]
@@ -88,8 +157,11 @@ load:
         .invariants
         .iter()
         .map(|invariant| match &invariant.check {
-            Check::Values { kind, loads } => format!("{} {} {loads:?}", invariant.path(), kind.name),
-            Check::Reached { .. } => invariant.path(),
+            Check::Values { kind, feeds, .. } => {
+                let loads: Vec<usize> = feeds.iter().map(|feed| feed.load).collect();
+                format!("{} {} {loads:?}", invariant.path(), kind.name)
+            }
+            Check::Transitions { .. } | Check::Reached { .. } => invariant.path(),
         })
         .collect();
     assert_eq!(

@@ -430,7 +430,7 @@ fn reached_holds_or_proves_nothing() {
     let plan = plan(&scenario);
     let condition = plan.invariants.iter().find_map(|one| match &one.check {
         Check::Reached { condition } => Some(condition),
-        Check::Values { .. } => None,
+        Check::Values { .. } | Check::Transitions { .. } => None,
     });
     let run = Run::new("  run: [\"make.p99 < 1s\"]\n");
     let judged = |told: Option<f64>| {
