@@ -22,6 +22,7 @@ fn hostile() -> Recording {
         "status 503",
         "hiccup",
         "rollback",
+        "sequencer",
         "clock went back",
         "id-generator-clock",
     ] {
@@ -49,6 +50,29 @@ fn the_page_needs_nothing_from_outside() {
         assert!(page[at + 6..].starts_with('#'), "{}", &page[at..at + 40]);
     }
     assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+}
+
+#[test]
+fn states_that_services_told_stand_under_every_chart_of_time_and_in_a_table() {
+    let page = html(&synthetic::folder(7).recording());
+    let charts: Vec<&str> = page
+        .split("<figure>")
+        .skip(1)
+        .filter(|chart| chart.contains("class=\"window\""))
+        .collect();
+    assert!(charts.len() > 2, "{}", charts.len());
+    for chart in charts {
+        let title = chart.split("</strong>").next();
+        assert!(
+            chart.contains("seque") && chart.contains("var(--state-second)"),
+            "{title:?}"
+        );
+    }
+    let table = page.split("id=\"states\"").nth(1).unwrap();
+    assert!(
+        table.contains(">sequencer<") && table.contains("backup "),
+        "{table}"
+    );
 }
 
 #[test]

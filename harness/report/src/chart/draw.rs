@@ -1,7 +1,7 @@
 //! Drawing a chart as SVG with plotters.
 //!
 //! From top to bottom: the phases as a band, the names of the faults over the windows that they shade, the plot, the
-//! horizontal axis. The legend is not part of the drawing: the page sets it above, where it can wrap.
+//! horizontal axis, a row for each thing that told of its states. The legend is not part of the drawing: the page sets it above, where it can wrap.
 
 use std::ops::Range;
 
@@ -56,6 +56,9 @@ const FACTOR: u32 = 2;
 const BAND: u32 = 20;
 const LABEL_ROW: u32 = 17;
 const X_LABELS: u32 = 24;
+/// Height of a row of states, with its gap.
+const TRACK: u32 = 19;
+const TRACK_GAP: u32 = 3;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Coordinates = Cartesian2d<Axis, Axis>;
@@ -65,11 +68,12 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 /// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
 pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
     let mut svg = String::new();
-    Drawing::new(chart, size)
+    Drawing::new(chart, with_tracks(chart, size))
         .draw(&mut svg)
         .expect("a String takes every byte, and every size is a constant");
     let body = svg.find('>').map_or("", |at| &svg[at + 1..]);
     let id = format!("{}-{label}", chart.id);
+    let size = with_tracks(chart, size);
     let (width, height) = (size.width * FACTOR, size.height * FACTOR);
     format!(
         "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
@@ -78,6 +82,18 @@ pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
         crate::render::escaped(&chart.about),
         coloured(body, theme, FACTOR).replace(">\n", ">")
     )
+}
+
+/// A size with room for the states below.
+fn with_tracks(chart: &Chart, size: Size) -> Size {
+    Size {
+        height: size.height + tracks_height(chart),
+        ..size
+    }
+}
+
+fn tracks_height(chart: &Chart) -> u32 {
+    chart.marks.tracks.len() as u32 * TRACK
 }
 
 /// An axis with the ticks that it was given.
@@ -184,6 +200,7 @@ impl<'c> Drawing<'c> {
         }
         self.band(&root)?;
         self.name_faults(&root)?;
+        self.tracks(&root)?;
         root.present()
     }
 
@@ -199,6 +216,7 @@ impl<'c> Drawing<'c> {
         ChartBuilder::on(root)
             .margin_top(self.top() * FACTOR)
             .margin_right(self.right() as u32 * FACTOR)
+            .margin_bottom(tracks_height(self.chart) * FACTOR)
             .x_label_area_size(X_LABELS * FACTOR)
             .y_label_area_size(self.left() as u32 * FACTOR)
             .build_cartesian_2d(
@@ -283,7 +301,7 @@ impl<'c> Drawing<'c> {
     fn shade_faults(&self, root: &Area<'_>) -> Drawn {
         let (top, bottom) = (
             if self.has_phases() { BAND + 2 } else { 0 },
-            self.size.height - X_LABELS,
+            self.size.height - X_LABELS - tracks_height(self.chart),
         );
         for fault in &self.chart.marks.faults {
             let role = if fault.proved {
@@ -317,6 +335,44 @@ impl<'c> Drawing<'c> {
             let y = f64::from(base + label.row as u32 * LABEL_ROW) + f64::from(LABEL_ROW) / 2.0;
             let place = (units(label.x + 3.0), units(y));
             root.draw(&Text::new(label.text.clone(), place, style.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// The states, a row for each thing that has some: its name in the left margin, each state's name where there is room.
+    fn tracks(&self, root: &Area<'_>) -> Drawn {
+        let first = self.size.height - tracks_height(self.chart);
+        let beside = style(Role::Muted).pos(Pos::new(HPos::Right, VPos::Center));
+        let inside = style(Role::Text).pos(Pos::new(HPos::Center, VPos::Center));
+        for (row, track) in (0_u32..).zip(&self.chart.marks.tracks) {
+            let top = first + row * TRACK + TRACK_GAP;
+            let bottom = first + (row + 1) * TRACK;
+            let middle = f64::midpoint(f64::from(top), f64::from(bottom));
+            let room = ((self.left() - 8.0) / LETTER) as usize;
+            let place = (units(self.left() - 6.0), units(middle));
+            root.draw(&Text::new(
+                shortened(&track.name, room.saturating_sub(1)),
+                place,
+                beside.clone(),
+            ))?;
+            for stretch in &track.stretches {
+                let (from, to) = (self.pixel(stretch.start_us), self.pixel(stretch.end_us));
+                // A state that was left at once is still seen.
+                let to = to.max(from + 1.5);
+                let role = Role::state(stretch.shade);
+                root.draw(&Rectangle::new(
+                    [
+                        (units(from), units(f64::from(top))),
+                        (units(to), units(f64::from(bottom))),
+                    ],
+                    role.stand_in().filled(),
+                ))?;
+                let room = ((to - from - 6.0) / LETTER).max(0.0) as usize;
+                if stretch.name.chars().count() <= room {
+                    let place = (units(f64::midpoint(from, to)), units(middle));
+                    root.draw(&Text::new(stretch.name.clone(), place, inside.clone()))?;
+                }
+            }
         }
         Ok(())
     }
@@ -447,6 +503,15 @@ mod tests {
             end_us: 60_000_000,
             number: 1,
             name: name.clone(),
+        }];
+        hostile.marks.tracks = vec![crate::chart::Track {
+            name: name.clone(),
+            stretches: vec![crate::chart::Stretch {
+                start_us: 0,
+                end_us: 50_000_000,
+                name: name.clone(),
+                shade: 0,
+            }],
         }];
         hostile.marks.faults = vec![Shade {
             start_us: 1,

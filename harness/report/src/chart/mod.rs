@@ -84,6 +84,30 @@ pub struct Marks {
     pub phases: Vec<Band>,
     /// The windows of faults.
     pub faults: Vec<Shade>,
+    /// What was in which state, a row each below the plot.
+    pub tracks: Vec<Track>,
+}
+
+/// One thing and the states in which it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    /// Its name.
+    pub name: String,
+    /// In order; between two of them nothing is known.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A time in one state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    /// Its begin.
+    pub start_us: u64,
+    /// Its end.
+    pub end_us: u64,
+    /// The state.
+    pub name: String,
+    /// The number of the state, by which it keeps its colour in a track; 0 is the one it began in.
+    pub shade: usize,
 }
 
 /// A phase on the time axis.

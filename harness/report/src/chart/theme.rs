@@ -21,6 +21,10 @@ pub(crate) enum Role {
     Fault,
     FaultUnproved,
     FaultText,
+    StateFirst,
+    StateSecond,
+    StateThird,
+    StateFourth,
     Line(Ink),
 }
 
@@ -71,7 +75,7 @@ pub(crate) fn number(ink: Ink) -> u8 {
 }
 
 impl Role {
-    const PLAIN: [Role; 9] = [
+    const PLAIN: [Role; 13] = [
         Role::Text,
         Role::Muted,
         Role::Grid,
@@ -81,7 +85,21 @@ impl Role {
         Role::Fault,
         Role::FaultUnproved,
         Role::FaultText,
+        Role::StateFirst,
+        Role::StateSecond,
+        Role::StateThird,
+        Role::StateFourth,
     ];
+
+    /// Of the state of this number in a track: the one in which it began is calm; of many, the last colour is of several.
+    pub(crate) fn state(number: usize) -> Role {
+        match number {
+            0 => Role::StateFirst,
+            1 => Role::StateSecond,
+            2 => Role::StateThird,
+            _ => Role::StateFourth,
+        }
+    }
 
     /// The colour that stands for the role while drawing: `#0100NN` for lines, `#0200NN` for the rest.
     pub(crate) fn stand_in(self) -> RGBColor {
@@ -106,6 +124,10 @@ impl Role {
             Role::Fault => ("var(--fault)", "#fdeccf"),
             Role::FaultUnproved => ("var(--fault-unproved)", "#eceef2"),
             Role::FaultText => ("var(--fault-text)", "#8a5300"),
+            Role::StateFirst => ("var(--state-first)", "#dfe9e4"),
+            Role::StateSecond => ("var(--state-second)", "#f3b08c"),
+            Role::StateThird => ("var(--state-third)", "#b9d4ec"),
+            Role::StateFourth => ("var(--state-fourth)", "#e2c3dd"),
             Role::Line(ink) => return line_colour(ink, theme),
         };
         if theme == Theme::Page { page } else { alone }

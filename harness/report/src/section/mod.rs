@@ -14,6 +14,7 @@ mod pauses;
 mod phases;
 mod services;
 mod spectrum;
+mod states;
 mod throughput;
 mod timeline;
 mod verdict;
@@ -41,7 +42,7 @@ pub(crate) struct Section {
 }
 
 /// All sections.
-pub(crate) static SECTIONS: [Section; 15] = [
+pub(crate) static SECTIONS: [Section; 16] = [
     Section {
         id: "verdict",
         title: "",
@@ -106,6 +107,11 @@ pub(crate) static SECTIONS: [Section; 15] = [
         id: "generator",
         title: "Load generator",
         blocks: generator::blocks,
+    },
+    Section {
+        id: "states",
+        title: "States",
+        blocks: states::blocks,
     },
     Section {
         id: "timeline",
