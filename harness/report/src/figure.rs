@@ -21,6 +21,17 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Duration => "duration",
+            Unit::Rate => "rate",
+            Unit::Ratio => "ratio",
+            Unit::Count => "count",
+            Unit::Bytes => "bytes",
+        }
+    }
+
     /// `value` with this unit.
     pub fn print(self, value: f64) -> String {
         match self {

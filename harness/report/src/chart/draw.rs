@@ -49,8 +49,9 @@ pub const NARROW: Size = Size {
     names: false,
 };
 
-/// Drawing units per CSS pixel: plotters rounds to whole units, and a screen shows half pixels.
-const FACTOR: u32 = 2;
+/// Drawing units per CSS pixel. plotters rounds to whole units; a script reads values from the lines, to about a thousandth of the
+/// axis.
+const FACTOR: u32 = 5;
 
 /// Height of the phases' band, of a row of labels and of the horizontal axis, in CSS pixels.
 const BAND: u32 = 20;
@@ -60,23 +61,39 @@ const X_LABELS: u32 = 24;
 const TRACK: u32 = 19;
 const TRACK_GAP: u32 = 3;
 
+/// About how many ticks the vertical axis has.
+const TICKS: usize = 6;
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Coordinates = Cartesian2d<Axis, Axis>;
 type Context<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Coordinates>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
+/// The vertical axis of a chart, for a script: `linear` or `log`, and the lowest and the highest position on it.
+pub(crate) fn axis(chart: &Chart) -> String {
+    let vertical = Vertical::of(values(chart), chart.unit, TICKS);
+    let kind = if vertical.log { "log" } else { "linear" };
+    format!("{kind} {} {}", vertical.low, vertical.high)
+}
+
+fn values(chart: &Chart) -> impl Iterator<Item = f64> {
+    chart.lines.iter().flat_map(Line::points).map(|(_, y)| *y)
+}
+
 /// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
 pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
     let mut svg = String::new();
-    Drawing::new(chart, with_tracks(chart, size))
+    let drawing = Drawing::new(chart, with_tracks(chart, size));
+    drawing
         .draw(&mut svg)
         .expect("a String takes every byte, and every size is a constant");
+    let plot = drawing.plot();
     let body = svg.find('>').map_or("", |at| &svg[at + 1..]);
     let id = format!("{}-{label}", chart.id);
     let size = with_tracks(chart, size);
     let (width, height) = (size.width * FACTOR, size.height * FACTOR);
     format!(
-        "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+        "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" data-plot=\"{plot}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
          <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
         crate::render::escaped(&chart.title),
         crate::render::escaped(&chart.about),
@@ -140,7 +157,7 @@ impl<'c> Drawing<'c> {
                 .filter(|x| x.is_finite())
                 .fold(1.0, f64::max),
         };
-        let vertical = Vertical::of(points().map(|(_, y)| *y), chart.unit, 6);
+        let vertical = Vertical::of(values(chart), chart.unit, TICKS);
         let mut drawing = Drawing {
             chart,
             size,
@@ -172,6 +189,14 @@ impl<'c> Drawing<'c> {
         self.left() + (at_us as f64 / self.end).clamp(0.0, 1.0) * self.plot_width()
     }
 
+    /// Where the plot lies, for a script: left, top, right and bottom in units of the drawing, and how many of them are a pixel.
+    fn plot(&self) -> String {
+        let right = self.left() + self.plot_width();
+        let bottom = f64::from(self.size.height - X_LABELS - tracks_height(self.chart));
+        let edges = [self.left(), f64::from(self.top()), right, bottom].map(units);
+        format!("{} {} {} {} {FACTOR}", edges[0], edges[1], edges[2], edges[3])
+    }
+
     fn has_phases(&self) -> bool {
         !self.chart.marks.phases.is_empty()
     }
@@ -195,8 +220,8 @@ impl<'c> Drawing<'c> {
         self.shade_faults(&root)?;
         let mut context = self.axes(&root)?;
         self.mesh(&mut context)?;
-        for line in &self.chart.lines {
-            self.line(&mut context, line)?;
+        for (number, line) in self.chart.lines.iter().enumerate() {
+            self.line(&mut context, number.min(255) as u8, line)?;
         }
         self.band(&root)?;
         self.name_faults(&root)?;
@@ -258,19 +283,20 @@ impl<'c> Drawing<'c> {
             .axis_style(Role::Axis.stand_in().stroke_width(FACTOR))
             .set_all_tick_mark_size(4 * FACTOR)
             .label_style(style(Role::Muted))
+            .x_label_style(style(Role::Tick))
             .x_label_formatter(&x_label)
             .y_label_formatter(&|y| self.vertical.label(*y))
             .draw()
     }
 
-    fn line(&self, context: &mut Context<'_, '_>, line: &Line) -> Drawn {
+    fn line(&self, context: &mut Context<'_, '_>, number: u8, line: &Line) -> Drawn {
         let width = if line.ink == Ink::Extreme {
             FACTOR
         } else {
             FACTOR * 2
         };
-        let stroke = Role::Line(line.ink).stand_in().stroke_width(width);
-        let dot = Role::Line(line.ink).stand_in().filled();
+        let stroke = Role::Line(number, line.ink).stand_in().stroke_width(width);
+        let dot = Role::Line(number, line.ink).stand_in().filled();
         for piece in &line.pieces {
             let placed: Vec<(f64, f64)> = piece.iter().filter_map(|point| self.position(*point)).collect();
             let points = thinned(&placed, self.end, self.size.width);
@@ -343,7 +369,7 @@ impl<'c> Drawing<'c> {
     fn tracks(&self, root: &Area<'_>) -> Drawn {
         let first = self.size.height - tracks_height(self.chart);
         let beside = style(Role::Muted).pos(Pos::new(HPos::Right, VPos::Center));
-        let inside = style(Role::Text).pos(Pos::new(HPos::Center, VPos::Center));
+        let inside = style(Role::StateText).pos(Pos::new(HPos::Center, VPos::Center));
         for (row, track) in (0_u32..).zip(&self.chart.marks.tracks) {
             let top = first + row * TRACK + TRACK_GAP;
             let bottom = first + (row + 1) * TRACK;
@@ -378,7 +404,7 @@ impl<'c> Drawing<'c> {
     }
 
     fn band(&self, root: &Area<'_>) -> Drawn {
-        let style = style(Role::Text).pos(Pos::new(HPos::Center, VPos::Center));
+        let style = style(Role::PhaseText).pos(Pos::new(HPos::Center, VPos::Center));
         for (at, phase) in self.chart.marks.phases.iter().enumerate() {
             let role = if at % 2 == 0 {
                 Role::PhaseEven

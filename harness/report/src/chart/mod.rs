@@ -9,6 +9,7 @@ mod scale;
 mod theme;
 mod thin;
 
+pub(crate) use draw::axis;
 pub use draw::{MEDIUM, NARROW, Size, WIDE, draw};
 pub use theme::Theme;
 pub(crate) use theme::swatch;

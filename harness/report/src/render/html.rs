@@ -1,7 +1,7 @@
-//! One HTML page that needs nothing: no network, no script, no font, no file beside it.
+//! One HTML page that needs nothing: no network, no font, no file beside it, and no script to be read.
 //!
 //! The page may hold texts of a hostile service, so everything is escaped, and a Content-Security-Policy forbids
-//! whatever might get through: nothing is loaded, no script runs, and the only style is the one whose hash it names.
+//! whatever might get through: nothing is loaded, and the only style and the only script are those whose hashes it names.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use squall_model::record::Verdict;
 
 use crate::block::{Align, Block, Cell, Column, Figure, Group, Table, Tone};
-use crate::chart::{Chart, MEDIUM, NARROW, Theme, WIDE, draw, swatch};
+use crate::chart::{Chart, Horizontal, MEDIUM, NARROW, Theme, WIDE, axis, draw, swatch};
 use crate::figure;
 use crate::recording::Recording;
 use crate::section::{Detail, SECTIONS};
@@ -17,6 +17,8 @@ use crate::visible::{bound, on_one_line, visible};
 
 /// The style of the page.
 const STYLE: &str = include_str!("style.css");
+/// What a reader can do with the charts; the page is whole without it.
+const SCRIPT: &str = include_str!("script.js");
 
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
@@ -59,7 +61,7 @@ pub fn html(recording: &Recording) -> String {
         }
         page.raw("</section>");
     }
-    page.raw("</main></body></html>\n");
+    page.raw(&format!("</main><script>{SCRIPT}</script></body></html>\n"));
     page.out
 }
 
@@ -124,14 +126,15 @@ impl Page {
     }
 
     fn head(&mut self, title: &str) {
-        let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+        let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+        let (style, script) = (hash(STYLE), hash(SCRIPT));
         self.raw(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">",
         );
         self.raw(&format!(
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{hash}'; \
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; \
              base-uri 'none'; form-action 'none'\">"
         ));
         self.element("title", "", &on_one_line(title));
@@ -284,13 +287,21 @@ impl Page {
     }
 
     fn chart(&mut self, chart: &Chart) {
-        self.raw("<figure>");
+        self.raw(&format!(
+            "<figure data-unit=\"{}\" data-axis=\"{}\"",
+            chart.unit.name(),
+            axis(chart)
+        ));
+        if let Horizontal::Time { end_us } = chart.x {
+            self.raw(&format!(" data-end=\"{}\"", end_us.max(1)));
+        }
+        self.raw(">");
         self.raw("<figcaption>");
         self.element("strong", "", &chart.title);
         self.element("span", "", &chart.about);
         self.raw("</figcaption><ul class=\"legend\">");
-        for line in &chart.lines {
-            self.raw("<li>");
+        for (number, line) in chart.lines.iter().enumerate() {
+            self.raw(&format!("<li data-line=\"{number}\">"));
             self.raw(&swatch(line.ink));
             self.text(&line.label);
             self.raw("</li>");
