@@ -171,6 +171,16 @@ pub fn ratio(ratio: f64) -> String {
     format!("{text} %")
 }
 
+/// `75 %`, `−50 %`: how far apart two things are, where tenths of a percent don't matter.
+pub fn percent(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return ABSENT.to_owned();
+    }
+    let percent = (ratio * 100.0).round();
+    let sign = if percent < 0.0 { "−" } else { "" };
+    format!("{sign}{} %", count(percent.abs() as u64))
+}
+
 /// Three significant digits, without an exponent; a whole number stays whole.
 pub fn three(value: f64) -> String {
     if !value.is_finite() {

@@ -14,7 +14,7 @@ use super::label::{LETTER, Label, TEXT, placed};
 use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
 use super::theme::{Role, Theme, coloured};
 use super::thin::thinned;
-use super::{Chart, Horizontal, Ink, Line};
+use super::{Chart, Horizontal, Ink, Line, Part};
 use crate::visible::shortened;
 
 /// How large a drawing is, in CSS pixels.
@@ -49,6 +49,19 @@ pub const NARROW: Size = Size {
     names: false,
 };
 
+/// A chart of a stack, beside other things on a screen.
+pub const PANEL: Size = Size {
+    width: 660,
+    height: 96,
+    names: true,
+};
+/// The same on a phone.
+pub const NARROW_PANEL: Size = Size {
+    width: 340,
+    height: 96,
+    names: false,
+};
+
 /// Drawing units per CSS pixel. plotters rounds to whole units; a script reads values from the lines, to about a thousandth of the
 /// axis.
 const FACTOR: u32 = 5;
@@ -57,12 +70,11 @@ const FACTOR: u32 = 5;
 const BAND: u32 = 20;
 const LABEL_ROW: u32 = 17;
 const X_LABELS: u32 = 24;
+/// What is left under a plot whose axis is that of the last in its stack.
+const FOOT: u32 = 7;
 /// Height of a row of states, with its gap.
 const TRACK: u32 = 19;
 const TRACK_GAP: u32 = 3;
-
-/// About how many ticks the vertical axis has.
-const TICKS: usize = 6;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Coordinates = Cartesian2d<Axis, Axis>;
@@ -71,9 +83,14 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// The vertical axis of a chart, for a script: `linear` or `log`, and the lowest and the highest position on it.
 pub(crate) fn axis(chart: &Chart) -> String {
-    let vertical = Vertical::of(values(chart), chart.unit, TICKS);
+    let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
     let kind = if vertical.log { "log" } else { "linear" };
     format!("{kind} {} {}", vertical.low, vertical.high)
+}
+
+/// About how many ticks the vertical axis has.
+fn ticks(chart: &Chart) -> usize {
+    if chart.part == Part::Whole { 6 } else { 3 }
 }
 
 fn values(chart: &Chart) -> impl Iterator<Item = f64> {
@@ -103,14 +120,29 @@ pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
 
 /// A size with room for the states below.
 fn with_tracks(chart: &Chart, size: Size) -> Size {
+    // The plots of a stack are all as high: what only some of them have comes on top.
+    let besides = match chart.part {
+        Part::Whole | Part::Middle => 0,
+        Part::Top => BAND + LABEL_ROW,
+        Part::Bottom => X_LABELS - FOOT,
+    };
     Size {
-        height: size.height + tracks_height(chart),
+        height: size.height + tracks_height(chart) + besides,
         ..size
     }
 }
 
 fn tracks_height(chart: &Chart) -> u32 {
-    chart.marks.tracks.len() as u32 * TRACK
+    if chart.part.has_axis() {
+        chart.marks.tracks.len() as u32 * TRACK
+    } else {
+        0
+    }
+}
+
+/// The height of the horizontal axis; a chart in a stack leaves it to the last.
+fn axis_height(chart: &Chart) -> u32 {
+    if chart.part.has_axis() { X_LABELS } else { FOOT }
 }
 
 /// An axis with the ticks that it was given.
@@ -157,7 +189,7 @@ impl<'c> Drawing<'c> {
                 .filter(|x| x.is_finite())
                 .fold(1.0, f64::max),
         };
-        let vertical = Vertical::of(values(chart), chart.unit, TICKS);
+        let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
         let mut drawing = Drawing {
             chart,
             size,
@@ -166,6 +198,9 @@ impl<'c> Drawing<'c> {
             vertical,
         };
         let limit = drawing.left() + drawing.plot_width();
+        if !chart.part.has_head() {
+            return drawing;
+        }
         drawing.labels = placed(&chart.marks.faults, size.names, limit, |at_us| {
             drawing.pixel(at_us)
         });
@@ -192,13 +227,13 @@ impl<'c> Drawing<'c> {
     /// Where the plot lies, for a script: left, top, right and bottom in units of the drawing, and how many of them are a pixel.
     fn plot(&self) -> String {
         let right = self.left() + self.plot_width();
-        let bottom = f64::from(self.size.height - X_LABELS - tracks_height(self.chart));
+        let bottom = f64::from(self.size.height - axis_height(self.chart) - tracks_height(self.chart));
         let edges = [self.left(), f64::from(self.top()), right, bottom].map(units);
         format!("{} {} {} {} {FACTOR}", edges[0], edges[1], edges[2], edges[3])
     }
 
     fn has_phases(&self) -> bool {
-        !self.chart.marks.phases.is_empty()
+        self.chart.part.has_head() && !self.chart.marks.phases.is_empty()
     }
 
     fn label_rows(&self) -> u32 {
@@ -223,9 +258,13 @@ impl<'c> Drawing<'c> {
         for (number, line) in self.chart.lines.iter().enumerate() {
             self.line(&mut context, number.min(255) as u8, line)?;
         }
-        self.band(&root)?;
+        if self.has_phases() {
+            self.band(&root)?;
+        }
         self.name_faults(&root)?;
-        self.tracks(&root)?;
+        if self.chart.part.has_axis() {
+            self.tracks(&root)?;
+        }
         root.present()
     }
 
@@ -242,7 +281,7 @@ impl<'c> Drawing<'c> {
             .margin_top(self.top() * FACTOR)
             .margin_right(self.right() as u32 * FACTOR)
             .margin_bottom(tracks_height(self.chart) * FACTOR)
-            .x_label_area_size(X_LABELS * FACTOR)
+            .x_label_area_size(axis_height(self.chart) * FACTOR)
             .y_label_area_size(self.left() as u32 * FACTOR)
             .build_cartesian_2d(
                 Axis {
@@ -270,6 +309,7 @@ impl<'c> Drawing<'c> {
     fn mesh(&self, context: &mut Context<'_, '_>) -> Drawn {
         let names = self.quantile_ticks();
         let x_label = |x: &f64| match self.chart.x {
+            Horizontal::Time { .. } if !self.chart.part.has_axis() => String::new(),
             Horizontal::Time { .. } => time_label(*x, self.end),
             Horizontal::Quantile => names
                 .iter()
@@ -327,7 +367,7 @@ impl<'c> Drawing<'c> {
     fn shade_faults(&self, root: &Area<'_>) -> Drawn {
         let (top, bottom) = (
             if self.has_phases() { BAND + 2 } else { 0 },
-            self.size.height - X_LABELS - tracks_height(self.chart),
+            self.size.height - axis_height(self.chart) - tracks_height(self.chart),
         );
         for fault in &self.chart.marks.faults {
             let role = if fault.proved {
@@ -465,6 +505,7 @@ mod tests {
                 pieces: vec![points],
             }],
             marks: Marks::default(),
+            part: Part::Whole,
         }
     }
 

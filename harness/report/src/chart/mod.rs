@@ -10,7 +10,7 @@ mod theme;
 mod thin;
 
 pub(crate) use draw::axis;
-pub use draw::{MEDIUM, NARROW, Size, WIDE, draw};
+pub use draw::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE, draw};
 pub use theme::Theme;
 pub(crate) use theme::swatch;
 
@@ -31,6 +31,32 @@ pub struct Chart {
     pub lines: Vec<Line>,
     /// What lies behind the lines.
     pub marks: Marks,
+    /// Whether it stands alone.
+    pub part: Part,
+}
+
+/// Which part of a stack of charts on one axis a chart is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The one with the names of phases and faults.
+    Top,
+    /// One with nothing but its lines.
+    Middle,
+    /// The one with the axis and the states.
+    Bottom,
+}
+
+impl Part {
+    pub(crate) fn has_head(self) -> bool {
+        matches!(self, Part::Whole | Part::Top)
+    }
+
+    pub(crate) fn has_axis(self) -> bool {
+        matches!(self, Part::Whole | Part::Bottom)
+    }
 }
 
 /// A horizontal axis.

@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 use squall_model::record::Verdict;
 
 use crate::block::{Align, Block, Cell, Column, Figure, Group, Table, Tone};
-use crate::chart::{Chart, Horizontal, MEDIUM, NARROW, Theme, WIDE, axis, draw, swatch};
+use crate::chart::{
+    Chart, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, axis, draw, swatch,
+};
 use crate::figure;
 use crate::recording::Recording;
 use crate::section::{Detail, SECTIONS};
@@ -155,9 +157,21 @@ impl Page {
             Block::Figures(figures) => self.figures(figures),
             Block::Table(table) => self.table(table),
             Block::Chart(chart) => self.chart(chart),
+            Block::Stack(charts) => self.stack(charts),
+            Block::Beside { main, side } => {
+                self.raw("<div class=\"beside\"><div>");
+                for block in main {
+                    self.block(block);
+                }
+                self.raw("</div><div>");
+                for block in side {
+                    self.block(block);
+                }
+                self.raw("</div></div>");
+            }
             Block::Code { label, text } => {
                 self.raw(&format!(
-                    "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>",
+                    "<pre data-copy=\"\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>",
                     escaped(label)
                 ));
                 self.text(text);
@@ -286,7 +300,20 @@ impl Page {
         }
     }
 
+    fn stack(&mut self, charts: &[Chart]) {
+        self.raw("<div class=\"stack\">");
+        for chart in charts {
+            self.figure(chart, &[("wide", PANEL), ("narrow", NARROW_PANEL)]);
+        }
+        self.raw("</div>");
+    }
+
     fn chart(&mut self, chart: &Chart) {
+        self.figure(chart, &[("wide", WIDE), ("medium", MEDIUM), ("narrow", NARROW)]);
+    }
+
+    /// A chart in several sizes, of which the page shows the one that fits.
+    fn figure(&mut self, chart: &Chart, sizes: &[(&str, Size)]) {
         self.raw(&format!(
             "<figure data-unit=\"{}\" data-axis=\"{}\"",
             chart.unit.name(),
@@ -298,7 +325,9 @@ impl Page {
         self.raw(">");
         self.raw("<figcaption>");
         self.element("strong", "", &chart.title);
-        self.element("span", "", &chart.about);
+        if !chart.about.is_empty() {
+            self.element("span", "", &chart.about);
+        }
         self.raw("</figcaption><ul class=\"legend\">");
         for (number, line) in chart.lines.iter().enumerate() {
             self.raw(&format!("<li data-line=\"{number}\">"));
@@ -306,14 +335,14 @@ impl Page {
             self.text(&line.label);
             self.raw("</li>");
         }
-        if !chart.marks.faults.is_empty() {
+        if !chart.marks.faults.is_empty() && chart.part.has_head() {
             self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>fault");
             self.raw("</li>");
         }
         self.raw("</ul>");
-        self.raw(&draw(chart, WIDE, Theme::Page, "wide"));
-        self.raw(&draw(chart, MEDIUM, Theme::Page, "medium"));
-        self.raw(&draw(chart, NARROW, Theme::Page, "narrow"));
+        for (label, size) in sizes {
+            self.raw(&draw(chart, *size, Theme::Page, label));
+        }
         self.raw("</figure>");
     }
 }

@@ -10,6 +10,7 @@ mod generator;
 mod invariants;
 mod latency;
 mod origin;
+mod overview;
 mod pauses;
 mod phases;
 mod services;
@@ -42,11 +43,16 @@ pub(crate) struct Section {
 }
 
 /// All sections.
-pub(crate) static SECTIONS: [Section; 16] = [
+pub(crate) static SECTIONS: [Section; 17] = [
     Section {
         id: "verdict",
         title: "",
         blocks: verdict::blocks,
+    },
+    Section {
+        id: "overview",
+        title: "",
+        blocks: overview::blocks,
     },
     Section {
         id: "expectations",
