@@ -1,6 +1,7 @@
 //! What a reader sees first: the run in one chart, what was expected, how the loads took the faults, and how to run it again.
 
-use squall_model::record::{ExpectationRecord, FaultRecord, Verdict};
+use squall_model::histogram::{Histogram, empty, quantile};
+use squall_model::record::{ExpectationRecord, FaultRecord, RunRecord, Verdict};
 
 use super::throughput::rate_line;
 use super::{Detail, latency, pauses};
@@ -27,6 +28,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     let mut main = vec![Block::Stack(panels(recording))];
     let mut side = expectations(recording);
     side.extend(recoveries(recording));
+    side.extend(change(recording));
     if !recording.record.command.is_empty() {
         main.push(Block::Code {
             label: "The command that repeats this run".to_owned(),
@@ -167,6 +169,54 @@ fn margin(one: &ExpectationRecord) -> Option<f64> {
         Some(b'>') => Some(over),
         _ => None,
     }
+}
+
+/// What is different from the last run that could be judged, without a verdict on it.
+fn change(recording: &Recording) -> Option<Block> {
+    let (now, before) = (&recording.record, recording.previous.as_deref()?);
+    let loads = recording.loads();
+    let mut changes: Vec<String> = Vec::new();
+    for load in loads.iter().take(2) {
+        let p99 = |record: &RunRecord| {
+            let response = response(record, load);
+            quantile(&response, 0.99).map(|us| us as f64)
+        };
+        if let (Some(was), Some(is)) = (p99(before), p99(now)) {
+            let by = figure::percent(is / was - 1.0);
+            let by = if is > was { format!("+{by}") } else { by };
+            let (was, is) = (figure::duration(was), figure::duration(is));
+            changes.push(format!("P99 of {load} {was} → {is} ({by})"));
+        }
+    }
+    if before.verdict != now.verdict {
+        changes.insert(
+            0,
+            format!("{} → {}", before.verdict.as_str(), now.verdict.as_str()),
+        );
+    }
+    let when = figure::wall_time(&before.started_at);
+    let text = format!(
+        "Since the last valid run ({when}, revision {}): {}. One run each cannot be told from what differs between runs.",
+        before.revision,
+        if changes.is_empty() {
+            "too few requests to compare".to_owned()
+        } else {
+            changes.join("; ")
+        }
+    );
+    Some(Block::Paragraph(text))
+}
+
+/// The response times of a load over the phases that count.
+fn response(record: &RunRecord, load: &str) -> Histogram {
+    let mut all = empty();
+    let phases = record.phases.iter().filter(|phase| phase.measure);
+    for part in phases.filter_map(|phase| phase.load.get(load)) {
+        if let Ok(histogram) = part.response.histogram() {
+            let _ = all.add(histogram);
+        }
+    }
+    all
 }
 
 /// How the loads took each fault.
