@@ -54,9 +54,18 @@ pub(crate) struct Slot {
     /// When it was last read, on the cache's clock.
     used: AtomicU64,
     watches: AtomicUsize,
-    /// Goes up with each entry, and with each attempt to get a first one that failed.
+    /// Goes up with each entry.
     ticks: watch::Sender<u64>,
     clock: Arc<AtomicU64>,
+}
+
+/// Why there is no room for another slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crowded {
+    /// Every slot is watched.
+    Watched,
+    /// Of some, somebody waits for the first content. Once it has come there is room.
+    Awaited,
 }
 
 /// See the module.
@@ -77,29 +86,35 @@ impl Cache {
         }
     }
 
-    /// The slot of a configuration, read just now.
-    #[inline]
-    pub(crate) fn find(&self, key: &ConfigKey) -> Option<Arc<Slot>> {
-        self.slots.load().get(key).map(Arc::clone)
-    }
-
     /// What is in the slot of a configuration.
     #[inline]
     pub(crate) fn read(&self, key: &ConfigKey) -> Option<Cached> {
         self.slots.load().get(key)?.current()
     }
 
-    /// A new slot; the one that was not read for longest makes room for it, if need be. `None` if all are watched.
-    /// Also who had to go.
-    pub(crate) fn insert(&self, key: &ConfigKey, slots_max: usize) -> Option<(Arc<Slot>, Option<ConfigKey>)> {
+    /// A new slot; the one that was not read for longest makes room for it, if need be, and is named. One that is watched stays, and
+    /// so does one that `is_awaited`.
+    pub(crate) fn insert(
+        &self,
+        key: &ConfigKey,
+        slots_max: usize,
+        is_awaited: impl Fn(&ConfigKey) -> bool,
+    ) -> Result<(Arc<Slot>, Option<ConfigKey>), Crowded> {
         let mut slots = Slots::clone(&self.slots.load());
         let mut evicted = None;
         if slots.len() >= slots_max {
-            let idle = slots
+            let idle: Vec<_> = slots
                 .iter()
                 .filter(|(_, slot)| slot.watches.load(Ordering::Relaxed) == 0)
+                .collect();
+            if idle.is_empty() {
+                return Err(Crowded::Watched);
+            }
+            let oldest = idle
+                .into_iter()
+                .filter(|(key, _)| !is_awaited(key))
                 .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
-            let oldest = idle.map(|(key, _)| key.clone())?;
+            let oldest = oldest.map(|(key, _)| key.clone()).ok_or(Crowded::Awaited)?;
             slots.remove(&oldest);
             evicted = Some(oldest);
         }
@@ -113,7 +128,7 @@ impl Cache {
         });
         slots.insert(key.clone(), Arc::clone(&slot));
         self.slots.store(Arc::new(slots));
-        Some((slot, evicted))
+        Ok((slot, evicted))
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -147,16 +162,7 @@ impl Slot {
     /// Shows readers another entry from now on.
     pub(crate) fn swap(&self, entry: Entry) {
         self.entry.store(Some(Arc::new(entry)));
-        self.tick();
-    }
-
-    /// Tells those who wait that there is news, be it that there is none.
-    pub(crate) fn tick(&self) {
         self.ticks.send_modify(|ticks| *ticks += 1);
-    }
-
-    pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
-        self.ticks.subscribe()
     }
 }
 
@@ -164,7 +170,7 @@ impl Watch {
     pub(crate) fn new(slot: Arc<Slot>, client: mpsc::Sender<Command>) -> Self {
         slot.watches.fetch_add(1, Ordering::Relaxed);
         Self {
-            ticks: slot.ticks(),
+            ticks: slot.ticks.subscribe(),
             slot,
             seen: None,
             _client: client,
@@ -228,7 +234,9 @@ impl std::fmt::Debug for Cached {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cache, Entry};
+    use std::sync::Arc;
+
+    use super::{Cache, Crowded, Entry};
     use crate::key::ConfigKey;
 
     fn key(name: &str) -> ConfigKey {
@@ -245,29 +253,37 @@ mod tests {
         }
     }
 
+    fn insert(cache: &Cache, name: &str, slots_max: usize) -> Result<Option<ConfigKey>, Crowded> {
+        cache
+            .insert(&key(name), slots_max, |_| false)
+            .map(|(_, evicted)| evicted)
+    }
+
     #[test]
     fn the_one_that_was_not_read_for_longest_makes_room() {
         let cache = Cache::new();
         for name in ["a", "b", "c"] {
-            cache.insert(&key(name), 3).unwrap().0.swap(entry(1));
+            cache.insert(&key(name), 3, |_| false).unwrap().0.swap(entry(1));
         }
         assert!(cache.read(&key("a")).is_some() && cache.read(&key("c")).is_some());
-        assert_eq!(cache.insert(&key("d"), 3).unwrap().1, Some(key("b")));
+        assert_eq!(insert(&cache, "d", 3), Ok(Some(key("b"))));
         assert!(cache.read(&key("a")).is_some());
-        assert_eq!(cache.insert(&key("e"), 3).unwrap().1, Some(key("c")));
-        assert!(cache.find(&key("a")).is_some() && cache.find(&key("d")).is_some());
+        assert_eq!(insert(&cache, "e", 3), Ok(Some(key("c"))));
+        assert!(cache.read(&key("a")).is_some() && cache.read(&key("c")).is_none());
     }
 
     #[tokio::test]
     async fn what_is_watched_stays() {
         let cache = Cache::new();
-        let (slot, _) = cache.insert(&key("a"), 1).unwrap();
+        let (slot, _) = cache.insert(&key("a"), 1, |_| false).unwrap();
         let (client, _commands) = tokio::sync::mpsc::channel(1);
-        let mut watch = super::Watch::new(slot, client);
-        assert!(cache.insert(&key("b"), 1).is_none());
-        cache.find(&key("a")).unwrap().swap(entry(7));
+        let mut watch = super::Watch::new(Arc::clone(&slot), client);
+        assert_eq!(insert(&cache, "b", 1), Err(Crowded::Watched));
+        slot.swap(entry(7));
         assert_eq!(watch.changed().await.version, 7);
         drop(watch);
-        assert_eq!(cache.insert(&key("b"), 1).unwrap().1, Some(key("a")));
+        let awaited = cache.insert(&key("b"), 1, |_| true).unwrap_err();
+        assert_eq!(awaited, Crowded::Awaited);
+        assert_eq!(insert(&cache, "b", 1), Ok(Some(key("a"))));
     }
 }
