@@ -32,14 +32,14 @@ static SETTINGS: [Setting; 11] = [
     },
     Setting {
         name: "restore",
-        about: "a file that the server saved: what a store that was used before is set back to at the start",
+        about: "what the store is set back to at every start: a used one by any file, an empty one by one that a server saved",
         kind: SettingKind::File,
         default: "",
     },
     number(
         "content-max",
         "bytes of the largest content",
-        64 << 20,
+        http::CONTENT_BYTES_MAX as i64,
         "10485760",
     ),
     number("configs-max", "configurations", 1_000_000, "10000"),

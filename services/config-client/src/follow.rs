@@ -25,7 +25,10 @@ use crate::request;
 use crate::transport::{Answer, Ask, Transport};
 use crate::{GetError, Plant, Settings};
 
-/// A poll that hangs and comes back sooner than this without news is one that the server does not let hang.
+/// A Nacos server lets a poll hang for nearly ten seconds at least. One that ends sooner without news was let go, as by a server
+/// that stops.
+const LET_GO_BEFORE: Duration = Duration::from_secs(9);
+/// One that ends sooner than this was not let hang at all, and the next waits the longer the more there are.
 const HANGS_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// What is asked of the task.
@@ -53,6 +56,8 @@ pub(crate) struct Follower {
     /// Whether the next poll only looks.
     looks_only: bool,
     was_lost: bool,
+    /// Whether the last poll that hung was let go early and without news, as by a server that stops.
+    was_let_go: bool,
     backoff: Backoff,
     /// Nothing is asked before.
     rests_until: Option<Instant>,
@@ -89,6 +94,7 @@ impl Follower {
             ends,
             looks_only: true,
             was_lost: false,
+            was_let_go: false,
             rests_until: None,
         })
     }
@@ -108,6 +114,11 @@ impl Follower {
         commands: &mut mpsc::Receiver<Command>,
         misses: &mut watch::Receiver<u64>,
     ) -> bool {
+        if !self.is_resting() && std::mem::take(&mut self.was_let_go) && self.transport.is_closed() {
+            // It may be another that is there by now: what it says comes after a gap.
+            self.lose("the server let go of a poll and closed the connection".to_owned());
+            return true;
+        }
         let next = self.next();
         let began = Instant::now();
         misses.mark_unchanged();
@@ -119,13 +130,15 @@ impl Follower {
         };
         match answer.and_then(|answer| self.take(&next, began, &answer)) {
             Ok(()) => self.known.reached(),
-            Err(reason) => {
-                (self.looks_only, self.was_lost) = (true, true);
-                self.known.lose(reason);
-                self.rest();
-            }
+            Err(reason) => self.lose(reason),
         }
         true
+    }
+
+    fn lose(&mut self, reason: String) {
+        (self.looks_only, self.was_lost) = (true, true);
+        self.known.lose(reason);
+        self.rest();
     }
 
     fn take(&mut self, next: &Next, began: Instant, answer: &Answer) -> Result<(), String> {
@@ -136,20 +149,21 @@ impl Follower {
         }
         let has_news = self.known.take_changes(answer)?;
         self.looks_only = false;
-        if matches!(next, Next::Hang) && !has_news && began.elapsed() < HANGS_AT_LEAST {
-            self.rest();
-        } else {
+        self.was_let_go = matches!(next, Next::Hang) && !has_news && began.elapsed() < LET_GO_BEFORE;
+        if !self.was_let_go || began.elapsed() >= HANGS_AT_LEAST {
             self.backoff.reset();
+        }
+        if self.was_let_go {
+            self.rest();
         }
         Ok(())
     }
 
     fn next(&self) -> Next {
-        let now = Instant::now();
-        if self.is_deaf() || self.rests_until.is_some_and(|until| until > now) {
+        if self.is_deaf() || self.is_resting() {
             return Next::Rest;
         }
-        if let Some((key, number)) = self.known.due(now) {
+        if let Some((key, number)) = self.known.due(Instant::now()) {
             return Next::Fetch(key, number);
         }
         match (self.known.has_to_poll(), self.looks_only) {
@@ -159,13 +173,17 @@ impl Follower {
         }
     }
 
+    fn is_resting(&self) -> bool {
+        self.rests_until.is_some_and(|until| until > Instant::now())
+    }
+
     fn is_deaf(&self) -> bool {
         self.known.settings.plant == Plant::Deaf && self.was_lost
     }
 
     /// When a rest ends, if nothing that comes in ends it.
     fn rest_ends(&self) -> Option<Instant> {
-        let rests_until = self.rests_until.filter(|until| *until > Instant::now());
+        let rests_until = self.rests_until.filter(|_| self.is_resting());
         if self.is_deaf() {
             None
         } else {

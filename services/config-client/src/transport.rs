@@ -80,6 +80,11 @@ impl Transport {
         }
     }
 
+    /// Whether the connection was closed by the server, or there is none.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.open.as_ref().is_none_or(SendRequest::is_closed)
+    }
+
     /// Asks, and waits for the whole answer, in all at most `within`. If this is dropped before, the connection ends.
     pub(crate) async fn ask(&mut self, ask: &Ask, within: Duration) -> Result<Answer, TransportError> {
         // Taken out while it is used: whatever cuts this short leaves none, and closes it.
