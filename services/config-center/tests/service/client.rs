@@ -179,7 +179,7 @@ fn without_a_server_the_last_snapshot_is_read() {
 }
 
 #[test]
-fn a_torn_snapshot_is_passed_over() {
+fn a_snapshot_that_was_cut_anywhere_is_passed_over() {
     let folder = tempdir().unwrap();
     let (data, snapshots) = (folder.path().join("server"), folder.path().join("client"));
     let host = start(&data);
@@ -194,14 +194,18 @@ fn a_torn_snapshot_is_passed_over() {
         .find(|path| path.extension().is_some_and(|extension| extension == "snapshot"))
         .unwrap();
     let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..whole.len() - 3]).unwrap();
     let address = host.listen();
     let _ = host.stop();
-    let (client, heard) = client(address, &snapshots);
-    assert!(matches!(now(client.get(&key("a"))), Err(GetError::Away { .. })));
-    assert!(heard.has(
-        |told| matches!(told, Incident::SnapshotIgnored { what, .. } if what.contains("torn or damaged"))
-    ));
+    for length in 0..whole.len() {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let (client, heard) = client(address, &snapshots);
+        assert!(matches!(now(client.get(&key("a"))), Err(GetError::Away { .. })));
+        let ignored = |told: &Incident| matches!(told, Incident::SnapshotIgnored { what, .. } if what.contains("torn or damaged"));
+        assert!(heard.has(ignored), "cut after {length} bytes");
+    }
+    std::fs::write(&file, &whole).unwrap();
+    let (client, _) = client(address, &snapshots);
+    assert_eq!(now(client.get(&key("a"))).unwrap().content.as_deref(), Some("1"));
 }
 
 #[test]

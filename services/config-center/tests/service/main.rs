@@ -2,6 +2,7 @@
 
 mod client;
 mod foreign;
+mod full_disk;
 mod process;
 mod server;
 mod support;

@@ -2,14 +2,18 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{CONFIGS, Client, start, start_with, until_hanging};
-use squall_config_center::center::Limits;
+use crate::support::{CONFIGS, Client, open, start, start_with, until, until_hanging};
+use squall_config_center::center::{Center, Limits, StartError};
+use squall_config_center::plant::Plant;
+use squall_config_center::report::Report;
 use squall_config_center::seed::Seeds;
+use squall_config_center::store::Store;
 use squall_config_client::checksum::md5;
-use squall_service_kit::Host;
+use squall_service_kit::{Host, Telemetry};
 use tempfile::tempdir;
 
 const LISTENER: &str = "/nacos/v1/cs/configs/listener";
@@ -532,4 +536,56 @@ fn lowered_limits_hold_for_what_is_kept_already() {
     let page = Client::connect(host.listen()).get(history).json();
     assert_eq!(page["totalCount"], 2);
     assert_eq!(page["pageItems"][0]["id"], "5");
+}
+
+#[test]
+fn an_export_that_was_cut_anywhere_is_refused() {
+    let folder = tempdir().unwrap();
+    let host = start(&folder.path().join("data"));
+    let mut client = Client::connect(host.listen());
+    client.publish("a", "1");
+    let whole = client.get("/squall/export").body;
+    let file = folder.path().join("cut.json");
+    let seeds = Seeds {
+        publish: Vec::new(),
+        restore: Some(file.clone()),
+    };
+    let mut telemetry = Telemetry::new();
+    let report = Arc::new(Report::new(&mut telemetry));
+    let data = folder.path().join("other");
+    for length in 0..whole.len() {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let refused = Center::start(&data, Limits::default(), &seeds, Plant::None, Arc::clone(&report));
+        assert!(
+            matches!(refused, Err(StartError::Seed(_))),
+            "cut after {length} bytes: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_store_that_was_cut_is_refused_or_whole() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = start(&data);
+    Client::connect(host.listen()).publish("a", &"x".repeat(100_000));
+    let _ = host.stop();
+    let mut telemetry = Telemetry::new();
+    let report = Arc::new(Report::new(&mut telemetry));
+    drop(open(&data, Limits::default(), &Seeds::default(), &report));
+    until("the store stays open", || Store::open(&data).is_ok());
+    let whole = std::fs::read(data.join("configs.redb")).unwrap();
+    let cut = folder.path().join("cut");
+    std::fs::create_dir(&cut).unwrap();
+    // In the header each byte counts; behind it pages do.
+    let lengths = (1..512)
+        .chain((512..whole.len()).step_by(4_096))
+        .chain([whole.len() - 1]);
+    for length in lengths {
+        std::fs::write(cut.join("configs.redb"), &whole[..length]).unwrap();
+        let Ok(store) = Store::open(&cut) else { continue };
+        let Ok(loaded) = store.load() else { continue };
+        let contents: Vec<usize> = loaded.configs.iter().map(|config| config.content.len()).collect();
+        assert_eq!(contents, [100_000], "cut after {length} bytes");
+    }
 }
