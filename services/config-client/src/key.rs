@@ -91,6 +91,12 @@ impl ConfigKey {
         &self.text
     }
 
+    /// The hash of all of it.
+    #[inline]
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hash
+    }
+
     /// The name within the group.
     pub fn data_id(&self) -> &str {
         self.part(0)

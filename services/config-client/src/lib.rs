@@ -15,7 +15,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`key`], [`checksum`], [`listening`], [`protocol`] | names, MD5s, the listener's texts, paths and headers: what a server needs too
-//! | [`cache`] | what readers see: one pointer for each configuration, swapped whole |
+//! | [`cache`] | what readers see: one pointer to a view, swapped whole |
 //! | [`order`] | whether what the server says is newer than what is held |
 //! | [`snapshot`] | the last of each configuration on disk |
 //! | [`incident`] | what the client tells whoever watches it |
@@ -117,7 +117,7 @@ impl Client {
             .check()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
-        let cache = Arc::new(Cache::new());
+        let cache = Arc::new(Cache::new(settings.entries_max));
         let follower = Follower::new(settings.clone(), Arc::clone(&cache), observe)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new()

@@ -151,11 +151,8 @@ impl Known {
         if self.followed.contains_key(key) {
             return Ok(());
         }
-        let is_awaited = |key: &ConfigKey| {
-            let followed = self.followed.get(key);
-            followed.is_some_and(|followed| followed.waiting.iter().any(|waiting| !waiting.is_closed()))
-        };
-        let (slot, evicted) = self.cache.insert(key, self.settings.entries_max, is_awaited)?;
+        let stays = |key: &ConfigKey| self.followed.get(key).and_then(Followed::stays);
+        let (slot, evicted) = self.cache.insert(key, stays)?;
         if let Some(key) = evicted {
             self.followed.remove(&key);
             self.observe.note(&Incident::Evicted { key });
@@ -194,9 +191,10 @@ impl Known {
         };
         match command {
             Command::Watch { client, reply, .. } => {
-                drop(reply.send(Ok(Watch::new(Arc::clone(&followed.slot), client))));
+                let (cache, slot) = (Arc::clone(&self.cache), Arc::clone(&followed.slot));
+                drop(reply.send(Ok(Watch::new(cache, slot, client))));
             }
-            Command::Get { reply, .. } => match followed.slot.held() {
+            Command::Get { reply, .. } => match self.cache.held(&followed.slot) {
                 Some(entry) => drop(reply.send(Ok(entry))),
                 None => followed.waiting.push(reply),
             },
@@ -278,7 +276,7 @@ impl Known {
         let waited_for = self
             .followed
             .iter()
-            .filter(|(_, one)| !one.is_loading && one.slot.held().is_none());
+            .filter(|(_, one)| !one.is_loading && self.cache.held(&one.slot).is_none());
         for key in waited_for.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.fall_back(&key, None);
         }
@@ -345,13 +343,13 @@ impl Known {
             }
             Judgement::Same => {
                 // A snapshot that is shown is live from now on; one that is not is shown.
-                let is_live = followed.slot.held().is_some_and(|entry| entry.live);
+                let is_live = self.cache.held(&followed.slot).is_some_and(|entry| entry.live);
                 let held = followed
                     .held
                     .as_ref()
                     .filter(|_| !is_live && !followed.is_writing);
                 if let Some(entry) = held.map(entry) {
-                    followed.show(entry);
+                    followed.show(&self.cache, entry);
                 }
             }
             Judgement::Stale => {
@@ -387,18 +385,21 @@ impl Known {
         let Some(followed) = self.followed.get_mut(key) else {
             return;
         };
-        if followed.slot.held().is_some() || followed.is_writing {
+        if self.cache.held(&followed.slot).is_some() || followed.is_writing {
             return;
         }
         if let Some(snapshot) = followed.kept.take() {
             let version = snapshot.held.version;
-            followed.show(Entry {
-                version,
-                content: snapshot.content,
-                md5: snapshot.held.md5,
-                kind: snapshot.kind,
-                live: false,
-            });
+            followed.show(
+                &self.cache,
+                Entry {
+                    version,
+                    content: snapshot.content,
+                    md5: snapshot.held.md5,
+                    kind: snapshot.kind,
+                    live: false,
+                },
+            );
             let key = key.clone();
             return self.observe.note(&Incident::FromSnapshot { key, version });
         }
@@ -445,16 +446,19 @@ impl Known {
         };
         let version = entry.version;
         if self.settings.plant == Plant::Torn
-            && let Some(old) = followed.slot.held()
+            && let Some(old) = self.cache.held(&followed.slot)
         {
             let content = old.content.clone();
-            followed.slot.swap(Entry {
-                content,
-                ..entry.clone()
-            });
+            self.cache.show(
+                &followed.slot,
+                Entry {
+                    content,
+                    ..entry.clone()
+                },
+            );
             sleep(TORN_FOR).await;
         }
-        followed.show(entry);
+        followed.show(&self.cache, entry);
         let key = key.clone();
         self.observe.note(&Incident::Updated { key, version });
     }
@@ -472,13 +476,22 @@ impl Followed {
         !self.is_loading && self.due.is_none()
     }
 
+    /// Why it must not leave memory, if it must not.
+    fn stays(&self) -> Option<Crowded> {
+        if self.slot.is_watched() {
+            return Some(Crowded::Watched);
+        }
+        let is_awaited = self.waiting.iter().any(|waiting| !waiting.is_closed());
+        is_awaited.then_some(Crowded::Awaited)
+    }
+
     /// Shows it to readers, and gives it to those who wait.
-    fn show(&mut self, entry: Entry) {
+    fn show(&mut self, cache: &Cache, entry: Entry) {
         self.kept = None;
-        self.slot.swap(entry);
+        cache.show(&self.slot, entry);
         for waiting in self.waiting.drain(..) {
             // Whoever has gone in the meantime needs none.
-            drop(self.slot.held().map(|entry| waiting.send(Ok(entry))));
+            drop(cache.held(&self.slot).map(|entry| waiting.send(Ok(entry))));
         }
     }
 }
