@@ -5,7 +5,9 @@
 //! where it stands. A configuration that the server refuses is put off by itself and holds up no other. Nothing here waits for
 //! the disk. Every time is a length on the monotonic clock.
 
+mod followed;
 mod known;
+mod read;
 
 use std::io;
 use std::pin::pin;

@@ -8,65 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::Command;
-use crate::backoff::{Backoff, Jitter};
-use crate::cache::{Cache, Crowded, Entry, Slot, Watch};
-use crate::checksum::md5;
+use super::followed::Followed;
+use super::read::{Unread, read};
+use crate::backoff::Jitter;
+use crate::cache::{Cache, Crowded, Entry, Watch};
 use crate::disk::{Disk, Done, Job, Outcome};
 use crate::incident::{Incident, Observe};
 use crate::key::{ConfigKey, KeyHash};
 use crate::order::{Held, Judgement, Seen, judge};
-use crate::protocol::{CONFIG_TYPE, CONTENT_MD5, VERSION};
+use crate::protocol::{CONFIG_TYPE, VERSION};
 use crate::snapshot::Snapshot;
 use crate::transport::{Answer, Ask};
 use crate::{GetError, Plant, Settings, listening, request};
 
-/// The first pause before a configuration is asked for again that the server refused, or said nothing new of.
-const PUT_OFF_MIN: Duration = Duration::from_millis(100);
-/// The longest.
-const PUT_OFF_MAX: Duration = Duration::from_secs(30);
 /// What is due this soon is fetched along with what is due now, as each fetch ends a poll that hangs.
 const TOGETHER: Duration = Duration::from_millis(50);
 /// How long the planted torn write stays torn.
 const TORN_FOR: Duration = Duration::from_millis(5);
-
-/// Somebody who waits for a configuration.
-type Waiting = oneshot::Sender<Result<Arc<Entry>, GetError>>;
-
-/// What is known of a configuration that is followed.
-#[derive(Debug)]
-struct Followed {
-    /// Tells it from one of the same name that was followed before.
-    number: u64,
-    slot: Arc<Slot>,
-    /// The newest that was judged; it may be on its way to the disk.
-    held: Option<Held>,
-    /// What a snapshot holds, until something is shown.
-    kept: Option<Snapshot>,
-    /// The MD5 that the server had when it was last asked, be it older than what is held: what changes from here on is
-    /// news.
-    said: Arc<str>,
-    /// When it is to be fetched. Until then it is left out of polls.
-    due: Option<Instant>,
-    backoff: Backoff,
-    /// Whether its snapshot is still being read; nothing is asked before.
-    is_loading: bool,
-    /// Whether the poll that is under way asks for it.
-    is_polled: bool,
-    /// Whether the server said that it has changed.
-    is_told: bool,
-    /// Why the server did not give it when it was last asked, if it did not.
-    refused: Option<String>,
-    /// Whether the connection was lost since the server was last heard of it.
-    after_gap: bool,
-    is_writing: bool,
-    /// What is to be written next.
-    next: Option<Entry>,
-    waiting: Vec<Waiting>,
-}
 
 /// See the module.
 pub(super) struct Known {
@@ -158,24 +119,7 @@ impl Known {
             self.observe.note(&Incident::Evicted { key });
         }
         self.number += 1;
-        let followed = Followed {
-            number: self.number,
-            slot,
-            held: None,
-            kept: None,
-            said: "".into(),
-            due: None,
-            backoff: Backoff::new(PUT_OFF_MIN, PUT_OFF_MAX),
-            is_loading: true,
-            is_polled: false,
-            is_told: false,
-            refused: None,
-            // What a snapshot holds was heard of by an earlier client.
-            after_gap: true,
-            is_writing: false,
-            next: None,
-            waiting: Vec::new(),
-        };
+        let followed = Followed::new(self.number, slot);
         self.followed.insert(key.clone(), followed);
         self.disk.ask(Job::Read {
             key: key.clone(),
@@ -468,69 +412,6 @@ impl Known {
         if let Some(command) = self.held_back.take() {
             self.admit(command);
         }
-    }
-}
-
-impl Followed {
-    fn is_to_be_polled(&self) -> bool {
-        !self.is_loading && self.due.is_none()
-    }
-
-    /// Why it must not leave memory, if it must not.
-    fn stays(&self) -> Option<Crowded> {
-        if self.slot.is_watched() {
-            return Some(Crowded::Watched);
-        }
-        let is_awaited = self.waiting.iter().any(|waiting| !waiting.is_closed());
-        is_awaited.then_some(Crowded::Awaited)
-    }
-
-    /// Shows it to readers, and gives it to those who wait.
-    fn show(&mut self, cache: &Cache, entry: Entry) {
-        self.kept = None;
-        cache.show(&self.slot, entry);
-        for waiting in self.waiting.drain(..) {
-            // Whoever has gone in the meantime needs none.
-            drop(cache.held(&self.slot).map(|entry| waiting.send(Ok(entry))));
-        }
-    }
-}
-
-/// What an answer says of a configuration.
-struct Read {
-    content: Option<Arc<str>>,
-    md5: Arc<str>,
-}
-
-/// Why an answer says nothing.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Unread {
-    #[error("its content has not the MD5 that came with it")]
-    Mismatch,
-    #[error("the server answered {0}")]
-    Status(StatusCode),
-}
-
-/// Reads an answer; why it is none.
-fn read(answer: &Answer) -> Result<Read, Unread> {
-    match answer.status {
-        StatusCode::OK => {
-            let content = String::from_utf8_lossy(&answer.body);
-            let md5 = md5(&content);
-            let told = answer.header(CONTENT_MD5);
-            if told.is_some_and(|told| !told.is_empty() && told != md5) {
-                return Err(Unread::Mismatch);
-            }
-            Ok(Read {
-                content: Some(Arc::from(content)),
-                md5: md5.into(),
-            })
-        }
-        StatusCode::NOT_FOUND => Ok(Read {
-            content: None,
-            md5: "".into(),
-        }),
-        status => Err(Unread::Status(status)),
     }
 }
 
