@@ -58,6 +58,9 @@ pub(crate) struct Follower {
     /// Whether the next poll only looks.
     looks_only: bool,
     was_lost: bool,
+    /// Whether it was a fetch that failed last: then the next attempt looks first, and one that the server never answers holds up
+    /// no other.
+    looks_first: bool,
     /// Whether the last poll that hung was let go early and without news, as by a server that stops.
     was_let_go: bool,
     backoff: Backoff,
@@ -96,6 +99,7 @@ impl Follower {
             ends,
             looks_only: true,
             was_lost: false,
+            looks_first: false,
             was_let_go: false,
             rests_until: None,
         })
@@ -132,7 +136,13 @@ impl Follower {
         };
         match answer.and_then(|answer| self.take(&next, began, &answer)) {
             Ok(()) => self.known.reached(),
-            Err(reason) => self.lose(reason),
+            Err(reason) => {
+                self.looks_first = matches!(next, Next::Fetch(..));
+                if let Next::Fetch(key, number) = &next {
+                    self.known.move_back(key, *number);
+                }
+                self.lose(reason);
+            }
         }
         true
     }
@@ -164,6 +174,9 @@ impl Follower {
     fn next(&self) -> Next {
         if self.is_deaf() || self.is_resting() {
             return Next::Rest;
+        }
+        if self.looks_first && self.looks_only && self.known.has_to_poll() {
+            return Next::Look;
         }
         if let Some((key, number)) = self.known.due(Instant::now()) {
             return Next::Fetch(key, number);

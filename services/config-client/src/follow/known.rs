@@ -308,6 +308,13 @@ impl Known {
         self.retry_held_back();
     }
 
+    /// There was no answer to this one: others that are due come before it.
+    pub(super) fn move_back(&mut self, key: &ConfigKey, number: u64) {
+        if let Some(followed) = self.followed.get_mut(key).filter(|one| one.number == number) {
+            followed.due = Some(Instant::now());
+        }
+    }
+
     /// The server is there and does not give this one: asked for again after a pause of its own.
     fn put_off(&mut self, key: &ConfigKey, reason: String) {
         let Some(followed) = self.followed.get_mut(key) else {

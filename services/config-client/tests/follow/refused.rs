@@ -80,6 +80,40 @@ fn one_that_is_refused_is_asked_for_again_ever_more_rarely_and_is_read_once_it_m
 }
 
 #[test]
+fn one_that_is_never_answered_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let number = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&number);
+    let script = Script::start(move |asked| match asked {
+        Asked::Fetch(id) if id == "stuck" => Answer::Hang,
+        Asked::Fetch(_) => Answer::Content(counted.load(Ordering::SeqCst).to_string()),
+        Asked::Poll(watched, _) => {
+            let now = md5(&counted.load(Ordering::SeqCst).to_string());
+            let ids = ["a", "b"].into_iter();
+            let has_changed = |id: &&str| watched.iter().any(|(one, md5)| one == id && *md5 != now);
+            Answer::Changed(ids.filter(has_changed).collect())
+        }
+        Asked::Alive => Answer::Status(200),
+    });
+    let (client, _) = client(&script, folder.path(), |settings| {
+        settings.request_timeout = Duration::from_millis(300);
+    });
+    now(async {
+        let mut watches = Vec::new();
+        for id in ["a", "stuck", "b"] {
+            watches.push(client.watch(&key(id)).await.unwrap());
+        }
+        for round in 1..=5 {
+            number.store(round, Ordering::SeqCst);
+            let wanted = round.to_string();
+            for watch in [0, 2] {
+                while watches[watch].changed().await.content.as_deref() != Some(&*wanted) {}
+            }
+        }
+    });
+}
+
+#[test]
 fn a_content_that_is_not_what_its_checksum_says_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let script = Script::start(|asked| match asked {
