@@ -1,7 +1,8 @@
 //! Ten thousand clients hang in a long poll each; a configuration is published again and again, and each says how long after the
-//! publish began it was told, and how long after it had fetched the new content. Prints the percentiles of both.
+//! publish began it had the new content. Prints the percentiles: of clients of this project's own, to whom the content comes with the
+//! word that it has changed, or, with `nacos` as the last argument, of those who are told and then fetch it, as Nacos has it.
 //!
-//!     cargo run --release -p squall-config-center --example watchers -- [WATCHERS] [PUBLISHES]
+//!     cargo run --release -p squall-config-center --example watchers -- [WATCHERS] [PUBLISHES] [nacos]
 //!
 //! The server is a process of its own, this program started again, since both ends of ten thousand connections are more
 //! descriptors than a process has on many machines. Both share the machine's processors, so what is printed is the server's time
@@ -46,17 +47,19 @@ fn main() -> Result<(), Failure> {
     }
     let folder = tempfile::tempdir()?;
     let (mut server, addresses) = start(&folder.path().to_string_lossy())?;
-    let measured = measure(addresses, watchers, publishes);
+    let as_nacos = arguments.get(2).is_some_and(|third| third == "nacos");
+    let measured = measure(addresses, watchers, publishes, as_nacos);
     server.kill()?;
     server.wait()?;
     let reached = measured?;
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{watchers} watchers, {publishes} publishes, {} contents fetched; from when the publish was sent:",
+        "{watchers} watchers, {publishes} publishes, {} contents had; from when the publish was sent:",
         reached.fetched.len()
     )?;
-    for (what, after) in [("told", &reached.told), ("fetched", &reached.fetched)] {
+    let both = [("told", &reached.told), ("had it", &reached.fetched)];
+    for (what, after) in both.into_iter().filter(|(_, after)| !after.is_empty()) {
         let ms = |quantile| after.value_at_quantile(quantile) as f64 / 1e3;
         writeln!(
             out,
@@ -124,7 +127,12 @@ struct Reached {
 /// Lets watchers wait for each of so many publishes.
 ///
 /// One thread and one epoll, so that the clients take as little as can be of the processors that the server needs.
-fn measure(addresses: Addresses, watchers: usize, publishes: u64) -> Result<Reached, Failure> {
+fn measure(
+    addresses: Addresses,
+    watchers: usize,
+    publishes: u64,
+    as_nacos: bool,
+) -> Result<Reached, Failure> {
     let mut publisher = std::net::TcpStream::connect(addresses.listen)?;
     publisher.set_nodelay(true)?;
     exchange(&mut publisher, &publish(FIRST))?;
@@ -149,7 +157,7 @@ fn measure(addresses: Addresses, watchers: usize, publishes: u64) -> Result<Reac
     };
     let mut content = FIRST.to_owned();
     for n in 1..=publishes {
-        let request = listen(&content);
+        let request = listen(&content, as_nacos);
         for watcher in &mut all {
             watcher.stream.write_all(request.as_bytes())?;
         }
@@ -164,7 +172,7 @@ fn measure(addresses: Addresses, watchers: usize, publishes: u64) -> Result<Reac
     Ok(reached)
 }
 
-/// Waits until every watcher was told, and has fetched what it was told of.
+/// Waits until every watcher has the content: with the word that it changed, or fetched after it.
 fn wait(
     poll: &mut Poll,
     all: &mut [Watcher],
@@ -231,11 +239,16 @@ fn publish(content: &str) -> String {
     )
 }
 
-fn listen(content: &str) -> String {
+fn listen(content: &str, as_nacos: bool) -> String {
+    let with = if as_nacos {
+        ""
+    } else {
+        "squall-with-content: true\r\n"
+    };
     let form = format!("Listening-Configs=feed.json%02FEED%02{}%01", md5(content));
     post(
         "/nacos/v1/cs/configs/listener",
-        "long-pulling-timeout: 300000\r\n",
+        &format!("long-pulling-timeout: 300000\r\n{with}"),
         &form,
     )
 }

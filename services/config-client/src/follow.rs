@@ -159,7 +159,7 @@ impl Follower {
             self.backoff.reset();
             return Ok(());
         }
-        let has_news = self.known.take_changes(answer)?;
+        let has_news = self.known.take_pushed(answer) || self.known.take_changes(answer)?;
         self.looks_only = false;
         self.was_let_go = matches!(next, Next::Hang) && !has_news && began.elapsed() < LET_GO_BEFORE;
         if !self.was_let_go || began.elapsed() >= HANGS_AT_LEAST {

@@ -13,7 +13,7 @@ use crate::Settings;
 use crate::incident::{Incident, Observe};
 use crate::key::ConfigKey;
 use crate::listening;
-use crate::protocol::{CONFIGS, HANGS, LISTENER, LIVENESS, NO_HANGUP, VERSION};
+use crate::protocol::{CONFIGS, HANGS, LISTENER, LIVENESS, NO_HANGUP, VERSION, WITH_CONTENT};
 use crate::transport::{Ask, Transport};
 
 /// A Nacos server lets a poll hang for at least this long, whatever it is told.
@@ -43,7 +43,9 @@ pub(crate) fn poll<'a>(
     let mut headers = HeaderMap::new();
     headers.insert(HANGS, HeaderValue::from(settings.poll.as_millis() as u64));
     let mut within = settings.poll.max(HANGS_MIN) + settings.request_timeout;
-    if !hangs {
+    if hangs {
+        headers.insert(WITH_CONTENT, HeaderValue::from_static("true"));
+    } else {
         headers.insert(NO_HANGUP, HeaderValue::from_static("true"));
         within = settings.request_timeout;
     }

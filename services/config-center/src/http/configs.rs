@@ -15,6 +15,7 @@ use super::{Server, boolean};
 use crate::center::{Found, Order, Refusal};
 use crate::record::{Config, Draft, kind_of};
 use crate::wall;
+use squall_config_client::key::ConfigKey;
 use squall_config_client::protocol::{CONFIG_TYPE, CONFIGS, CONTENT_MD5, VERSION};
 
 /// The longest descriptions, in characters, as `ParamUtils` has them.
@@ -45,11 +46,16 @@ fn fetch(server: &Server, form: &Form) -> Result<Response, Refused> {
     let key = form.key()?;
     untagged(form)?;
     server.report.fetches.inc();
-    let config = match server.center.get(&key) {
+    Ok(as_it_is(server, &key))
+}
+
+/// A configuration as it is now, or that there is none.
+pub(super) fn as_it_is(server: &Server, key: &ConfigKey) -> Response {
+    let config = match server.center.get(key) {
         Found::Config(config) => config,
         Found::Nothing(since) => {
             let version = [(VERSION, HeaderValue::from(since))];
-            return Ok((StatusCode::NOT_FOUND, version, "config data not exist\n").into_response());
+            return (StatusCode::NOT_FOUND, version, "config data not exist\n").into_response();
         }
     };
     let text = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
@@ -63,7 +69,7 @@ fn fetch(server: &Server, form: &Form) -> Result<Response, Refused> {
         (EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache,no-store")),
     ];
-    Ok((headers, Bytes::from_owner(Content(config))).into_response())
+    (headers, Bytes::from_owner(Content(config))).into_response()
 }
 
 /// A content that is sent as it stands in memory.

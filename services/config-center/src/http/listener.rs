@@ -17,7 +17,7 @@ use super::form::Form;
 use super::refusal::Refused;
 use crate::center::watchers::Place;
 use squall_config_client::listening::{self, Watched};
-use squall_config_client::protocol::{HANGS, LISTENER, NO_HANGUP};
+use squall_config_client::protocol::{CHANGED, HANGS, LISTENER, NO_HANGUP, WITH_CONTENT};
 
 /// How much earlier than a client gives up it is answered.
 const EARLIER: Duration = Duration::from_millis(500);
@@ -42,14 +42,26 @@ pub(super) async fn listen(State(server): State<Server>, request: Request<Body>)
     };
     server.report.polls.inc();
     match asked {
-        Ok((watched, Some(hangs))) => hang(&server, watched, hangs).await.into_response(),
-        Ok((watched, None)) => changed_now(&server, &watched).unwrap_or_else(nothing_changed),
+        Ok(Asked {
+            watched,
+            hangs: Some(hangs),
+            with_content,
+        }) => hang(&server, watched, hangs, with_content).await.into_response(),
+        Ok(Asked { watched, .. }) => changed_now(&server, &watched).unwrap_or_else(nothing_changed),
         Err(refused) => refused.into_response(),
     }
 }
 
-/// What a client watches, and how long its poll may hang, if it may.
-fn asked(form: &Form) -> Result<(Vec<Watched>, Option<Duration>), Refused> {
+/// What a poll asks.
+struct Asked {
+    watched: Vec<Watched>,
+    /// How long it may hang, if it may.
+    hangs: Option<Duration>,
+    /// Whether what has changed is to come along, if that is one configuration.
+    with_content: bool,
+}
+
+fn asked(form: &Form) -> Result<Asked, Refused> {
     let invalid = || Refused::Invalid("invalid probeModify".to_owned());
     let text = form
         .get("Listening-Configs")
@@ -63,7 +75,11 @@ fn asked(form: &Form) -> Result<(Vec<Watched>, Option<Duration>), Refused> {
     };
     let watched = watched.ok_or_else(invalid)?;
     let Some(ms) = form.header(HANGS.as_str()) else {
-        return Ok((watched, None));
+        return Ok(Asked {
+            watched,
+            hangs: None,
+            with_content: false,
+        });
     };
     let given = ms.trim().parse().map(Duration::from_millis);
     let given = given.map_err(|_| Refused::Invalid(format!("For input string: \"{ms}\"")))?;
@@ -71,10 +87,20 @@ fn asked(form: &Form) -> Result<(Vec<Watched>, Option<Duration>), Refused> {
         .header(NO_HANGUP.as_str())
         .is_none_or(|text| !text.eq_ignore_ascii_case("true"));
     let hangs = given.saturating_sub(EARLIER).clamp(HANGS_MIN, HANGS_MAX);
-    Ok((watched, may_hang.then_some(hangs)))
+    let is_true = |text: &str| text.eq_ignore_ascii_case("true");
+    Ok(Asked {
+        watched,
+        hangs: may_hang.then_some(hangs),
+        with_content: form.header(WITH_CONTENT.as_str()).is_some_and(is_true),
+    })
 }
 
-async fn hang(server: &Server, watched: Vec<Watched>, hangs: Duration) -> Result<Response, Refused> {
+async fn hang(
+    server: &Server,
+    watched: Vec<Watched>,
+    hangs: Duration,
+    with_content: bool,
+) -> Result<Response, Refused> {
     // Waits first and looks then: a change between the two wakes it.
     let keys = watched.iter().map(|one| one.key.clone());
     let Some(mut place) = server.center.watchers().enter(keys) else {
@@ -90,7 +116,20 @@ async fn hang(server: &Server, watched: Vec<Watched>, hangs: Duration) -> Result
         return Ok(nothing_changed());
     };
     server.report.woken.inc();
-    Ok(changed(answer))
+    let pushed = with_content.then(|| pushed(server, &answer)).flatten();
+    Ok(pushed.unwrap_or_else(|| changed(answer)))
+}
+
+/// What has changed, as it is now, with the word that it has: one request less for each who waits, where thousands do.
+fn pushed(server: &Server, answer: &Bytes) -> Option<Response> {
+    let said = std::str::from_utf8(answer).ok()?.trim_end();
+    let [key] = &listening::parse_answer(said)[..] else {
+        return None;
+    };
+    let mut response = super::configs::as_it_is(server, key);
+    let said = HeaderValue::from_str(said).ok()?;
+    response.headers_mut().insert(CHANGED, said);
+    Some(response)
 }
 
 /// The answer that says what has changed; none if nothing has for as long as `hangs`, or until `stop`.
@@ -161,7 +200,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let form = Form::of_query(&request.body(Body::empty()).unwrap(), LISTENER);
-        asked(&form).unwrap().1
+        asked(&form).unwrap_or_else(|_| panic!("it is a poll")).hangs
     }
 
     #[test]

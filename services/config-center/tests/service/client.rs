@@ -150,6 +150,44 @@ fn a_hundred_readers_ask_the_server_once() {
 }
 
 #[test]
+fn what_changes_while_a_client_waits_comes_without_another_request() {
+    let folder = tempdir().unwrap();
+    let host = start(&folder.path().join("server"));
+    publish(&host, "a", "first");
+    let (client, _) = client(host.listen(), &folder.path().join("client"));
+    let mut watch = now(client.watch(&key("a"))).unwrap();
+    until(&mut watch, has("first"));
+    let mut operator = crate::support::Client::connect(host.admin());
+    let mut wait_for = |line: &str| {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let metrics = operator.get("/metrics").body;
+            if metrics.contains(line) {
+                return metrics;
+            }
+            assert!(Instant::now() < deadline, "{line} in {metrics}");
+            thread::yield_now();
+        }
+    };
+    for content in ["second", "third"] {
+        wait_for("\nconfig_center_watchers 1\n");
+        publish(&host, "a", content);
+        until(&mut watch, has(content));
+    }
+    wait_for("\nconfig_center_watchers 1\n");
+    crate::support::Client::connect(host.listen()).ask(
+        "DELETE",
+        crate::support::CONFIGS,
+        "",
+        "dataId=a&group=G",
+    );
+    until(&mut watch, |entry| entry.content.is_none());
+    let metrics = wait_for("\nconfig_center_woken_total 3\n");
+    assert!(metrics.contains("\nconfig_center_fetches_total 1\n"), "{metrics}");
+    let _ = host.stop();
+}
+
+#[test]
 fn without_a_server_the_last_snapshot_is_read() {
     let folder = tempdir().unwrap();
     let (data, snapshots) = (folder.path().join("server"), folder.path().join("client"));

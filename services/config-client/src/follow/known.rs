@@ -19,7 +19,7 @@ use crate::disk::{Disk, Done, Job, Outcome};
 use crate::incident::{Incident, Observe};
 use crate::key::{ConfigKey, KeyHash};
 use crate::order::{Held, Judgement, Seen, judge};
-use crate::protocol::{CONFIG_TYPE, VERSION};
+use crate::protocol::{CHANGED, CONFIG_TYPE, VERSION};
 use crate::snapshot::Snapshot;
 use crate::transport::{Answer, Ask};
 use crate::{GetError, Plant, Settings, listening, request};
@@ -225,6 +225,22 @@ impl Known {
             self.fall_back(&key, None);
         }
         self.retry_held_back();
+    }
+
+    /// Takes what came with the word that it has changed; false if that was the word alone. Of the rest nothing was said.
+    pub(super) fn take_pushed(&mut self, answer: &Answer) -> bool {
+        let Some(changed) = answer.header(CHANGED) else {
+            return false;
+        };
+        let keys = listening::parse_answer(changed);
+        let polled = |key: &&ConfigKey| self.followed.get(*key).is_some_and(|one| one.is_polled);
+        if let [key] = &keys[..]
+            && let Some(key) = Some(key).filter(polled)
+        {
+            let number = self.followed[key].number;
+            self.take(key, number, answer);
+        }
+        true
     }
 
     /// What has changed is to be fetched; the rest is as it was when the server was last asked. Whether anything has.
