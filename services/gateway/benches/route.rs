@@ -1,0 +1,3 @@
+//! The time that routing adds to a request.
+
+fn main() {}

@@ -1,0 +1,200 @@
+//! Where a request goes: what the plug-in says, else the first rule of the table that matches, else the table's default.
+//!
+//! [`Router::route`] never fails and never panics, whatever the request, the plug-in or the store of buckets does: there is always a table,
+//! a table always has a default, and it names only clusters that were known when it was read. Tables and plug-ins are swapped by one
+//! pointer each; requests under way keep what they began with.
+
+mod chance;
+mod event;
+mod experiment;
+mod matching;
+mod read;
+mod split;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+
+pub use self::event::{Event, Observe, Unobserved};
+pub use self::read::{Fault, TableErrors};
+pub use self::split::{Draw, Split};
+pub use self::table::RouteTable;
+
+use self::chance::Chance;
+use self::table::{Action, Rule};
+
+/// What a request is routed by.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteRequest<'a> {
+    /// The method as it was written; methods are case-sensitive.
+    pub method: &'a str,
+    /// The path. What follows a `?` is not looked at.
+    pub path: &'a str,
+    /// The header.
+    pub headers: &'a HeaderMap,
+}
+
+impl RouteRequest<'_> {
+    /// The path without its query.
+    pub(crate) fn bare_path(&self) -> &str {
+        self.path.split_once('?').map_or(self.path, |(path, _)| path)
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The cluster; one of those that were known when the table was read.
+    pub cluster: Arc<str>,
+    /// What decided.
+    pub reason: RouteReason,
+    /// The rule that matched; none for the default and the plug-in.
+    pub rule: Option<Arc<str>>,
+    /// The experiment and the variant of it, where one decided.
+    pub variant: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// What decided where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RouteReason {
+    /// No rule matched, and the default names one cluster.
+    Default,
+    /// A rule about path or method matched, and names one cluster.
+    Path,
+    /// A rule about headers matched, and names one cluster.
+    Header,
+    /// A draw against weights: for this request alone.
+    Weight,
+    /// The user's bucket in an experiment.
+    Bucket,
+    /// The plug-in.
+    Plugin,
+}
+
+impl RouteReason {
+    /// All of them, for whoever counts by reason.
+    pub const ALL: [Self; 6] = [
+        Self::Default,
+        Self::Path,
+        Self::Header,
+        Self::Weight,
+        Self::Bucket,
+        Self::Plugin,
+    ];
+
+    /// As metrics name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Path => "path",
+            Self::Header => "header",
+            Self::Weight => "weight",
+            Self::Bucket => "bucket",
+            Self::Plugin => "plugin",
+        }
+    }
+}
+
+impl fmt::Display for RouteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a router is made with.
+pub struct RouterOptions {
+    /// What chance follows from.
+    pub seed: u64,
+    /// Who is told of rare things.
+    pub observe: Arc<dyn Observe>,
+}
+
+impl fmt::Debug for RouterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterOptions")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The table in force, shared by all workers; a clone is the same router.
+#[derive(Clone)]
+pub struct Router(Arc<Shared>);
+
+struct Shared {
+    table: ArcSwap<RouteTable>,
+    chance: Chance,
+    observe: Arc<dyn Observe>,
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Router").field(&self.0.table).finish()
+    }
+}
+
+impl Router {
+    /// A router that begins with this table.
+    pub fn new(table: RouteTable, options: RouterOptions) -> Self {
+        Self(Arc::new(Shared {
+            table: ArcSwap::from_pointee(table),
+            chance: Chance::new(options.seed),
+            observe: options.observe,
+        }))
+    }
+
+    /// Puts another table in force.
+    pub fn apply(&self, table: RouteTable) {
+        let rules = table.rules.len();
+        self.0.table.store(Arc::new(table));
+        self.0.observe.note(&Event::TableApplied { rules });
+    }
+
+    /// Where this request goes.
+    pub async fn route(&self, request: &RouteRequest<'_>) -> Route {
+        std::future::ready(self.decide(request)).await
+    }
+
+    fn decide(&self, request: &RouteRequest<'_>) -> Route {
+        let table = self.0.table.load();
+        let rule = table.rules.iter().find(|rule| rule.matching.holds(request));
+        let action = rule.map_or(&table.default, |rule| &rule.action);
+        self.act(action, rule, request)
+    }
+
+    fn act(&self, action: &Action, rule: Option<&Rule>, request: &RouteRequest<'_>) -> Route {
+        let name = || rule.map(|rule| Arc::clone(&rule.name));
+        match action {
+            Action::Cluster(cluster) => Route {
+                cluster: Arc::clone(cluster),
+                reason: rule.map_or(RouteReason::Default, |rule| rule.matching.reason()),
+                rule: name(),
+                variant: None,
+            },
+            Action::Weights(clusters, split) => Route {
+                cluster: Arc::clone(&clusters[split.pick(self.0.chance.draw())]),
+                reason: RouteReason::Weight,
+                rule: name(),
+                variant: None,
+            },
+            Action::Experiment(experiment) => {
+                let (reason, draw) = match experiment.digest(request.headers) {
+                    Some(digest) => (RouteReason::Bucket, digest.draw()),
+                    None => (RouteReason::Weight, self.0.chance.draw()),
+                };
+                let variant = &experiment.variants[experiment.split.pick(draw)];
+                Route {
+                    cluster: Arc::clone(&variant.cluster),
+                    reason,
+                    rule: name(),
+                    variant: Some((Arc::clone(&experiment.name), Arc::clone(&variant.name))),
+                }
+            }
+        }
+    }
+}
