@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 pub use self::event::{Event, Observe, Unobserved};
 pub use self::read::{Fault, TableErrors};
@@ -26,7 +26,9 @@ pub use self::split::{Draw, Split};
 pub use self::table::RouteTable;
 
 use self::chance::Chance;
+use self::experiment::UserHash;
 use self::table::{Action, Rule};
+use crate::plugin::{Metadata, PluginError, Slot};
 
 /// What a request is routed by.
 #[derive(Debug, Clone, Copy)]
@@ -110,14 +112,31 @@ impl fmt::Display for RouteReason {
 pub struct RouterOptions {
     /// What chance follows from.
     pub seed: u64,
+    /// What plug-ins may ask about the gateway itself, such as `version` and `region`.
+    pub metadata: Metadata,
+    /// The header whose value is the user, for whom what a plug-in weighs is drawn once and for all.
+    pub user_header: HeaderName,
     /// Who is told of rare things.
     pub observe: Arc<dyn Observe>,
+}
+
+impl Default for RouterOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            metadata: Metadata::new(),
+            user_header: HeaderName::from_static("x-user-id"),
+            observe: Arc::new(Unobserved),
+        }
+    }
 }
 
 impl fmt::Debug for RouterOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RouterOptions")
             .field("seed", &self.seed)
+            .field("metadata", &self.metadata)
+            .field("user_header", &self.user_header)
             .finish_non_exhaustive()
     }
 }
@@ -128,6 +147,9 @@ pub struct Router(Arc<Shared>);
 
 struct Shared {
     table: ArcSwap<RouteTable>,
+    plugin: Slot,
+    user_header: HeaderName,
+    user_hash: UserHash,
     chance: Chance,
     observe: Arc<dyn Observe>,
 }
@@ -143,6 +165,9 @@ impl Router {
     pub fn new(table: RouteTable, options: RouterOptions) -> Self {
         Self(Arc::new(Shared {
             table: ArcSwap::from_pointee(table),
+            plugin: Slot::new(options.metadata),
+            user_header: options.user_header,
+            user_hash: UserHash::new("plug-in"),
             chance: Chance::new(options.seed),
             observe: options.observe,
         }))
@@ -155,6 +180,18 @@ impl Router {
         self.0.observe.note(&Event::TableApplied { rules });
     }
 
+    /// Puts another plug-in in force: a WebAssembly module, its text, or either in base64. It is compiled, checked and tried first, which takes a
+    /// while and blocks the caller, but no request. If it is refused, what was in force still is.
+    pub fn apply_plugin(&self, source: &[u8]) -> Result<(), PluginError> {
+        let clusters = |name: &str| self.0.table.load().cluster(name);
+        self.0.plugin.apply(source, &clusters, &*self.0.observe)
+    }
+
+    /// From now on the table alone decides.
+    pub fn remove_plugin(&self) {
+        self.0.plugin.remove(&*self.0.observe);
+    }
+
     /// Where this request goes.
     pub async fn route(&self, request: &RouteRequest<'_>) -> Route {
         std::future::ready(self.decide(request)).await
@@ -162,9 +199,32 @@ impl Router {
 
     fn decide(&self, request: &RouteRequest<'_>) -> Route {
         let table = self.0.table.load();
+        if let Some(route) = self.ask_plugin(&table, request) {
+            return route;
+        }
         let rule = table.rules.iter().find(|rule| rule.matching.holds(request));
         let action = rule.map_or(&table.default, |rule| &rule.action);
         self.act(action, rule, request)
+    }
+
+    fn ask_plugin(&self, table: &RouteTable, request: &RouteRequest<'_>) -> Option<Route> {
+        let shared = &*self.0;
+        let clusters = |name: &str| table.cluster(name);
+        let target = shared.plugin.ask(request, &clusters, &*shared.observe)?;
+        let draw = match request.headers.get(&shared.user_header) {
+            // By the cluster too: who is among the first tenth for one is not among those of every other.
+            Some(user) => shared
+                .user_hash
+                .digest_in(&target.cluster, user.as_bytes())
+                .draw(),
+            None => shared.chance.draw(),
+        };
+        draw.is_within(target.weight).then_some(Route {
+            cluster: target.cluster,
+            reason: RouteReason::Plugin,
+            rule: None,
+            variant: None,
+        })
     }
 
     fn act(&self, action: &Action, rule: Option<&Rule>, request: &RouteRequest<'_>) -> Route {

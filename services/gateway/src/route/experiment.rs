@@ -41,6 +41,16 @@ impl UserHash {
         hasher.write(user);
         UserDigest(hasher.finish128().as_u128())
     }
+
+    /// The same for something that differs from request to request.
+    pub(crate) fn digest_in(&self, what: &str, user: &[u8]) -> UserDigest {
+        let mut hasher = self.0;
+        hasher.write(what.as_bytes());
+        // No text has this byte, so where one ends and the other begins is told too.
+        hasher.write(&[0xff]);
+        hasher.write(user);
+        UserDigest(hasher.finish128().as_u128())
+    }
 }
 
 /// One of the things compared.

@@ -72,7 +72,7 @@ impl RouteTable {
     }
 
     /// The cluster of this name, if it is known.
-    pub(crate) fn cluster(&self, name: &str) -> Option<&Arc<str>> {
-        self.clusters.get(name)
+    pub(crate) fn cluster(&self, name: &str) -> Option<Arc<str>> {
+        self.clusters.get(name).map(Arc::clone)
     }
 }

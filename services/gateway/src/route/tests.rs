@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::{Route, RouteReason, RouteRequest, RouteTable, Router, RouterOptions, Unobserved};
+use super::{Route, RouteReason, RouteRequest, RouteTable, Router, RouterOptions};
 
 fn clusters() -> BTreeSet<Arc<str>> {
     ["svc-v1", "svc-v2", "svc-v3"]
@@ -20,7 +20,7 @@ fn router(table: &str) -> Router {
     let table = RouteTable::from_json(table, &clusters()).expect("the table is valid");
     let options = RouterOptions {
         seed: 7,
-        observe: Arc::new(Unobserved),
+        ..RouterOptions::default()
     };
     Router::new(table, options)
 }
@@ -294,7 +294,7 @@ proptest! {
         let Ok(table) = RouteTable::from_value(&table, &clusters()) else {
             return Ok(());
         };
-        let router = Router::new(table, RouterOptions { seed: 1, observe: Arc::new(Unobserved) });
+        let router = Router::new(table, RouterOptions { seed: 1, ..RouterOptions::default() });
         let mut headers = HeaderMap::new();
         for (name, value) in [("a", a), ("x-user-id", user)] {
             if let Some(value) = value {
