@@ -19,8 +19,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
+use tokio::sync::Mutex;
 
 pub use self::event::{Event, Observe, Unobserved};
+pub(crate) use self::experiment::{Experiment, UserDigest};
 pub use self::read::{Fault, TableErrors};
 pub use self::split::{Draw, Split};
 pub use self::table::RouteTable;
@@ -28,6 +30,7 @@ pub use self::table::RouteTable;
 use self::chance::Chance;
 use self::experiment::UserHash;
 use self::table::{Action, Rule};
+use crate::bucket::{BucketError, BucketStore, Buckets, Found};
 use crate::plugin::{Metadata, PluginError, Slot};
 
 /// What a request is routed by.
@@ -116,6 +119,8 @@ pub struct RouterOptions {
     pub metadata: Metadata,
     /// The header whose value is the user, for whom what a plug-in weighs is drawn once and for all.
     pub user_header: HeaderName,
+    /// Where it is kept which variant a user has.
+    pub buckets: BucketStore,
     /// Who is told of rare things.
     pub observe: Arc<dyn Observe>,
 }
@@ -126,6 +131,7 @@ impl Default for RouterOptions {
             seed: 0,
             metadata: Metadata::new(),
             user_header: HeaderName::from_static("x-user-id"),
+            buckets: BucketStore::Memory,
             observe: Arc::new(Unobserved),
         }
     }
@@ -137,6 +143,7 @@ impl fmt::Debug for RouterOptions {
             .field("seed", &self.seed)
             .field("metadata", &self.metadata)
             .field("user_header", &self.user_header)
+            .field("buckets", &self.buckets)
             .finish_non_exhaustive()
     }
 }
@@ -151,6 +158,9 @@ struct Shared {
     user_header: HeaderName,
     user_hash: UserHash,
     chance: Chance,
+    buckets: Buckets,
+    /// One table at a time, so that the last one wins.
+    applying: Mutex<()>,
     observe: Arc<dyn Observe>,
 }
 
@@ -161,23 +171,30 @@ impl fmt::Debug for Router {
 }
 
 impl Router {
-    /// A router that begins with this table.
-    pub fn new(table: RouteTable, options: RouterOptions) -> Self {
-        Self(Arc::new(Shared {
+    /// A router that begins with this table. With buckets in Redis it must be made in a tokio runtime.
+    pub fn new(table: RouteTable, options: RouterOptions) -> Result<Self, BucketError> {
+        Ok(Self(Arc::new(Shared {
             table: ArcSwap::from_pointee(table),
             plugin: Slot::new(options.metadata),
             user_header: options.user_header,
             user_hash: UserHash::new("plug-in"),
             chance: Chance::new(options.seed),
+            buckets: Buckets::open(&options.buckets, Arc::clone(&options.observe))?,
+            applying: Mutex::new(()),
             observe: options.observe,
-        }))
+        })))
     }
 
-    /// Puts another table in force.
-    pub fn apply(&self, table: RouteTable) {
+    /// Puts another table in force. Where it has other experiments than the one before, what users were given under those is synced first; if that
+    /// can't be done, the table before stays in force.
+    pub async fn apply(&self, table: RouteTable) -> Result<(), BucketError> {
+        let _one_at_a_time = self.0.applying.lock().await;
+        let before = self.0.table.load_full();
+        self.0.buckets.settle(&before, &table).await?;
         let rules = table.rules.len();
         self.0.table.store(Arc::new(table));
         self.0.observe.note(&Event::TableApplied { rules });
+        Ok(())
     }
 
     /// Puts another plug-in in force: a WebAssembly module, its text, or either in base64. It is compiled, checked and tried first, which takes a
@@ -192,15 +209,21 @@ impl Router {
         self.0.plugin.remove(&*self.0.observe);
     }
 
-    /// Where this request goes.
+    /// Where this request goes. Ready at once, but where only a store elsewhere knows a user's variant; then within that store's deadline.
     pub async fn route(&self, request: &RouteRequest<'_>) -> Route {
-        std::future::ready(self.decide(request)).await
+        match self.decide(request) {
+            Decision::Made(route) => route,
+            Decision::Ask(question) => {
+                let variant = self.0.buckets.ask(&question.experiment, question.user).await;
+                route_to(&question.experiment, variant, RouteReason::Bucket, question.rule)
+            }
+        }
     }
 
-    fn decide(&self, request: &RouteRequest<'_>) -> Route {
+    fn decide(&self, request: &RouteRequest<'_>) -> Decision {
         let table = self.0.table.load();
         if let Some(route) = self.ask_plugin(&table, request) {
-            return route;
+            return Decision::Made(route);
         }
         let rule = table.rules.iter().find(|rule| rule.matching.holds(request));
         let action = rule.map_or(&table.default, |rule| &rule.action);
@@ -227,34 +250,59 @@ impl Router {
         })
     }
 
-    fn act(&self, action: &Action, rule: Option<&Rule>, request: &RouteRequest<'_>) -> Route {
-        let name = || rule.map(|rule| Arc::clone(&rule.name));
-        match action {
+    fn act(&self, action: &Action, rule: Option<&Rule>, request: &RouteRequest<'_>) -> Decision {
+        let name = rule.map(|rule| Arc::clone(&rule.name));
+        Decision::Made(match action {
             Action::Cluster(cluster) => Route {
                 cluster: Arc::clone(cluster),
                 reason: rule.map_or(RouteReason::Default, |rule| rule.matching.reason()),
-                rule: name(),
+                rule: name,
                 variant: None,
             },
             Action::Weights(clusters, split) => Route {
                 cluster: Arc::clone(&clusters[split.pick(self.0.chance.draw())]),
                 reason: RouteReason::Weight,
-                rule: name(),
+                rule: name,
                 variant: None,
             },
             Action::Experiment(experiment) => {
-                let (reason, draw) = match experiment.digest(request.headers) {
-                    Some(digest) => (RouteReason::Bucket, digest.draw()),
-                    None => (RouteReason::Weight, self.0.chance.draw()),
+                let Some(user) = experiment.digest(request.headers) else {
+                    let variant = experiment.split.pick(self.0.chance.draw());
+                    return Decision::Made(route_to(experiment, variant, RouteReason::Weight, name));
                 };
-                let variant = &experiment.variants[experiment.split.pick(draw)];
-                Route {
-                    cluster: Arc::clone(&variant.cluster),
-                    reason,
-                    rule: name(),
-                    variant: Some((Arc::clone(&experiment.name), Arc::clone(&variant.name))),
+                match self.0.buckets.find(experiment, user) {
+                    Found::Variant(variant) => route_to(experiment, variant, RouteReason::Bucket, name),
+                    Found::Elsewhere => {
+                        return Decision::Ask(Question {
+                            experiment: Arc::clone(experiment),
+                            user,
+                            rule: name,
+                        });
+                    }
                 }
             }
-        }
+        })
+    }
+}
+
+/// Where a request goes, or what must be asked before that is known.
+enum Decision {
+    Made(Route),
+    Ask(Question),
+}
+
+struct Question {
+    experiment: Arc<Experiment>,
+    user: UserDigest,
+    rule: Option<Arc<str>>,
+}
+
+fn route_to(experiment: &Experiment, variant: usize, reason: RouteReason, rule: Option<Arc<str>>) -> Route {
+    let variant = &experiment.variants[variant];
+    Route {
+        cluster: Arc::clone(&variant.cluster),
+        reason,
+        rule,
+        variant: Some((Arc::clone(&experiment.name), Arc::clone(&variant.name))),
     }
 }

@@ -60,7 +60,7 @@ fn router(region: &str) -> (Router, Arc<Told>) {
         ..RouterOptions::default()
     };
     let table = RouteTable::to("svc-v1", &clusters()).expect("a known cluster");
-    (Router::new(table, options), told)
+    (Router::new(table, options).expect("buckets in memory"), told)
 }
 
 fn route(router: &Router, fields: &[(&'static str, &str)]) -> Route {
@@ -266,7 +266,9 @@ fn what_is_unsound_is_refused_and_what_was_in_force_stays() {
     );
     text(
         "(module (import \"squall_route_1\" \"target\" (func (param i32))) (memory (export \"memory\") 1) (func (export \"route\")))",
-        expect!["is no module that can be used: imported function (squall_route_1,target) type mismatch. expected FuncType { core: FuncType { params: [I32], results: [] } } but found FuncType { core: FuncType { params: [I32, I32, F64], results: [] } }"],
+        expect![
+            "is no module that can be used: imported function (squall_route_1,target) type mismatch. expected FuncType { core: FuncType { params: [I32], results: [] } } but found FuncType { core: FuncType { params: [I32, I32, F64], results: [] } }"
+        ],
     );
     text(
         "(module (memory (export \"memory\") 1) (func $f (export \"route\")) (start $f))",
@@ -274,11 +276,15 @@ fn what_is_unsound_is_refused_and_what_was_in_force_stays() {
     );
     text(
         "(module (memory (export \"memory\") 17) (func (export \"route\")))",
-        expect!["is no module that can be used: failed to instantiate memory: a resource limiter denied to allocate or grow the linear memory"],
+        expect![
+            "is no module that can be used: failed to instantiate memory: a resource limiter denied to allocate or grow the linear memory"
+        ],
     );
     text(
         "(module (table 1025 funcref) (memory (export \"memory\") 1) (func (export \"route\")))",
-        expect!["is no module that can be used: failed to instantiate table: a resource limiter denied to allocate or grow the table"],
+        expect![
+            "is no module that can be used: failed to instantiate table: a resource limiter denied to allocate or grow the table"
+        ],
     );
     text(
         "(module (memory (export \"memory\") 1 1) (memory 1) (func (export \"route\")))",

@@ -1,5 +1,6 @@
 //! What is told to whoever watches.
 
+use crate::bucket::ByHash;
 use crate::plugin::{PluginError, PluginFailure};
 
 /// Something that happened. Most are rare; those that say so come with single requests.
@@ -40,6 +41,23 @@ pub enum Event<'a> {
         /// The plug-in.
         number: u64,
     },
+    /// A user got the variant that the hash says, and nothing remembers it. Comes with single requests.
+    BucketByHash {
+        /// Why.
+        why: ByHash,
+    },
+    /// No more users are remembered. Told once.
+    BucketsFull {
+        /// How many are.
+        users: usize,
+    },
+    /// The store of buckets can't be used.
+    BucketStoreAway {
+        /// What it said.
+        why: &'a str,
+    },
+    /// The store of buckets can be used again.
+    BucketStoreBack,
 }
 
 /// Someone who watches. Called in the midst of a request, so it must return soon, must not block and must not panic.

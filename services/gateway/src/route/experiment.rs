@@ -67,7 +67,6 @@ pub(crate) struct Experiment {
     /// The header whose value is the user.
     pub(crate) key: HeaderName,
     pub(crate) variants: Vec<Variant>,
-    pub(crate) weights: Vec<u32>,
     pub(crate) split: Split,
     pub(crate) hash: UserHash,
 }
@@ -77,5 +76,30 @@ impl Experiment {
     pub(crate) fn digest(&self, headers: &HeaderMap) -> Option<UserDigest> {
         let user = headers.get(&self.key)?.as_bytes();
         (!user.is_empty()).then(|| self.hash.digest(user))
+    }
+
+    /// The variant that a user is given who has none, by its place.
+    pub(crate) fn by_hash(&self, user: UserDigest) -> usize {
+        self.split.pick(user.draw())
+    }
+
+    /// The place of the variant of this name.
+    pub(crate) fn variant(&self, name: &str) -> Option<usize> {
+        self.variants.iter().position(|variant| *variant.name == *name)
+    }
+
+    /// Whether users are given the same variants as by the other.
+    pub(crate) fn gives_as(&self, other: &Self) -> bool {
+        let names = |experiment: &Self| -> Vec<Arc<str>> {
+            experiment
+                .variants
+                .iter()
+                .map(|variant| Arc::clone(&variant.name))
+                .collect()
+        };
+        self.name == other.name
+            && self.key == other.key
+            && self.split == other.split
+            && names(self) == names(other)
     }
 }

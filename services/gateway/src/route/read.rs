@@ -220,7 +220,6 @@ impl Reading<'_> {
             name,
             key: key?,
             split: (variants.len() == weights.len()).then_some(split)?,
-            weights,
             variants,
         })
     }

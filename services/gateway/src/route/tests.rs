@@ -22,7 +22,7 @@ fn router(table: &str) -> Router {
         seed: 7,
         ..RouterOptions::default()
     };
-    Router::new(table, options)
+    Router::new(table, options).expect("buckets in memory")
 }
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -294,7 +294,7 @@ proptest! {
         let Ok(table) = RouteTable::from_value(&table, &clusters()) else {
             return Ok(());
         };
-        let router = Router::new(table, RouterOptions { seed: 1, ..RouterOptions::default() });
+        let router = Router::new(table, RouterOptions::default()).expect("buckets in memory");
         let mut headers = HeaderMap::new();
         for (name, value) in [("a", a), ("x-user-id", user)] {
             if let Some(value) = value {
