@@ -169,10 +169,10 @@ impl Buckets {
 
     /// The variant of a user, which it has from now on if it had none.
     pub(crate) fn find(&self, experiment: &Experiment, user: UserDigest) -> Found {
-        if let Some(variant) = self.known(experiment, user) {
-            return Found::Variant(variant);
-        }
-        let given = experiment.by_hash(user);
+        let given = match self.known(experiment, user) {
+            Ok(variant) => return Found::Variant(variant),
+            Err(given) => given,
+        };
         let name = &experiment.variants[given].name;
         let kept = match &self.keeper {
             Keeper::Process => self.assigned.give(user, name, experiment, || true),
@@ -190,7 +190,10 @@ impl Buckets {
 
     /// The same for a user that only the store elsewhere may know.
     pub(crate) async fn ask(&self, experiment: &Experiment, user: UserDigest) -> usize {
-        let given = experiment.by_hash(user);
+        let given = match self.known(experiment, user) {
+            Ok(variant) => return variant,
+            Err(given) => given,
+        };
         let Keeper::Redis(redis) = &self.keeper else {
             return given;
         };
@@ -217,8 +220,12 @@ impl Buckets {
         }
     }
 
-    fn known(&self, experiment: &Experiment, user: UserDigest) -> Option<usize> {
-        self.assigned.look_up(user, |name| experiment.variant(name))
+    /// The variant that a user has, or else the one that it is to be given.
+    fn known(&self, experiment: &Experiment, user: UserDigest) -> Result<usize, usize> {
+        self.assigned.look_up(user, |had| {
+            let has = had.and_then(|name| experiment.variant(name));
+            has.ok_or_else(|| experiment.give(user, had))
+        })
     }
 
     fn tell(&self, why: ByHash) {

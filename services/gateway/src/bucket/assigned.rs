@@ -39,10 +39,10 @@ impl Assigned {
         &self.shards[user.0 as usize % SHARDS]
     }
 
-    /// What `read` makes of the name of this user's variant.
-    pub(super) fn look_up<T>(&self, user: UserDigest, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    /// What `read` makes of the name of this user's variant, or of its having none.
+    pub(super) fn look_up<T>(&self, user: UserDigest, read: impl FnOnce(Option<&str>) -> T) -> T {
         let shard = self.shard(user).0.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(&user).and_then(|name| read(name))
+        read(shard.get(&user).map(|name| &**name))
     }
 
     /// Gives a user a variant and returns the one that it has then: another if it was given one meanwhile that `experiment` has too.

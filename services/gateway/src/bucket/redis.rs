@@ -92,10 +92,11 @@ impl Redis {
         let shared = &*self.shared;
         let connection = shared.connection.load_full().ok_or(ByHash::Away)?;
         let _question = shared.questions.try_acquire().map_err(|_| ByHash::Busy)?;
-        let name = &experiment.variants[given].name;
-        let key = format!("{PROBE}:{}:{:032x}", experiment.name, user.0);
         let mut connection = (*connection).clone();
-        let asked = timeout(shared.deadline, assigned(&mut connection, &key, name, experiment));
+        let asked = timeout(
+            shared.deadline,
+            assigned(&mut connection, experiment, user, given),
+        );
         match asked.await {
             Ok(Ok(variant)) => variant.ok_or(ByHash::Unanswered),
             Ok(Err(error)) => Err(shared.suspect(&error.to_string())),
@@ -163,19 +164,22 @@ fn set(key: &str, variant: &str) -> Cmd {
 /// None where the variant that it has is still none of the experiment's, as when another gateway has another table.
 async fn assigned(
     connection: &mut MultiplexedConnection,
-    key: &str,
-    given: &str,
     experiment: &Experiment,
+    user: UserDigest,
+    given: usize,
 ) -> Result<Option<usize>, RedisError> {
-    let was: Option<Vec<u8>> = set(key, given).query_async(connection).await?;
+    let key = format!("{PROBE}:{}:{:032x}", experiment.name, user.0);
+    let name = |variant: usize| &*experiment.variants[variant].name;
+    let was: Option<Vec<u8>> = set(&key, name(given)).query_async(connection).await?;
     let Some(was) = was else {
-        return Ok(experiment.variant(given));
+        return Ok(Some(given));
     };
     if let Some(variant) = variant(experiment, &was) {
         return Ok(Some(variant));
     }
+    let instead = name(experiment.give(user, std::str::from_utf8(&was).ok()));
     let mut replace = redis::cmd("EVAL");
-    replace.arg(REPLACE).arg(1).arg(key).arg(was).arg(given);
+    replace.arg(REPLACE).arg(1).arg(key).arg(was).arg(instead);
     let is: Option<Vec<u8>> = replace.query_async(connection).await?;
     Ok(is.and_then(|is| variant(experiment, &is)))
 }

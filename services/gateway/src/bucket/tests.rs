@@ -102,6 +102,11 @@ fn users_of_a_variant_that_is_gone_move_once_and_stay() {
     for (before, moved) in before.iter().zip(&moved) {
         assert!(moved == if before == "a" { moved } else { "b" } && moved != "a");
     }
+    // They are drawn for, and don't all go to the neighbour.
+    for variant in ["b", "c"] {
+        let of_a = |(before, moved): &(&String, &String)| *before == "a" && *moved == variant;
+        assert!(before.iter().zip(&moved).any(|pair| of_a(&pair)), "{variant}");
+    }
     // It comes back, but nobody moves back.
     let with = table(&[("a", 100), ("b", 1), ("c", 1)]);
     assert_eq!(variants(&buckets, &with, 100), moved);

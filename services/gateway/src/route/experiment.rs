@@ -78,9 +78,14 @@ impl Experiment {
         (!user.is_empty()).then(|| self.hash.digest(user))
     }
 
-    /// The variant that a user is given who has none, by its place.
-    pub(crate) fn by_hash(&self, user: UserDigest) -> usize {
-        self.split.pick(user.draw())
+    /// The variant, by its place, that a user is given who has none, or had one that there is no more. The latter is drawn for anew, or else all
+    /// users of a variant that is gone would go to its neighbours.
+    pub(crate) fn give(&self, user: UserDigest, had: Option<&str>) -> usize {
+        let draw = match had {
+            None => user.draw(),
+            Some(gone) => self.hash.digest_in(gone, &user.0.to_le_bytes()).draw(),
+        };
+        self.split.pick(draw)
     }
 
     /// The place of the variant of this name.
