@@ -59,17 +59,9 @@ impl Embedded {
         observe: Arc<dyn Observe>,
     ) -> Result<Self, BucketError> {
         let rows = Rows::open(folder)?;
-        let (first, mut records) = journal(folder, 0)?;
-        let (second, others) = journal(folder, 1)?;
-        records.extend(others);
-        records.sort_by_key(|record| record.number);
+        let (mut journals, records) = journals(folder)?;
         rows.commit(&records)?;
-        let mut journals = [first, second];
-        for journal in &mut journals {
-            journal
-                .clear()
-                .map_err(|error| io_error("clear", journal.path(), &error))?;
-        }
+        clear(&mut journals)?;
         restore(&rows, assigned)?;
         let shared = Arc::new(Shared {
             pending: Mutex::new(Pending {
@@ -278,9 +270,27 @@ impl Writer {
     }
 }
 
-fn journal(folder: &Path, which: usize) -> Result<(Journal, Vec<Record>), BucketError> {
-    let path = folder.join(JOURNALS[which]);
-    Journal::open(&path).map_err(|error| io_error("open", &path, &error))
+/// Both journals, the older one first, and their records in the order in which they were appended.
+fn journals(folder: &Path) -> Result<([Journal; 2], Vec<Record>), BucketError> {
+    let open = |name: &str| {
+        let path = folder.join(name);
+        Journal::open(&path).map_err(|error| io_error("open", &path, &error))
+    };
+    let mut both = [open(JOURNALS[0])?, open(JOURNALS[1])?];
+    both.sort_by_key(|(_, records)| records.first().map(|record| record.number));
+    let [(older, mut records), (newer, later)] = both;
+    records.extend(later);
+    Ok(([older, newer], records))
+}
+
+/// The older one first: were the newer one gone alone, the next start would take the older for what was last.
+fn clear(journals: &mut [Journal; 2]) -> Result<(), BucketError> {
+    for journal in journals {
+        journal
+            .clear()
+            .map_err(|error| io_error("clear", journal.path(), &error))?;
+    }
+    Ok(())
 }
 
 /// Names are few, so they are kept once.
