@@ -1,5 +1,7 @@
 //! What routing costs a request: by the default, by rules, by weight, by bucket, and with a plug-in.
 //!
+//! The last figure is a start with as many users as are remembered.
+//!
 //! All but `first seen` are of users that the router knows already, in one thread, for a request with ten header fields.
 
 use std::collections::BTreeSet;
@@ -13,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use squall_gateway::bucket::BucketStore;
+use squall_gateway::bucket::{BUCKETS_MAX, BucketStore};
 use squall_gateway::route::{Route, RouteRequest, RouteTable, Router, RouterOptions};
 
 /// How many users there are.
@@ -124,6 +126,25 @@ fn first_seen(group: &mut BenchmarkGroup<'_, WallTime>, folder: &Path) {
     }
 }
 
+/// How long a start takes when the folder holds as many users as are remembered.
+fn start(criterion: &mut Criterion, folder: &Path) {
+    let store = || BucketStore::Embedded(folder.to_owned());
+    let full = router(EXPERIMENT, None, store());
+    for user in 0..BUCKETS_MAX {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-user-id", HeaderValue::from(user));
+        route(&full, &headers);
+    }
+    drop(full);
+    let mut group = criterion.benchmark_group("start");
+    group
+        .sample_size(10)
+        .bench_function("with a million users", |bencher| {
+            bencher.iter(|| router(EXPERIMENT, None, store()));
+        });
+    group.finish();
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let users: Vec<HeaderMap> = (0..USERS).map(headers).collect();
@@ -145,5 +166,7 @@ fn main() {
         let router = router(DEFAULT, None, BucketStore::Memory);
         bencher.iter(|| router.apply_plugin(black_box(CANARY)));
     });
+    let folder = tempfile::tempdir().expect("a folder");
+    start(&mut criterion, folder.path());
     criterion.final_summary();
 }
