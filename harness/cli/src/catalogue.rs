@@ -98,8 +98,10 @@ fn schema(kind: SettingKind) -> Value {
         SettingKind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
         SettingKind::Ratio => json!({"type": ["number", "string"]}),
         SettingKind::Boolean => json!({"type": "boolean"}),
-        SettingKind::Duration | SettingKind::Text | SettingKind::File => json!({"type": "string"}),
-        SettingKind::Files => json!({"type": "array", "items": {"type": "string"}}),
+        SettingKind::Duration | SettingKind::Interval | SettingKind::Text | SettingKind::File => {
+            json!({"type": "string"})
+        }
+        SettingKind::Files => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         SettingKind::Choice(words) => json!({"enum": words}),
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use squall_engine::record::write_whole;
 use squall_model::hlog;
 use squall_model::merge::Merged;
+use squall_model::record::{RunRecord, Verdict};
 use squall_report::Recording;
 
 /// Reads what was recorded of a run.
@@ -42,8 +43,32 @@ pub fn read(folder: &Path) -> anyhow::Result<Recording> {
         .iter()
         .map(|(load, text)| (load.clone(), text.as_str()))
         .collect();
-    squall_report::recording(&events, &series, &logs, run.as_deref())
-        .with_context(|| format!("reading the run in {}", folder.display()))
+    let mut recording = squall_report::recording(&events, &series, &logs, run.as_deref())
+        .with_context(|| format!("reading the run in {}", folder.display()))?;
+    recording.previous = previous(folder, &recording.record).map(Box::new);
+    Ok(recording)
+}
+
+/// The most runs that are looked at for the last one that could be judged.
+const LOOKED_AT_MAX: usize = 20;
+
+/// The last run of the same scenario beside this one, begun before it, that could be judged: folders are named by when runs began.
+fn previous(folder: &Path, record: &RunRecord) -> Option<RunRecord> {
+    let own = folder.file_name()?;
+    let beside = fs::read_dir(folder.parent()?).ok()?.flatten();
+    let mut before: Vec<_> = beside
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.file_name())
+        .filter(|name| name.as_os_str() < own)
+        .collect();
+    before.sort_unstable();
+    before.iter().rev().take(LOOKED_AT_MAX).find_map(|name| {
+        let text = fs::read_to_string(folder.with_file_name(name).join("run.json")).ok()?;
+        // A file of another version, or of something else, is no run to compare with.
+        let other: RunRecord = serde_json::from_str(&text).ok()?;
+        let is_like = other.scenario == record.scenario && other.quick == record.quick;
+        (is_like && other.verdict != Verdict::Invalid).then_some(other)
+    })
 }
 
 /// Writes a merged run into `folder`, which holds nothing yet; the record last, so that a folder with one is whole.

@@ -37,6 +37,15 @@ pub enum Block {
     Table(Table),
     /// A drawing.
     Chart(Box<Chart>),
+    /// Drawings one above the other, on one axis of time.
+    Stack(Vec<Chart>),
+    /// What matters most, and what stands beside it where there is room.
+    Beside {
+        /// The wider part.
+        main: Vec<Block>,
+        /// The narrower one.
+        side: Vec<Block>,
+    },
     /// Text to be shown as it is.
     Code {
         /// What it is, for readers that can't see.

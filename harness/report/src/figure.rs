@@ -21,6 +21,17 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Duration => "duration",
+            Unit::Rate => "rate",
+            Unit::Ratio => "ratio",
+            Unit::Count => "count",
+            Unit::Bytes => "bytes",
+        }
+    }
+
     /// `value` with this unit.
     pub fn print(self, value: f64) -> String {
         match self {
@@ -158,6 +169,16 @@ pub fn ratio(ratio: f64) -> String {
         &text
     };
     format!("{text} %")
+}
+
+/// `75 %`, `−50 %`: how far apart two things are, where tenths of a percent don't matter.
+pub fn percent(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return ABSENT.to_owned();
+    }
+    let percent = (ratio * 100.0).round();
+    let sign = if percent < 0.0 { "−" } else { "" };
+    format!("{sign}{} %", count(percent.abs() as u64))
 }
 
 /// Three significant digits, without an exponent; a whole number stays whole.

@@ -15,6 +15,7 @@ mod partial;
 mod recording;
 mod render;
 mod section;
+mod states;
 mod story;
 mod visible;
 mod window;

@@ -1,4 +1,5 @@
-//! What every chart on the time axis shows beside its lines: the phases and the windows of the faults.
+//! What every chart on the time axis shows beside its lines: the phases, the windows of the faults, and the states that services
+//! told of.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use squall_model::record::FaultRecord;
 
 use crate::chart::{Band, Marks, Shade};
 use crate::recording::Recording;
+use crate::states::machines;
 
 /// The letter of the `at`-th fault, the same in tables and charts: A to Z, then AA.
 pub(crate) fn letter(at: usize) -> String {
@@ -57,7 +59,10 @@ fn windows(recording: &Recording, fault: &FaultRecord) -> Vec<(u64, u64)> {
     if windows.is_empty() { whole() } else { windows }
 }
 
-/// Phases and fault windows.
+/// The most things whose states stand under each chart; the timeline lists all.
+const TRACKS: usize = 6;
+
+/// Phases, fault windows and states.
 pub(crate) fn marks(recording: &Recording) -> Marks {
     let phases = recording.record.phases.iter().enumerate();
     let phases = phases.filter(|(_, phase)| phase.end_us > phase.start_us);
@@ -87,6 +92,11 @@ pub(crate) fn marks(recording: &Recording) -> Marks {
             })
             .collect(),
         faults: faults.collect(),
+        tracks: machines(recording)
+            .into_iter()
+            .take(TRACKS)
+            .map(|machine| machine.track)
+            .collect(),
     }
 }
 

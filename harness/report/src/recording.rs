@@ -32,6 +32,8 @@ pub struct Recording {
     pub is_remade: bool,
     /// What could not be read, in words; empty for a folder in order.
     pub reading_notes: Vec<String>,
+    /// The last run of the same scenario before this one that could be judged, where whoever read this one found it.
+    pub previous: Option<Box<RunRecord>>,
 }
 
 /// Why there is no report.
@@ -87,6 +89,7 @@ pub fn recording(
         approximate,
         is_remade: !whole,
         reading_notes,
+        previous: None,
     };
     if !whole {
         partial::fill(&mut recording);

@@ -22,6 +22,7 @@ fn hostile() -> Recording {
         "status 503",
         "hiccup",
         "rollback",
+        "sequencer",
         "clock went back",
         "id-generator-clock",
     ] {
@@ -41,14 +42,50 @@ fn hostile() -> Recording {
 fn the_page_needs_nothing_from_outside() {
     let page = html(&synthetic::folder(7).recording());
     for forbidden in [
-        "http://", "https://", "url(", "@import", "<script", "<link", "<img", "<iframe", "style=", " src=",
+        "http://", "https://", "url(", "@import", "<link", "<img", "<iframe", "style=", " src=",
     ] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
     for (at, _) in page.match_indices("href=\"") {
         assert!(page[at + 6..].starts_with('#'), "{}", &page[at..at + 40]);
     }
-    assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+    let policy = page.split("Content-Security-Policy\" content=\"").nth(1).unwrap();
+    let policy = policy.split('"').next().unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{policy}"
+    );
+    assert_eq!(policy.matches("; script-src 'sha256-").count(), 1, "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(
+        page.matches("<script>").count(),
+        1,
+        "the page's own, which the policy names"
+    );
+}
+
+#[test]
+fn states_that_services_told_stand_under_every_chart_of_time_and_in_a_table() {
+    let page = html(&synthetic::folder(7).recording());
+    let charts: Vec<&str> = page
+        .split("<figure ")
+        .skip(1)
+        // In a stack the last one has them, with the axis.
+        .filter(|chart| chart.contains("class=\"window\"") && !chart.contains("overview-p99"))
+        .collect();
+    assert!(charts.len() > 2, "{}", charts.len());
+    for chart in charts {
+        let title = chart.split("</strong>").next();
+        assert!(
+            chart.contains("seque") && chart.contains("var(--state-second)"),
+            "{title:?}"
+        );
+    }
+    let table = page.split("id=\"states\"").nth(1).unwrap();
+    assert!(
+        table.contains(">sequencer<") && table.contains("backup "),
+        "{table}"
+    );
 }
 
 #[test]
@@ -59,10 +96,12 @@ fn nothing_a_hostile_service_wrote_becomes_markup() {
         "the text itself is shown"
     );
     let body = &page[page.find("<body>").unwrap()..];
+    // The page's own script is the last thing in it.
+    let (body, _) = body.rsplit_once("<script>").unwrap();
     for forbidden in ["<script", "<img", "<!--", "</style", "\u{1b}", "\0", "\u{202e}"] {
         assert!(!body.contains(forbidden), "{forbidden:?}");
     }
-    let figures = body.matches("<figure>").count();
+    let figures = body.matches("<figure ").count();
     assert_eq!(body.matches("</svg>").count(), body.matches("<svg ").count());
     assert!(figures >= 4 && body.matches("class=\"wide\"").count() == figures);
 }

@@ -15,19 +15,19 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use self::books::Order;
 use self::books::{Books, FLOOR, REVISION};
 pub use self::limits::Limits;
-use self::limits::ORDERS_MAX;
+use self::limits::{ORDERS_MAX, QUESTIONS_MAX, WATCHED_MAX};
 use self::watchers::Watchers;
-use self::writer::{Job, Writer};
+use self::writer::{Job, Work, Writer};
 use crate::plant::Plant;
 use crate::record::{Change, Config, Namespace};
 use crate::report::Report;
 use crate::seed::{self, Saved, SeedError, Seeds};
-use crate::store::{Store, StoreError, Write};
+use crate::store::{Durability, Store, StoreError, Write};
 use squall_config_client::key::{ConfigKey, KeyHash};
 
 /// Why a change was not made.
@@ -42,8 +42,8 @@ pub enum Refusal {
     /// There is a namespace of this id.
     #[error("there is a namespace {0} already")]
     NamespaceExists(String),
-    /// As many changes wait as may wait.
-    #[error("too many changes wait to be written; try again")]
+    /// As many wait as may wait.
+    #[error("too many changes, or questions about them, wait; try again")]
     Busy,
     /// The disk did not take it. It may be there or not; what is read from now on says so.
     #[error("{0}")]
@@ -82,6 +82,9 @@ pub struct Center {
     watchers: Watchers,
     report: Arc<Report>,
     jobs: mpsc::Sender<Job>,
+    /// A place for each change that may wait, and for each question about changes; neither takes the other's.
+    orders: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 /// What readers see.
@@ -114,18 +117,16 @@ impl Center {
     ) -> Result<Arc<Self>, StartError> {
         let store = Store::open(folder)?;
         let mut books = Books::new(store.load()?);
+        // What is kept from a start with higher limits.
+        let mut forgotten = Vec::new();
+        books.trim(&limits, &mut forgotten);
+        if !forgotten.is_empty() {
+            store.commit(&forgotten, Durability::Immediate)?;
+        }
         if let Some(path) = seed::load(&store, &mut books, seeds, &limits)? {
             report.event("restored", format!("from={}", path.display()));
         }
-        report.configs.set(books.configs.len() as i64);
-        let (jobs, waiting) = mpsc::channel(ORDERS_MAX);
-        let center = Arc::new(Self {
-            limits,
-            view: RwLock::new(View::of(&books)),
-            watchers: Watchers::default(),
-            report,
-            jobs,
-        });
+        let (center, waiting) = Self::of(&books, limits, report);
         // The writer ends once the last sender of jobs is gone, so it must not hold one.
         let writer = Writer::new(Arc::downgrade(&center), folder, store, books, plant);
         thread::Builder::new()
@@ -133,6 +134,22 @@ impl Center {
             .spawn(move || writer.run(waiting))
             .map_err(StartError::Thread)?;
         Ok(center)
+    }
+
+    /// What readers see of these books, and where the jobs of whoever writes come out.
+    fn of(books: &Books, limits: Limits, report: Arc<Report>) -> (Arc<Self>, mpsc::Receiver<Job>) {
+        report.configs.set(books.configs.len() as i64);
+        let (jobs, waiting) = mpsc::channel(ORDERS_MAX + QUESTIONS_MAX);
+        let center = Self {
+            limits,
+            view: RwLock::new(View::of(books)),
+            watchers: Watchers::new(limits.watchers_max, WATCHED_MAX),
+            report,
+            jobs,
+            orders: Arc::new(Semaphore::new(ORDERS_MAX)),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        };
+        (Arc::new(center), waiting)
     }
 
     /// What may be held.
@@ -208,7 +225,7 @@ impl Center {
     /// Makes a change; returns its version once it is on disk.
     pub async fn order(&self, order: Order) -> Result<u64, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Order { order, reply })?;
+        self.send(&self.orders, Work::Order { order, reply })?;
         answer.await.unwrap_or_else(|_| Err(writer_is_gone()))
     }
 
@@ -220,34 +237,38 @@ impl Center {
         size: usize,
     ) -> Result<(usize, Vec<Change>), Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Page {
+        let question = Work::Page {
             key,
             page,
             size,
             reply,
-        })?;
+        };
+        self.send(&self.questions, question)?;
         answer.await.map_err(|_| writer_is_gone())
     }
 
     /// A change by its number, and the content kept with it.
     pub async fn change(&self, nid: u64) -> Result<Option<(Change, String)>, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Change { nid, reply })?;
+        self.send(&self.questions, Work::Change { nid, reply })?;
         answer.await.unwrap_or_else(|_| Err(writer_is_gone()))
     }
 
     /// The newest change of the configuration with this number, and the content kept with it.
     pub async fn previous(&self, id: u64) -> Result<Option<(Change, String)>, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Previous { id, reply })?;
+        self.send(&self.questions, Work::Previous { id, reply })?;
         answer.await.unwrap_or_else(|_| Err(writer_is_gone()))
     }
 
-    fn send(&self, job: Job) -> Result<(), Refusal> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::Busy,
-            mpsc::error::TrySendError::Closed(_) => writer_is_gone(),
-        })
+    fn send(&self, places: &Arc<Semaphore>, work: Work) -> Result<(), Refusal> {
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            self.report.overloaded.inc();
+            return Err(Refusal::Busy);
+        };
+        // There is room for as many as there are places.
+        let sent = self.jobs.try_send(Job { work, place });
+        sent.map_err(|_| writer_is_gone())
     }
 
     /// Shows readers what was written, and is on disk now, and wakes those who wait for it.
@@ -260,7 +281,7 @@ impl Center {
         self.report.configs.set(view.configs.len() as i64);
         drop(view);
         for key in changed {
-            self.report.woken.inc_by(self.watchers.wake(&key) as u64);
+            self.watchers.wake(&key);
         }
     }
 
@@ -332,9 +353,50 @@ fn writer_is_gone() -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use squall_service_kit::Telemetry;
+
     use super::limits::TOMBSTONES_MAX;
     use super::*;
     use crate::record::Draft;
+
+    /// Waits until all that was spawned has its place.
+    async fn taken(places: &Semaphore) {
+        for _ in 0..=2 * ORDERS_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(places.available_permits(), 0);
+    }
+
+    #[tokio::test]
+    async fn changes_and_questions_about_them_have_places_of_their_own() {
+        let report = Arc::new(Report::new(&mut Telemetry::new()));
+        // Nobody writes, so all wait.
+        let (center, _jobs) = Center::of(&Books::default(), Limits::default(), Arc::clone(&report));
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..QUESTIONS_MAX {
+            let center = Arc::clone(&center);
+            waiting.spawn(async move { center.change(1).await.map(drop) });
+        }
+        taken(&center.questions).await;
+        assert_eq!(center.change(1).await.unwrap_err(), Refusal::Busy);
+        for _ in 0..ORDERS_MAX {
+            let center = Arc::clone(&center);
+            waiting.spawn(async move {
+                center
+                    .order(Order::DeleteNamespace(String::new()))
+                    .await
+                    .map(drop)
+            });
+        }
+        taken(&center.orders).await;
+        let one_more = center.order(Order::DeleteNamespace(String::new())).await;
+        assert_eq!(one_more.unwrap_err(), Refusal::Busy);
+        assert!(
+            waiting.try_join_next().is_none(),
+            "each of the others has its place"
+        );
+        assert_eq!(report.overloaded.get(), 2);
+    }
 
     #[test]
     fn what_readers_see_follows_the_books_and_grows_no_larger() {

@@ -18,6 +18,7 @@
 //! `NamespaceController`, `ParamUtils`); comparing by MD5 is that of its 2.3. The header `squall-version` is this server's own: the
 //! change that gave a configuration its content, or took it away.
 
+mod budget;
 mod configs;
 mod form;
 mod history;
@@ -39,11 +40,22 @@ use squall_config_client::protocol::{CONFIGS, LISTENER, LIVENESS};
 use squall_service_kit::Stopping;
 use tokio::sync::Semaphore;
 
+use self::budget::Budget;
+use self::refusal::Refused;
 use crate::center::Center;
 use crate::report::Report;
 
-/// The bytes of all request bodies that are being read at once.
+/// The bytes of all request bodies that are held at once, until what they ask for is done.
 const BODIES_BYTES_MAX: usize = 64 << 20;
+/// The bytes of those in which clients say what they watch, likewise, until they are read.
+const LISTENING_BODIES_BYTES_MAX: usize = 32 << 20;
+/// The largest content that a server may be set to take: a body of it must fit.
+pub const CONTENT_BYTES_MAX: usize = 20 << 20;
+const _: () = assert!(form::body_max(CONTENT_BYTES_MAX) <= BODIES_BYTES_MAX);
+const _: () = assert!(form::body_max(listener::LISTENING_BYTES_MAX) <= LISTENING_BODIES_BYTES_MAX);
+/// How many write an export at once; it takes as much memory as all contents do.
+const EXPORTS_MAX: usize = 1;
+const JSON: &str = "application/json;charset=UTF-8";
 /// How long a request may take to send its body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -52,17 +64,21 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 struct Server {
     center: Arc<Center>,
     report: Arc<Report>,
-    /// One permit for each KiB of a body.
-    bodies: Arc<Semaphore>,
+    bodies: Budget,
+    listening: Budget,
+    exports: Arc<Semaphore>,
     stopping: Stopping,
 }
 
 /// The server's routes.
 pub fn router(center: Arc<Center>, report: Arc<Report>, stopping: Stopping) -> Router {
+    let budget = |bytes| Budget::new(bytes, report.overloaded.clone());
     let server = Server {
+        bodies: budget(BODIES_BYTES_MAX),
+        listening: budget(LISTENING_BODIES_BYTES_MAX),
         center,
         report,
-        bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX >> 10)),
+        exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
         stopping,
     };
     Router::new()
@@ -100,17 +116,35 @@ async fn login() -> Response {
     json(&json!({"accessToken": "squall", "tokenTtl": 18_000, "globalAdmin": true, "username": "nacos"}))
 }
 
+/// Written on a thread of its own, since it may be all there is.
 async fn export(State(server): State<Server>) -> Response {
-    json(&serde_json::to_value(server.center.save()).expect("what is saved is JSON"))
+    let Ok(turn) = Arc::clone(&server.exports).try_acquire_owned() else {
+        return server
+            .overloaded("another export is being written; try again")
+            .into_response();
+    };
+    let writing = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        serde_json::to_vec(&server.center.save()).expect("what is saved is JSON")
+    });
+    match writing.await {
+        Ok(bytes) => ([(CONTENT_TYPE, JSON)], bytes).into_response(),
+        // The runtime ends.
+        Err(_) => Refused::Overloaded("the server stops").into_response(),
+    }
+}
+
+impl Server {
+    /// A refusal of what is too much at once, counted.
+    fn overloaded(&self, text: &'static str) -> Refused {
+        self.report.overloaded.inc();
+        Refused::Overloaded(text)
+    }
 }
 
 /// An answer of 200.
 fn json(value: &serde_json::Value) -> Response {
-    (
-        [(CONTENT_TYPE, "application/json;charset=UTF-8")],
-        value.to_string(),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, JSON)], value.to_string()).into_response()
 }
 
 /// `true` or `false`, as JSON has it.

@@ -33,10 +33,13 @@ impl Report {
             watchers,
             changes: counter("changes", "Changes acknowledged, all of them on disk"),
             refused: counter("refused", "Changes refused, for a limit or a comparison"),
-            woken: counter("woken", "Long polls answered because of a change"),
+            woken: counter(
+                "woken",
+                "Long polls that hung and were answered because of a change",
+            ),
             polls: counter("polls", "Long polls begun"),
             fetches: counter("fetches", "Configurations fetched"),
-            overloaded: counter("overloaded", "Requests refused because too many were there"),
+            overloaded: counter("overloaded", "Requests refused because too much was going on"),
             failures: counter("store_failures", "Groups of changes that the disk did not take"),
             events: telemetry.events(),
         }

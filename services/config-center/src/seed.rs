@@ -8,7 +8,8 @@
 //!
 //! `group` is `DEFAULT_GROUP`, `tenant` the public one and `type` `text` where left out. Instead of `content`, `file` names a file
 //! beside this one. What a server saves also has `version` for each, and `revision`, `floor`, `deleted` and `namespaces`, so that
-//! loading it brings back the whole state.
+//! loading it brings back the whole state, also into a store that lost all of it. A file without these numbers sets back only a store
+//! that was used before: a first start is no set-back.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -34,7 +35,7 @@ const AHEAD_AFTER_RESTORE: u64 = 1 << 32;
 pub struct Seeds {
     /// Their configurations are published where the store has never heard of them.
     pub publish: Vec<PathBuf>,
-    /// What the store is set back to, if it has been used before.
+    /// What the store is set back to: one that has been used before, or, by a file that a server saved, an empty one too.
     pub restore: Option<PathBuf>,
 }
 
@@ -205,9 +206,9 @@ fn read(path: &Path) -> Result<String, SeedError> {
     })
 }
 
-/// The rows that set a store back to what `path` holds. The numbers of changes go on above all that were ever given out.
-fn restored(path: &Path, revision: u64) -> Result<Vec<Write>, SeedError> {
-    let saved = Saved::read(path)?;
+/// The rows that set a store back to what `saved` holds, which stood in `path`. The numbers of changes go on above all that were ever
+/// given out.
+fn restored(saved: Saved, path: &Path, revision: u64) -> Result<Vec<Write>, SeedError> {
     let now_ms = wall::now_ms();
     let newest = saved.configs.iter().map(|config| config.version).max();
     let revision = revision
@@ -245,10 +246,14 @@ pub(crate) fn load(
     seeds: &Seeds,
     limits: &Limits,
 ) -> Result<Option<PathBuf>, StartError> {
-    let restored_from = seeds.restore.as_ref().filter(|_| books.revision > 0);
-    if let Some(path) = restored_from {
-        store.commit(&restored(path, books.revision)?, Durability::Immediate)?;
-        *books = Books::new(store.load()?);
+    let mut restored_from = None;
+    if let Some(path) = &seeds.restore {
+        let saved = Saved::read(path)?;
+        if books.revision > 0 || saved.revision > 0 {
+            store.commit(&restored(saved, path, books.revision)?, Durability::Immediate)?;
+            *books = Books::new(store.load()?);
+            restored_from = Some(path.clone());
+        }
     }
     let mut writes = Vec::new();
     for path in &seeds.publish {
@@ -274,5 +279,5 @@ pub(crate) fn load(
     if !writes.is_empty() {
         store.commit(&writes, Durability::Immediate)?;
     }
-    Ok(restored_from.cloned())
+    Ok(restored_from)
 }

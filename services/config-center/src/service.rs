@@ -32,14 +32,14 @@ static SETTINGS: [Setting; 11] = [
     },
     Setting {
         name: "restore",
-        about: "a file that the server saved: what a store that was used before is set back to at the start",
+        about: "what the store is set back to at every start: a used one by any file, an empty one by one that a server saved",
         kind: SettingKind::File,
         default: "",
     },
     number(
         "content-max",
         "bytes of the largest content",
-        64 << 20,
+        http::CONTENT_BYTES_MAX as i64,
         "10485760",
     ),
     number("configs-max", "configurations", 1_000_000, "10000"),
@@ -64,12 +64,7 @@ static SETTINGS: [Setting; 11] = [
     ),
     number("watchers-max", "long polls that hang at once", 100_000, "20000"),
     WORKERS,
-    Setting {
-        name: "plant",
-        about: "a bug to plant, so that a check can be seen to find it",
-        kind: SettingKind::Choice(Plant::WORDS),
-        default: "none",
-    },
+    Setting::plant(Plant::WORDS),
 ];
 
 const fn number(name: &'static str, about: &'static str, max: i64, default: &'static str) -> Setting {
@@ -109,7 +104,7 @@ fn run(launch: Launch) -> Result<(), ServiceError> {
     let plant = Plant::named(settings.choice("plant"));
     let seeds = Seeds {
         publish: settings.files("publish").to_vec(),
-        restore: settings.files("restore").first().cloned(),
+        restore: settings.file("restore").map(Into::into),
     };
     if plant != Plant::None {
         log::warn(format_args!("planted bug {plant:?}"));
@@ -142,7 +137,7 @@ fn limits(settings: &Settings) -> Limits {
 mod tests {
     use squall_service_kit::{Settings, Telemetry};
 
-    use super::{MILESTONES, SERVICE, limits};
+    use super::{SERVICE, limits};
     use crate::center::Limits;
     use crate::report::Report;
 
@@ -150,20 +145,13 @@ mod tests {
     fn every_default_is_the_limit_that_the_code_has() {
         let settings = Settings::parse(SERVICE.settings, [""; 0]).unwrap();
         assert_eq!(limits(&settings), Limits::default());
-        assert!(settings.files("publish").is_empty() && settings.files("restore").is_empty());
+        assert!(settings.files("publish").is_empty() && settings.file("restore").is_none());
     }
 
     #[test]
     fn every_milestone_names_a_metric_that_exists() {
         let mut telemetry = Telemetry::new();
         let _report = Report::new(&mut telemetry);
-        let exported = telemetry.encode().unwrap();
-        for milestone in &MILESTONES {
-            assert!(
-                exported.contains(&format!("\n{} 0\n", milestone.metric)),
-                "{}",
-                milestone.metric
-            );
-        }
+        assert_eq!(SERVICE.unseen_milestones(&telemetry), [""; 0]);
     }
 }

@@ -115,17 +115,44 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `folder`, which is made if it is missing.
+    /// Opens the store in `folder`, which is made if it is missing. One that another version of this program wrote is refused, and
+    /// stays as it is.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("configs.redb");
         let opened = std::fs::create_dir_all(folder)
             .map_err(redb::Error::Io)
             .and_then(|()| Database::create(&path).map_err(redb::Error::from));
         match opened {
-            Ok(database) => Ok(Self { path, database }),
+            Ok(database) => {
+                let store = Self { path, database };
+                store.check_layout()?;
+                Ok(store)
+            }
             Err(source) => Err(StoreError::Open {
                 path,
                 source: Box::new(source),
+            }),
+        }
+    }
+
+    fn check_layout(&self) -> Result<(), StoreError> {
+        let read = || -> Result<_, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            if transaction.list_tables()?.next().is_none() {
+                return Ok(Some(LAYOUT));
+            }
+            match transaction.open_table(NUMBERS) {
+                Ok(numbers) => Ok(numbers.get(LAYOUT_NUMBER)?.map(|number| number.value())),
+                // Tables that are none of ours.
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        match read().map_err(|source| self.failed("read", source))? {
+            Some(LAYOUT) => Ok(()),
+            found => Err(StoreError::Layout {
+                path: self.path.clone(),
+                found: found.unwrap_or(0),
             }),
         }
     }
@@ -202,13 +229,7 @@ impl Store {
         for (row, bytes) in changes {
             loaded.changes.push((self.decode("changes", &row)?, bytes));
         }
-        match loaded.numbers.get(LAYOUT_NUMBER) {
-            Some(&LAYOUT) => Ok(loaded),
-            found => Err(StoreError::Layout {
-                path: self.path.clone(),
-                found: found.copied().unwrap_or(0),
-            }),
-        }
+        Ok(loaded)
     }
 
     /// The content kept with a change.
@@ -307,4 +328,42 @@ fn apply(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Erro
 
 fn encoded(record: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(record).expect("records have no maps with other keys than texts")
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::TableHandle as _;
+
+    use super::*;
+
+    #[test]
+    fn a_store_of_another_layout_is_refused_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("configs.redb");
+        let tables = || {
+            let database = Database::create(&path).unwrap();
+            let transaction = database.begin_read().unwrap();
+            let tables = transaction.list_tables().unwrap();
+            tables.map(|table| table.name().to_owned()).collect::<Vec<_>>()
+        };
+        for (table, found) in [(NUMBERS, LAYOUT + 1), (TableDefinition::new("strange"), 0)] {
+            let database = Database::create(&path).unwrap();
+            let transaction = database.begin_write().unwrap();
+            transaction
+                .open_table(table)
+                .unwrap()
+                .insert(LAYOUT_NUMBER, LAYOUT + 1)
+                .unwrap();
+            transaction.commit().unwrap();
+            drop(database);
+            let before = tables();
+            let refused = Store::open(folder.path()).unwrap_err();
+            assert!(
+                matches!(refused, StoreError::Layout { found: other, .. } if other == found),
+                "{refused}"
+            );
+            assert_eq!(tables(), before);
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
 }

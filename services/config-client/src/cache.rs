@@ -1,22 +1,20 @@
-//! What readers see. Each configuration has a slot; a slot has one pointer to an entry, which never changes once it is there.
-//! An update makes a new entry and swaps the pointer, so whoever reads sees the old one or the new one whole, and waits for
-//! nobody.
+//! What readers see: one pointer to a view of all configurations in memory, which never changes once it is there. An update makes a
+//! new view, which shares all else with the old one, and swaps the pointer; so whoever reads sees the old entry or the new one whole,
+//! also if it reads it by a watch and then by its key, and waits for nobody.
 //!
-//! The slots stand in a map that is copied for each new one and swapped too. Only the thread that follows the server does
-//! either.
+//! A configuration has a place in the view for as long as it is in memory. Only the thread that follows the server gives places away
+//! and swaps the pointer. A read writes nothing that another thread reads, but for a stamp by which it is known who was not read for
+//! longest, and that only if a place was given away since.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{mpsc, watch};
 
 use crate::follow::Command;
-use crate::key::{ConfigKey, KeyHash};
-
-type Slots = HashMap<ConfigKey, Arc<Slot>, KeyHash>;
+use crate::key::ConfigKey;
 
 /// One version of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +31,18 @@ pub struct Entry {
     pub live: bool,
 }
 
-/// An entry that is being read. It does not keep the slot from moving on.
-pub struct Cached(Guard<Option<Arc<Entry>>>);
+/// An entry that is being read. It does not keep the configuration from moving on, and keeps in memory what was shown beside it: for
+/// long there is [`Cached::to_entry`].
+pub struct Cached {
+    view: Guard<Arc<View>>,
+    /// There is an entry in this place.
+    place: usize,
+}
 
 /// A configuration that stays in memory and can be waited for.
 #[derive(Debug)]
 pub struct Watch {
+    cache: Arc<Cache>,
     slot: Arc<Slot>,
     ticks: watch::Receiver<u64>,
     /// The version that was last returned.
@@ -47,73 +51,199 @@ pub struct Watch {
     _client: mpsc::Sender<Command>,
 }
 
-/// A configuration's place in the cache.
+/// What belongs to a configuration's place for as long as it has it.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    entry: ArcSwapOption<Entry>,
-    /// When it was last read, on the cache's clock.
-    used: AtomicU64,
+    key: ConfigKey,
+    place: usize,
     watches: AtomicUsize,
-    /// Goes up with each entry, and with each attempt to get a first one that failed.
+    /// Goes up with each entry.
     ticks: watch::Sender<u64>,
-    clock: Arc<AtomicU64>,
+}
+
+/// Why a configuration stays in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crowded {
+    /// It is watched.
+    Watched,
+    /// Somebody waits for its first content. Once that has come it may go.
+    Awaited,
+}
+
+/// What is in memory: a table with open addressing and linear probing, at most half full, so that a read by key follows as few
+/// pointers as it can, one after the other: to the table, to a bucket, to the entry.
+#[derive(Debug, Clone)]
+struct View {
+    /// A power of two of them.
+    buckets: Box<[Bucket]>,
+    /// By place, for those who know it.
+    entries: Vec<Option<Arc<Entry>>>,
+}
+
+/// A bucket is a cache line.
+#[derive(Debug, Clone, Default)]
+#[repr(align(64))]
+struct Bucket {
+    key: Option<ConfigKey>,
+    entry: Option<Arc<Entry>>,
+    place: usize,
+}
+
+impl View {
+    fn new(entries_max: usize) -> Self {
+        let buckets = (2 * entries_max).next_power_of_two();
+        Self {
+            buckets: vec![Bucket::default(); buckets].into(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// The bucket of a key, or the one where it would be.
+    #[inline]
+    fn find(&self, key: &ConfigKey) -> usize {
+        let mask = self.buckets.len() - 1;
+        let mut at = key.hashed() as usize & mask;
+        while self.buckets[at].key.as_ref().is_some_and(|other| other != key) {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    fn insert(&mut self, bucket: Bucket) {
+        if let Some(key) = &bucket.key {
+            let at = self.find(key);
+            self.buckets[at] = bucket;
+        }
+    }
+
+    /// The same without a key. Those behind it are put in again, as some may have gone past it.
+    fn without(&self, key: &ConfigKey) -> Self {
+        let mut view = Self {
+            buckets: vec![Bucket::default(); self.buckets.len()].into(),
+            entries: self.entries.clone(),
+        };
+        for bucket in &self.buckets {
+            if bucket.key.as_ref() != Some(key) {
+                view.insert(bucket.clone());
+            }
+        }
+        view
+    }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    slots: ArcSwap<Slots>,
-    /// Goes up with each new slot: who was read since which one came is all that decides who goes.
-    clock: Arc<AtomicU64>,
+    view: ArcSwap<View>,
+    /// When the configuration in each place was last read, on the cache's clock.
+    used: Box<[AtomicU64]>,
+    /// Goes up with each place that is given away: who was read since which one was is all that decides who goes.
+    clock: AtomicU64,
     connected: AtomicBool,
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
+    /// A cache of at most so many configurations.
+    pub(crate) fn new(entries_max: usize) -> Self {
         Self {
-            slots: ArcSwap::default(),
-            clock: Arc::default(),
+            view: ArcSwap::from_pointee(View::new(entries_max)),
+            used: (0..entries_max).map(|_| AtomicU64::new(0)).collect(),
+            clock: AtomicU64::new(0),
             connected: AtomicBool::new(false),
         }
     }
 
-    /// The slot of a configuration, read just now.
-    #[inline]
-    pub(crate) fn find(&self, key: &ConfigKey) -> Option<Arc<Slot>> {
-        self.slots.load().get(key).map(Arc::clone)
-    }
-
-    /// What is in the slot of a configuration.
+    /// What is in memory of a configuration.
     #[inline]
     pub(crate) fn read(&self, key: &ConfigKey) -> Option<Cached> {
-        self.slots.load().get(key)?.current()
+        let view = self.view.load();
+        let bucket = &view.buckets[view.find(key)];
+        bucket.entry.as_ref()?;
+        let place = bucket.place;
+        self.stamp(place);
+        Some(Cached { view, place })
     }
 
-    /// A new slot; the one that was not read for longest makes room for it, if need be. `None` if all are watched.
-    /// Also who had to go.
-    pub(crate) fn insert(&self, key: &ConfigKey, slots_max: usize) -> Option<(Arc<Slot>, Option<ConfigKey>)> {
-        let mut slots = Slots::clone(&self.slots.load());
-        let mut evicted = None;
-        if slots.len() >= slots_max {
-            let idle = slots
-                .iter()
-                .filter(|(_, slot)| slot.watches.load(Ordering::Relaxed) == 0)
-                .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
-            let oldest = idle.map(|(key, _)| key.clone())?;
-            slots.remove(&oldest);
-            evicted = Some(oldest);
+    /// What is in a place.
+    #[inline]
+    fn at(&self, place: usize) -> Option<Cached> {
+        self.stamp(place);
+        let view = self.view.load();
+        view.entries[place].is_some().then(|| Cached { view, place })
+    }
+
+    /// The configuration in a place is read now.
+    #[inline]
+    fn stamp(&self, place: usize) {
+        let (now, used) = (self.clock.load(Ordering::Relaxed), &self.used[place]);
+        // Mostly it is so already, and a store would take the line away from other readers.
+        if used.load(Ordering::Relaxed) != now {
+            used.store(now, Ordering::Relaxed);
         }
+    }
+
+    /// Gives a configuration a place. The one that was not read for longest makes room for it, if need be, and is named; one that
+    /// `stays` does not.
+    pub(crate) fn insert(
+        &self,
+        key: &ConfigKey,
+        stays: impl Fn(&ConfigKey) -> Option<Crowded>,
+    ) -> Result<(Arc<Slot>, Option<ConfigKey>), Crowded> {
+        let mut view = View::clone(&self.view.load());
+        let (mut evicted, mut place) = (None, view.entries.len());
+        if place >= self.used.len() {
+            let mut oldest: Option<(u64, &ConfigKey, usize)> = None;
+            let mut crowded = Crowded::Watched;
+            for bucket in &view.buckets {
+                let Some(key) = &bucket.key else { continue };
+                let used = self.used[bucket.place].load(Ordering::Relaxed);
+                match stays(key) {
+                    None if oldest.is_none_or(|(least, ..)| used < least) => {
+                        oldest = Some((used, key, bucket.place));
+                    }
+                    Some(Crowded::Awaited) => crowded = Crowded::Awaited,
+                    _ => {}
+                }
+            }
+            let (_, key, free) = oldest.ok_or(crowded)?;
+            let key = key.clone();
+            view = view.without(&key);
+            (evicted, place) = (Some(key), free);
+            view.entries[place] = None;
+        } else {
+            view.entries.push(None);
+        }
+        view.insert(Bucket {
+            key: Some(key.clone()),
+            entry: None,
+            place,
+        });
         let now = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
-        let slot = Arc::new(Slot {
-            entry: ArcSwapOption::empty(),
-            used: AtomicU64::new(now),
+        self.used[place].store(now, Ordering::Relaxed);
+        self.view.store(Arc::new(view));
+        let slot = Slot {
+            key: key.clone(),
+            place,
             watches: AtomicUsize::new(0),
             ticks: watch::Sender::new(0),
-            clock: Arc::clone(&self.clock),
-        });
-        slots.insert(key.clone(), Arc::clone(&slot));
-        self.slots.store(Arc::new(slots));
-        Some((slot, evicted))
+        };
+        Ok((Arc::new(slot), evicted))
+    }
+
+    /// What is held, without counting as a read.
+    pub(crate) fn held(&self, slot: &Slot) -> Option<Arc<Entry>> {
+        self.view.load().entries[slot.place].clone()
+    }
+
+    /// Shows readers another entry from now on.
+    pub(crate) fn show(&self, slot: &Slot, entry: Entry) {
+        let mut view = View::clone(&self.view.load());
+        let entry = Some(Arc::new(entry));
+        let at = view.find(&slot.key);
+        view.buckets[at].entry.clone_from(&entry);
+        view.entries[slot.place] = entry;
+        self.view.store(Arc::new(view));
+        slot.ticks.send_modify(|ticks| *ticks += 1);
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -127,44 +257,17 @@ impl Cache {
 }
 
 impl Slot {
-    /// What is there, if anything is yet.
-    #[inline]
-    pub(crate) fn current(&self) -> Option<Cached> {
-        let now = self.clock.load(Ordering::Relaxed);
-        // Mostly it is so already, and a store would take the line away from other readers.
-        if self.used.load(Ordering::Relaxed) != now {
-            self.used.store(now, Ordering::Relaxed);
-        }
-        let entry = self.entry.load();
-        entry.is_some().then(|| Cached(entry))
-    }
-
-    /// What is held, without counting as a read.
-    pub(crate) fn held(&self) -> Option<Arc<Entry>> {
-        self.entry.load_full()
-    }
-
-    /// Shows readers another entry from now on.
-    pub(crate) fn swap(&self, entry: Entry) {
-        self.entry.store(Some(Arc::new(entry)));
-        self.tick();
-    }
-
-    /// Tells those who wait that there is news, be it that there is none.
-    pub(crate) fn tick(&self) {
-        self.ticks.send_modify(|ticks| *ticks += 1);
-    }
-
-    pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
-        self.ticks.subscribe()
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watches.load(Ordering::Relaxed) > 0
     }
 }
 
 impl Watch {
-    pub(crate) fn new(slot: Arc<Slot>, client: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(cache: Arc<Cache>, slot: Arc<Slot>, client: mpsc::Sender<Command>) -> Self {
         slot.watches.fetch_add(1, Ordering::Relaxed);
         Self {
-            ticks: slot.ticks(),
+            cache,
+            ticks: slot.ticks.subscribe(),
             slot,
             seen: None,
             _client: client,
@@ -174,7 +277,7 @@ impl Watch {
     /// What there is now; `None` until the server or a snapshot was read for the first time.
     #[inline]
     pub fn current(&self) -> Option<Cached> {
-        self.slot.current()
+        self.cache.at(self.slot.place)
     }
 
     /// Waits until there is a version that this watch has not returned, and returns the newest. What [`Watch::current`]
@@ -182,11 +285,7 @@ impl Watch {
     pub async fn changed(&mut self) -> Arc<Entry> {
         loop {
             self.ticks.mark_unchanged();
-            if let Some(entry) = self
-                .slot
-                .current()
-                .filter(|entry| self.seen != Some(entry.version))
-            {
+            if let Some(entry) = self.current().filter(|entry| self.seen != Some(entry.version)) {
                 self.seen = Some(entry.version);
                 return entry.to_entry();
             }
@@ -207,7 +306,8 @@ impl Drop for Watch {
 impl Cached {
     /// An entry of one's own.
     pub fn to_entry(&self) -> Arc<Entry> {
-        Arc::clone(self.0.as_ref().expect("it is only made of an entry"))
+        let entry = self.view.entries[self.place].as_ref();
+        Arc::clone(entry.expect("it is only made of an entry"))
     }
 }
 
@@ -216,7 +316,8 @@ impl Deref for Cached {
 
     #[inline]
     fn deref(&self) -> &Entry {
-        self.0.as_ref().expect("it is only made of an entry")
+        let entry = self.view.entries[self.place].as_ref();
+        entry.expect("it is only made of an entry")
     }
 }
 
@@ -228,7 +329,9 @@ impl std::fmt::Debug for Cached {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cache, Entry};
+    use std::sync::Arc;
+
+    use super::{Cache, Crowded, Entry};
     use crate::key::ConfigKey;
 
     fn key(name: &str) -> ConfigKey {
@@ -245,29 +348,61 @@ mod tests {
         }
     }
 
+    fn insert(cache: &Cache, name: &str, stays: Option<Crowded>) -> Result<Option<ConfigKey>, Crowded> {
+        let inserted = cache.insert(&key(name), |_| stays);
+        inserted.map(|(slot, evicted)| {
+            cache.show(&slot, entry(1));
+            evicted
+        })
+    }
+
     #[test]
     fn the_one_that_was_not_read_for_longest_makes_room() {
-        let cache = Cache::new();
+        let cache = Cache::new(3);
         for name in ["a", "b", "c"] {
-            cache.insert(&key(name), 3).unwrap().0.swap(entry(1));
+            insert(&cache, name, None).unwrap();
         }
         assert!(cache.read(&key("a")).is_some() && cache.read(&key("c")).is_some());
-        assert_eq!(cache.insert(&key("d"), 3).unwrap().1, Some(key("b")));
+        assert_eq!(insert(&cache, "d", None), Ok(Some(key("b"))));
         assert!(cache.read(&key("a")).is_some());
-        assert_eq!(cache.insert(&key("e"), 3).unwrap().1, Some(key("c")));
-        assert!(cache.find(&key("a")).is_some() && cache.find(&key("d")).is_some());
+        assert_eq!(insert(&cache, "e", None), Ok(Some(key("c"))));
+        assert!(cache.read(&key("a")).is_some() && cache.read(&key("c")).is_none());
+        for reason in [Crowded::Awaited, Crowded::Watched] {
+            assert_eq!(insert(&cache, "f", Some(reason)), Err(reason));
+        }
+    }
+
+    #[test]
+    fn keys_come_and_go_and_those_that_are_there_are_found() {
+        const FIT: u64 = 50;
+        let cache = Cache::new(FIT as usize);
+        for n in 0..20 * FIT {
+            let (slot, evicted) = cache.insert(&key(&n.to_string()), |_| None).unwrap();
+            assert_eq!(evicted, n.checked_sub(FIT).map(|gone| key(&gone.to_string())));
+            cache.show(&slot, entry(n));
+            for there in (n + 1).saturating_sub(FIT)..=n {
+                let found = cache.view.load();
+                let found = &found.buckets[found.find(&key(&there.to_string()))];
+                assert_eq!(found.entry.as_ref().unwrap().version, there);
+            }
+            assert!(n < FIT || cache.read(&key(&(n - FIT).to_string())).is_none());
+        }
     }
 
     #[tokio::test]
-    async fn what_is_watched_stays() {
-        let cache = Cache::new();
-        let (slot, _) = cache.insert(&key("a"), 1).unwrap();
+    async fn a_watch_and_a_read_by_key_see_one_view() {
+        let cache = Arc::new(Cache::new(1));
+        let (slot, _) = cache.insert(&key("a"), |_| None).unwrap();
         let (client, _commands) = tokio::sync::mpsc::channel(1);
-        let mut watch = super::Watch::new(slot, client);
-        assert!(cache.insert(&key("b"), 1).is_none());
-        cache.find(&key("a")).unwrap().swap(entry(7));
+        let mut watch = super::Watch::new(Arc::clone(&cache), Arc::clone(&slot), client);
+        assert!(slot.is_watched() && watch.current().is_none() && cache.read(&key("a")).is_none());
+        cache.show(&slot, entry(7));
+        let before = cache.read(&key("a")).unwrap();
         assert_eq!(watch.changed().await.version, 7);
+        cache.show(&slot, entry(8));
+        assert_eq!((watch.current().unwrap().version, before.version), (8, 7));
+        assert_eq!(cache.read(&key("a")).unwrap().version, 8);
         drop(watch);
-        assert_eq!(cache.insert(&key("b"), 1).unwrap().1, Some(key("a")));
+        assert!(!slot.is_watched());
     }
 }

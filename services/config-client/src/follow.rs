@@ -1,99 +1,115 @@
-//! The thread that follows the server: fetches what was asked for, hangs in one long poll for all of it, and notices by its
+//! The task that follows the server: fetches what was asked for, hangs in one long poll for all of it, and notices by its
 //! heartbeat when the server is gone although the connection is not.
 //!
 //! After the connection was lost it asks with growing pauses, first for a list of what has changed without hanging, so that it knows
-//! where it stands. Every time here is a length on the monotonic clock.
+//! where it stands. A configuration that the server refuses is put off by itself and holds up no other. Nothing here waits for
+//! the disk. Every time is a length on the monotonic clock.
 
-use std::collections::HashMap;
+mod followed;
+mod known;
+mod read;
+
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use form_urlencoded::Serializer;
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, StatusCode};
-use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, sleep_until};
 
-use crate::cache::{Cache, Entry, Slot};
-use crate::checksum::md5;
-use crate::incident::{Incident, Observe};
-use crate::key::{ConfigKey, KeyHash};
-use crate::listening;
-use crate::order::{Held, Judgement, Seen, judge};
-use crate::protocol::{CONFIG_TYPE, CONFIGS, CONTENT_MD5, HANGS, LISTENER, LIVENESS, NO_HANGUP, VERSION};
-use crate::snapshot::{Snapshot, Snapshots};
+use self::known::Known;
+use crate::backoff::Backoff;
+use crate::cache::{Cache, Entry, Watch};
+use crate::disk::{Disk, Done};
+use crate::incident::Observe;
+use crate::key::ConfigKey;
+use crate::request;
 use crate::transport::{Answer, Ask, Transport};
-use crate::{Plant, Settings};
+use crate::{GetError, Plant, Settings};
 
-/// A Nacos server lets a poll hang for at least this long, whatever it is told.
-const HANGS_MIN: Duration = Duration::from_secs(10);
-/// How long the planted torn write stays torn.
-const TORN_FOR: Duration = Duration::from_millis(5);
+/// A Nacos server lets a poll hang for nearly ten seconds at least. One that ends sooner without news was let go, as by a server
+/// that stops.
+const LET_GO_BEFORE: Duration = Duration::from_secs(9);
+/// One that ends sooner than this was not let hang at all, and the next waits the longer the more there are.
+const HANGS_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Asks for a slot for a configuration.
+/// What is asked of the task.
 #[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) key: ConfigKey,
-    pub(crate) reply: oneshot::Sender<Option<Arc<Slot>>>,
-}
-
-/// What is known of a configuration that is followed.
-#[derive(Debug)]
-struct Followed {
-    slot: Arc<Slot>,
-    held: Option<Held>,
-    /// The MD5 that the server had when it was last asked, be it older than what is held: what changes from here on is
-    /// news.
-    said: Arc<str>,
-    /// Whether it is to be fetched.
-    is_due: bool,
-    /// Whether the connection was lost since the server was last heard of it.
-    after_gap: bool,
+pub(crate) enum Command {
+    /// What there is of a configuration, once there is something.
+    Get {
+        key: ConfigKey,
+        reply: oneshot::Sender<Result<Arc<Entry>, GetError>>,
+    },
+    /// A watch, made here so that what it watches cannot have left memory in between.
+    Watch {
+        key: ConfigKey,
+        /// Keeps the client going for as long as the watch does.
+        client: mpsc::Sender<Command>,
+        reply: oneshot::Sender<Result<Watch, GetError>>,
+    },
 }
 
 /// See the module.
 pub(crate) struct Follower {
-    settings: Settings,
-    cache: Arc<Cache>,
-    observe: Arc<dyn Observe>,
-    snapshots: Snapshots,
+    known: Known,
     transport: Transport,
-    followed: HashMap<ConfigKey, Followed, KeyHash>,
-    /// Whether the last attempt failed.
-    is_away: bool,
+    ends: mpsc::UnboundedReceiver<Done>,
     /// Whether the next poll only looks.
     looks_only: bool,
     was_lost: bool,
-    backoff: Duration,
-    jitter: u32,
+    /// Whether it was a fetch that failed last: then the next attempt looks first, and one that the server never answers holds up
+    /// no other.
+    looks_first: bool,
+    /// Whether the last poll that hung was let go early and without news, as by a server that stops.
+    was_let_go: bool,
+    backoff: Backoff,
+    /// Nothing is asked before.
+    rests_until: Option<Instant>,
+}
+
+/// What is asked of the server next.
+enum Next {
+    /// A configuration; the number tells whether it is still the one that was followed.
+    Fetch(ConfigKey, u64),
+    /// What has changed; the server answers at once.
+    Look,
+    /// What has changed; the server answers once something has.
+    Hang,
+    /// Nothing, until something is due.
+    Rest,
+}
+
+/// Why nothing is being waited for any more.
+enum Turn {
+    Answered(Result<Answer, String>),
+    /// Something else is due.
+    Due,
+    /// Nobody can ask for more.
+    Over,
 }
 
 impl Follower {
     pub(crate) fn new(settings: Settings, cache: Arc<Cache>, observe: Arc<dyn Observe>) -> io::Result<Self> {
-        let mut drawn = [0; 4];
-        // Where there were none, clients would only come back in step.
-        let _ = getrandom(&mut drawn, GetRandomFlags::empty());
+        let (disk, ends) = Disk::start(&settings.snapshots, &settings.server)?;
         Ok(Self {
-            snapshots: Snapshots::open(&settings.snapshots)?,
             transport: Transport::new(&settings.server, settings.request_timeout),
-            followed: HashMap::default(),
-            is_away: false,
+            backoff: Backoff::new(settings.backoff_min, settings.backoff_max),
+            known: Known::new(settings, cache, observe, disk),
+            ends,
             looks_only: true,
             was_lost: false,
-            backoff: settings.backoff_min,
-            jitter: u32::from_ne_bytes(drawn) | 1,
-            settings,
-            cache,
-            observe,
+            looks_first: false,
+            was_let_go: false,
+            rests_until: None,
         })
     }
 
     /// Follows until nobody can ask for more.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let (missed, mut misses) = watch::channel(0_u64);
-        let heart = tokio::spawn(beat(self.settings.clone(), Arc::clone(&self.observe), missed));
+        let (settings, observe) = (self.known.settings.clone(), Arc::clone(&self.known.observe));
+        let heart = tokio::spawn(request::beat(settings, observe, missed));
         while self.step(&mut commands, &mut misses).await {}
         heart.abort();
     }
@@ -104,368 +120,158 @@ impl Follower {
         commands: &mut mpsc::Receiver<Command>,
         misses: &mut watch::Receiver<u64>,
     ) -> bool {
-        while let Ok(command) = commands.try_recv() {
-            self.admit(command);
+        if !self.is_resting() && std::mem::take(&mut self.was_let_go) && self.transport.is_closed() {
+            // It may be another that is there by now: what it says comes after a gap.
+            self.lose("the server let go of a poll and closed the connection".to_owned());
+            return true;
         }
-        let is_deaf = self.settings.plant == Plant::Deaf && self.was_lost;
-        if self.followed.is_empty() || is_deaf {
-            return self.admit_next(commands).await;
-        }
-        let due = self.followed.iter().find(|(_, followed)| followed.is_due);
-        let due = due.map(|(key, _)| key.clone());
-        let (ask, within) = match &due {
-            Some(key) => (fetch(key), self.settings.request_timeout),
-            None => self.poll(),
-        };
+        let next = self.next();
+        let began = Instant::now();
         misses.mark_unchanged();
-        let looks = self.looks_only || due.is_some();
-        let asked = tokio::select! {
-            asked = self.transport.ask(&ask, within) => asked.map_err(|error| error.to_string()),
-            // A poll that hangs does not know of it, and starts again with it.
-            command = commands.recv(), if !looks => {
-                return command.map(|command| self.admit(command)).is_some();
-            }
-            Ok(()) = misses.changed() => Err("no answer to the heartbeat".to_owned()),
+        let turn = self.turn(&next, commands, misses).await;
+        let answer = match turn {
+            Turn::Over => return false,
+            Turn::Due => return true,
+            Turn::Answered(answer) => answer,
         };
-        let taken = match (asked, &due) {
-            (Ok(answer), Some(key)) => self.take(key, &answer).await,
-            (Ok(answer), None) => self.take_changes(&answer),
-            (Err(reason), _) => Err(reason),
-        };
-        match taken {
-            Ok(()) => {
-                self.is_away = false;
-                self.backoff = self.settings.backoff_min;
-                if self.cache.set_connected(true) {
-                    self.observe.note(&Incident::Connected);
-                }
-                true
-            }
+        match answer.and_then(|answer| self.take(&next, began, &answer)) {
+            Ok(()) => self.known.reached(),
             Err(reason) => {
+                self.looks_first = matches!(next, Next::Fetch(..));
+                if let Next::Fetch(key, number) = &next {
+                    self.known.move_back(key, *number);
+                }
                 self.lose(reason);
-                let pause = self.next_pause();
-                tokio::select! {
-                    () = sleep(pause) => true,
-                    goes_on = self.admit_next(commands) => goes_on,
-                }
             }
         }
-    }
-
-    async fn admit_next(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
-        let command = commands.recv().await;
-        command.map(|command| self.admit(command)).is_some()
-    }
-
-    /// Gives a configuration a slot, and follows it from now on.
-    fn admit(&mut self, command: Command) {
-        let Command { key, reply } = command;
-        if let Some(followed) = self.followed.get(&key) {
-            let _ = reply.send(Some(Arc::clone(&followed.slot)));
-            return;
-        }
-        let Some((slot, evicted)) = self.cache.insert(&key, self.settings.entries_max) else {
-            let _ = reply.send(None);
-            return;
-        };
-        if let Some(key) = evicted {
-            self.followed.remove(&key);
-            self.observe.note(&Incident::Evicted { key });
-        }
-        let followed = Followed {
-            slot: Arc::clone(&slot),
-            held: None,
-            said: "".into(),
-            is_due: true,
-            // What a snapshot holds was heard of by an earlier client.
-            after_gap: true,
-        };
-        self.followed.insert(key.clone(), followed);
-        self.load(&key);
-        if self.is_away {
-            self.fall_back(&key);
-        }
-        let _ = reply.send(Some(slot));
-    }
-
-    /// Reads what a snapshot holds, so that nothing older is ever shown.
-    fn load(&mut self, key: &ConfigKey) {
-        let read = self.snapshots.read(key, &self.settings.server);
-        match read {
-            Ok(Some(snapshot)) => {
-                if let Some(followed) = self.followed.get_mut(key) {
-                    followed.held = Some(snapshot.held);
-                }
-            }
-            Ok(None) => {}
-            Err(error) => self.observe.note(&Incident::SnapshotIgnored {
-                file: self.snapshots.path(key).display().to_string(),
-                what: error.to_string(),
-            }),
-        }
-    }
-
-    /// Shows what a snapshot holds, where nothing is shown yet; without one, tells those who wait that there is nothing.
-    fn fall_back(&mut self, key: &ConfigKey) {
-        let Some(followed) = self
-            .followed
-            .get(key)
-            .filter(|followed| followed.slot.held().is_none())
-        else {
-            return;
-        };
-        let snapshot = self.snapshots.read(key, &self.settings.server);
-        let Ok(Some(snapshot)) = snapshot else {
-            return followed.slot.tick();
-        };
-        let version = snapshot.held.version;
-        followed.slot.swap(Entry {
-            version,
-            content: snapshot.content,
-            md5: snapshot.held.md5,
-            kind: snapshot.kind,
-            live: false,
-        });
-        let key = key.clone();
-        self.observe.note(&Incident::FromSnapshot { key, version });
+        true
     }
 
     fn lose(&mut self, reason: String) {
-        let was_away = std::mem::replace(&mut self.is_away, true);
         (self.looks_only, self.was_lost) = (true, true);
-        for followed in self.followed.values_mut() {
-            followed.after_gap = true;
-        }
-        let was_connected = self.cache.set_connected(false);
-        // Told once, not with each attempt.
-        if was_connected || !was_away {
-            let incident = Incident::Away {
-                reason,
-                was_connected,
-            };
-            self.observe.note(&incident);
-        }
-        for key in self.followed.keys().cloned().collect::<Vec<_>>() {
-            self.fall_back(&key);
-        }
+        self.known.lose(reason);
+        self.rest();
     }
 
-    /// The pause before the next attempt: between half and all of the backoff, so that clients don't come in step.
-    fn next_pause(&mut self) -> Duration {
-        // Marsaglia's xorshift: any spread will do.
-        self.jitter ^= self.jitter << 13;
-        self.jitter ^= self.jitter >> 17;
-        self.jitter ^= self.jitter << 5;
-        let pause = self
-            .backoff
-            .mul_f64(0.5 + 0.5 * f64::from(self.jitter) / f64::from(u32::MAX));
-        self.backoff = (self.backoff * 2).min(self.settings.backoff_max);
-        pause
-    }
-
-    /// The next poll, and how long it may take.
-    fn poll(&self) -> (Ask, Duration) {
-        let watched = self.followed.iter().map(|(key, followed)| (key, &*followed.said));
-        let form = Serializer::new(String::new())
-            .append_pair("Listening-Configs", &listening::format(watched))
-            .finish();
-        let mut headers = HeaderMap::new();
-        headers.insert(HANGS, HeaderValue::from(self.settings.poll.as_millis() as u64));
-        let mut within = self.settings.poll.max(HANGS_MIN) + self.settings.request_timeout;
-        if self.looks_only {
-            headers.insert(NO_HANGUP, HeaderValue::from_static("true"));
-            within = self.settings.request_timeout;
-        }
-        let ask = Ask {
-            method: Method::POST,
-            target: LISTENER.to_owned(),
-            headers,
-            form,
-        };
-        (ask, within)
-    }
-
-    /// What has changed is to be fetched; the rest is as it was when the server was last asked.
-    fn take_changes(&mut self, answer: &Answer) -> Result<(), String> {
-        if answer.status != StatusCode::OK {
-            return Err(format!("the listener answered {}", answer.status));
-        }
-        let changed = listening::parse_answer(&String::from_utf8_lossy(&answer.body));
-        self.looks_only = false;
-        for followed in self.followed.values_mut() {
-            followed.is_due = false;
-        }
-        for key in &changed {
-            if let Some(followed) = self.followed.get_mut(key) {
-                followed.is_due = true;
-            }
-        }
-        for followed in self.followed.values_mut().filter(|followed| !followed.is_due) {
-            followed.after_gap = false;
-        }
-        Ok(())
-    }
-
-    /// Takes a configuration as the server has it.
-    async fn take(&mut self, key: &ConfigKey, answer: &Answer) -> Result<(), String> {
-        let (content, md5) = match answer.status {
-            StatusCode::OK => {
-                let content = String::from_utf8_lossy(&answer.body);
-                let md5 = md5(&content);
-                let told = answer
-                    .headers
-                    .get(CONTENT_MD5)
-                    .and_then(|told| told.to_str().ok());
-                if told.is_some_and(|told| !told.is_empty() && told != md5) {
-                    self.observe.note(&Incident::Mismatch { key: key.clone() });
-                    return Err(format!("the content of {key} has not the MD5 that came with it"));
-                }
-                (Some(Arc::from(content)), md5)
-            }
-            StatusCode::NOT_FOUND => (None, String::new()),
-            status => return Err(format!("the server answered {status} to a request for {key}")),
-        };
-        let header = |name: HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok());
-        let Some(followed) = self.followed.get_mut(key) else {
+    fn take(&mut self, next: &Next, began: Instant, answer: &Answer) -> Result<(), String> {
+        if let Next::Fetch(key, number) = next {
+            self.known.take(key, *number, answer);
+            self.backoff.reset();
             return Ok(());
-        };
-        let seen = Seen {
-            version: header(VERSION).and_then(|version| version.parse().ok()),
-            md5: md5.into(),
-            after_gap: followed.after_gap,
-        };
-        (followed.is_due, followed.after_gap) = (false, false);
-        followed.said = Arc::clone(&seen.md5);
-        let kind: Arc<str> = header(CONFIG_TYPE).unwrap_or("text").into();
-        let judgement = planted(self.settings.plant, judge(followed.held.as_ref(), &seen), &seen);
-        match judgement {
-            Judgement::Newer(held) => self.update(key, held, content, kind).await,
-            Judgement::Same => self.confirm(key, content, kind),
-            Judgement::Stale => self.keep(key, &seen),
+        }
+        let has_news = self.known.take_changes(answer)?;
+        self.looks_only = false;
+        self.was_let_go = matches!(next, Next::Hang) && !has_news && began.elapsed() < LET_GO_BEFORE;
+        if !self.was_let_go || began.elapsed() >= HANGS_AT_LEAST {
+            self.backoff.reset();
+        }
+        if self.was_let_go {
+            self.rest();
         }
         Ok(())
     }
 
-    /// Shows a newer version, once it is on disk.
-    async fn update(&mut self, key: &ConfigKey, held: Held, content: Option<Arc<str>>, kind: Arc<str>) {
-        let snapshot = Snapshot {
-            server: self.settings.server.clone(),
-            key: key.clone(),
-            held: held.clone(),
-            content: content.clone(),
-            kind: Arc::clone(&kind),
-        };
-        if let Err(error) = self.snapshots.write(&snapshot) {
-            self.observe.note(&Incident::SnapshotFailed {
-                file: self.snapshots.path(key).display().to_string(),
-                reason: error.to_string(),
-            });
+    fn next(&self) -> Next {
+        if self.is_deaf() || self.is_resting() {
+            return Next::Rest;
         }
-        let Some(followed) = self.followed.get_mut(key) else {
-            return;
-        };
-        let entry = Entry {
-            version: held.version,
-            content,
-            md5: Arc::clone(&held.md5),
-            kind,
-            live: true,
-        };
-        let version = held.version;
-        followed.held = Some(held);
-        if self.settings.plant == Plant::Torn
-            && let Some(old) = followed.slot.held()
-        {
-            let content = old.content.clone();
-            followed.slot.swap(Entry {
-                content,
-                ..entry.clone()
-            });
-            sleep(TORN_FOR).await;
+        if self.looks_first && self.looks_only && self.known.has_to_poll() {
+            return Next::Look;
         }
-        followed.slot.swap(entry);
-        let key = key.clone();
-        self.observe.note(&Incident::Updated { key, version });
-    }
-
-    /// The server has what is held: a snapshot that is shown is live from now on, one that is not is shown.
-    fn confirm(&mut self, key: &ConfigKey, content: Option<Arc<str>>, kind: Arc<str>) {
-        let Some(followed) = self.followed.get(key) else {
-            return;
-        };
-        let is_live = followed.slot.held().is_some_and(|entry| entry.live);
-        if let Some(held) = followed.held.as_ref().filter(|_| !is_live) {
-            followed.slot.swap(Entry {
-                version: held.version,
-                content,
-                md5: Arc::clone(&held.md5),
-                kind,
-                live: true,
-            });
+        if let Some((key, number)) = self.known.due(Instant::now()) {
+            return Next::Fetch(key, number);
+        }
+        match (self.known.has_to_poll(), self.looks_only) {
+            (false, _) => Next::Rest,
+            (true, true) => Next::Look,
+            (true, false) => Next::Hang,
         }
     }
 
-    /// The server has something older: what is held stays, and is shown.
-    fn keep(&mut self, key: &ConfigKey, seen: &Seen) {
-        let held = self.followed.get(key).and_then(|followed| followed.held.as_ref());
-        self.observe.note(&Incident::Stale {
-            key: key.clone(),
-            held: held.map_or(0, |held| held.version),
-            seen: seen.version,
-        });
-        self.fall_back(key);
+    fn is_resting(&self) -> bool {
+        self.rests_until.is_some_and(|until| until > Instant::now())
     }
-}
 
-/// What the planted bug makes of a judgement.
-fn planted(plant: Plant, judgement: Judgement, seen: &Seen) -> Judgement {
-    match judgement {
-        Judgement::Stale if plant == Plant::TakesOlder => judge(None, seen),
-        judgement => judgement,
+    fn is_deaf(&self) -> bool {
+        self.known.settings.plant == Plant::Deaf && self.was_lost
     }
-}
 
-fn fetch(key: &ConfigKey) -> Ask {
-    let mut query = Serializer::new(String::new());
-    query.append_pair("dataId", key.data_id());
-    query.append_pair("group", key.group());
-    if !key.tenant().is_empty() {
-        query.append_pair("tenant", key.tenant());
-    }
-    Ask::get(format!("{CONFIGS}?{}", query.finish()))
-}
-
-/// The version that the server has of a configuration, where it says so, on a connection of its own.
-pub(crate) async fn peek(settings: &Settings, key: &ConfigKey) -> Result<Option<u64>, String> {
-    let mut transport = Transport::new(&settings.server, settings.request_timeout);
-    let asked = transport.ask(&fetch(key), settings.request_timeout).await;
-    let answer = asked.map_err(|error| error.to_string())?;
-    if answer.status != StatusCode::OK && answer.status != StatusCode::NOT_FOUND {
-        return Err(format!("the server answered {}", answer.status));
-    }
-    let version = answer
-        .headers
-        .get(VERSION)
-        .and_then(|version| version.to_str().ok());
-    Ok(version.and_then(|version| version.parse().ok()))
-}
-
-/// Asks the server again and again whether it is there, on a connection of its own, and counts what it misses.
-async fn beat(settings: Settings, observe: Arc<dyn Observe>, missed: watch::Sender<u64>) {
-    let within = settings.request_timeout.min(settings.heartbeat);
-    let mut transport = Transport::new(&settings.server, within);
-    let mut ticks = interval_at(
-        tokio::time::Instant::now() + settings.heartbeat,
-        settings.heartbeat,
-    );
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let ask = Ask::get(LIVENESS.to_owned());
-    loop {
-        ticks.tick().await;
-        // Any answer says that it is there, also that of a server that has no such path.
-        match transport.ask(&ask, within).await {
-            Ok(_) => observe.note(&Incident::Heartbeat),
-            Err(_) => missed.send_modify(|missed| *missed += 1),
+    /// When a rest ends, if nothing that comes in ends it.
+    fn rest_ends(&self) -> Option<Instant> {
+        let rests_until = self.rests_until.filter(|_| self.is_resting());
+        if self.is_deaf() {
+            None
+        } else {
+            rests_until.or_else(|| self.known.next_due())
         }
+    }
+
+    fn rest(&mut self) {
+        let pause = self.backoff.next(&mut self.known.jitter);
+        self.rests_until = Some(Instant::now() + pause);
+    }
+
+    /// Asks what is next, and meanwhile takes in what is asked of this task and what the disk has done.
+    async fn turn(
+        &mut self,
+        next: &Next,
+        commands: &mut mpsc::Receiver<Command>,
+        misses: &mut watch::Receiver<u64>,
+    ) -> Turn {
+        let asked = match next {
+            Next::Fetch(key, _) => Some((request::fetch(key), self.known.settings.request_timeout)),
+            Next::Look => Some(self.known.poll(false)),
+            Next::Hang => Some(self.known.poll(true)),
+            Next::Rest => None,
+        };
+        let (is_asking, rest_ends) = (asked.is_some(), self.rest_ends());
+        let Self {
+            known,
+            transport,
+            ends,
+            ..
+        } = self;
+        let mut asking = pin!(ask(transport, asked.as_ref()));
+        loop {
+            let wakes_at = match next {
+                Next::Fetch(..) | Next::Look => None,
+                Next::Hang => known.next_due(),
+                Next::Rest => rest_ends,
+            };
+            tokio::select! {
+                answer = &mut asking, if is_asking => return Turn::Answered(answer),
+                Some(done) = ends.recv() => known.done(done).await,
+                command = commands.recv(), if known.has_room() => match command {
+                    Some(command) => known.admit(command),
+                    None => return Turn::Over,
+                },
+                Ok(()) = misses.changed(), if is_asking => {
+                    return Turn::Answered(Err("no answer to the heartbeat".to_owned()));
+                }
+                () = at(wakes_at) => return Turn::Due,
+            }
+            if !is_asking {
+                // What came in may be something to ask for.
+                return Turn::Due;
+            }
+        }
+    }
+}
+
+async fn ask(transport: &mut Transport, asked: Option<&(Ask, Duration)>) -> Result<Answer, String> {
+    match asked {
+        Some((ask, within)) => transport
+            .ask(ask, *within)
+            .await
+            .map_err(|error| error.to_string()),
+        None => std::future::pending().await,
+    }
+}
+
+/// Done at an instant; never, where there is none.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }

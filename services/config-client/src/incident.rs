@@ -32,6 +32,13 @@ pub enum Incident {
         /// The version that the server has, where it says so.
         seen: Option<u64>,
     },
+    /// The server is there and does not give a configuration. Told once, until it does; it is asked for again meanwhile.
+    Refused {
+        /// Which.
+        key: ConfigKey,
+        /// What it said.
+        reason: String,
+    },
     /// A content did not have the MD5 that came with it; it is asked for again.
     Mismatch {
         /// Of which configuration.

@@ -1,10 +1,12 @@
 //! What a configuration is called: data id, group and tenant, as Nacos has them.
 //!
-//! A key is one text and its hash, so that finding one costs a comparison and no hashing.
+//! A key is one text and its hash, so that finding one costs a comparison and no hashing. Clones share the text, so that whoever keeps
+//! the key that it once asked with compares two pointers.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +21,11 @@ const GROUP_CHARS_MAX: usize = 128;
 const TENANT_CHARS_MAX: usize = 128;
 
 /// The name of a configuration.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Eq)]
 pub struct ConfigKey {
     hash: u64,
     /// Data id, group and tenant with separators between them.
-    text: Box<str>,
+    text: Arc<str>,
 }
 
 /// Why a key is none. The texts are Nacos's.
@@ -65,7 +67,7 @@ impl ConfigKey {
         ))
     }
 
-    fn of_text(text: Box<str>) -> Self {
+    fn of_text(text: Arc<str>) -> Self {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         Self {
@@ -89,6 +91,12 @@ impl ConfigKey {
         &self.text
     }
 
+    /// The hash of all of it.
+    #[inline]
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hash
+    }
+
     /// The name within the group.
     pub fn data_id(&self) -> &str {
         self.part(0)
@@ -109,6 +117,13 @@ impl ConfigKey {
             .split(WORD_SEPARATOR)
             .nth(index)
             .expect("a key has three parts")
+    }
+}
+
+impl PartialEq for ConfigKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
     }
 }
 

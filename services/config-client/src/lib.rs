@@ -15,7 +15,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`key`], [`checksum`], [`listening`], [`protocol`] | names, MD5s, the listener's texts, paths and headers: what a server needs too
-//! | [`cache`] | what readers see: one pointer for each configuration, swapped whole |
+//! | [`cache`] | what readers see: one pointer to a view, swapped whole |
 //! | [`order`] | whether what the server says is newer than what is held |
 //! | [`snapshot`] | the last of each configuration on disk |
 //! | [`incident`] | what the client tells whoever watches it |
@@ -23,11 +23,13 @@
 //!
 //! What must hold. A reader sees a content, its MD5 and its version together, or none of them. Versions never go back, also not
 //! over a restart of the reader: a content is on disk before it is shown. A read of what was read before succeeds whatever the
-//! server does. The client follows the server on one thread of its own, so a thousand readers ask no more than one. It never
+//! server does. The client follows the server on one thread of its own and writes on another, so a thousand readers ask no more than one. It never
 //! reads the wall clock.
 
+mod backoff;
 pub mod cache;
 pub mod checksum;
+mod disk;
 mod follow;
 pub mod incident;
 pub mod key;
@@ -35,50 +37,28 @@ pub mod listening;
 pub mod order;
 pub mod plant;
 pub mod protocol;
+mod request;
+mod settings;
 pub mod snapshot;
 mod transport;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 
-use self::cache::{Cache, Slot};
+use self::cache::Cache;
 pub use self::cache::{Cached, Entry, Watch};
 use self::follow::{Command, Follower};
 pub use self::incident::{Incident, Observe, Unobserved};
 pub use self::key::{ConfigKey, KeyError};
 pub use self::plant::Plant;
+pub use self::settings::{Settings, SettingsError};
 
 /// How many requests to follow a configuration may wait.
 const COMMANDS_MAX: usize = 1_024;
-
-/// How a client behaves.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The server, as `host:port`.
-    pub server: String,
-    /// The folder of its snapshots, which is for this server and this client alone.
-    pub snapshots: PathBuf,
-    /// The most configurations in memory; beyond, the one that was not read for longest goes, unless it is watched.
-    pub entries_max: usize,
-    /// How often the server is asked whether it is there.
-    pub heartbeat: Duration,
-    /// How long it may take to answer anything but a long poll.
-    pub request_timeout: Duration,
-    /// How long a long poll may hang.
-    pub poll: Duration,
-    /// The first wait before a new attempt; each is twice as long as the one before.
-    pub backoff_min: Duration,
-    /// The longest.
-    pub backoff_max: Duration,
-    /// A bug to plant.
-    pub plant: Plant,
-}
 
 /// Why there is nothing to read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +76,16 @@ pub enum GetError {
     Full {
         /// The limit.
         entries_max: usize,
+    },
+    /// The server is there and does not give it, and there is no snapshot. It will be there once the server does.
+    #[error("the configuration server at {server} does not give {key}: {reason}")]
+    Refused {
+        /// The server.
+        server: String,
+        /// What was asked for.
+        key: ConfigKey,
+        /// What it said.
+        reason: String,
     },
     /// The client is shutting down.
     #[error("the client of the configuration server has ended")]
@@ -115,33 +105,19 @@ struct Shared {
     commands: mpsc::Sender<Command>,
 }
 
-impl Settings {
-    /// The usual ones.
-    pub fn new(server: &str, snapshots: impl AsRef<Path>) -> Self {
-        Self {
-            server: server.to_owned(),
-            snapshots: snapshots.as_ref().to_owned(),
-            entries_max: 1_024,
-            heartbeat: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(3),
-            poll: Duration::from_secs(30),
-            backoff_min: Duration::from_millis(50),
-            backoff_max: Duration::from_secs(1),
-            plant: Plant::None,
-        }
-    }
-}
-
 impl Client {
     /// Starts a client that tells nobody what it does.
     pub fn start(settings: Settings) -> io::Result<Self> {
         Self::start_observed(settings, Arc::new(Unobserved))
     }
 
-    /// Starts a client. The server need not be there.
+    /// Starts a client. The server need not be there. [`io::ErrorKind::InvalidInput`] carries a [`SettingsError`].
     pub fn start_observed(settings: Settings, observe: Arc<dyn Observe>) -> io::Result<Self> {
+        settings
+            .check()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
-        let cache = Arc::new(Cache::new());
+        let cache = Arc::new(Cache::new(settings.entries_max));
         let follower = Follower::new(settings.clone(), Arc::clone(&cache), observe)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new()
@@ -165,15 +141,24 @@ impl Client {
     /// What is in memory; what is not is asked of the server, once however many ask, or taken from its snapshot where the
     /// server is away. From then on it is kept up to date.
     pub async fn get(&self, key: &ConfigKey) -> Result<Arc<Entry>, GetError> {
-        let slot = self.slot(key).await?;
-        self.resolved(&slot, key).await
+        if let Some(entry) = self.cached(key) {
+            return Ok(entry.to_entry());
+        }
+        let (reply, answer) = oneshot::channel();
+        let key = key.clone();
+        self.ask(Command::Get { key, reply }, answer).await
     }
 
     /// Likewise, and it stays in memory for as long as the [`Watch`] is there. It does not wait for the server: a watch may
     /// be had before there is anything to see.
     pub async fn watch(&self, key: &ConfigKey) -> Result<Watch, GetError> {
-        let slot = self.slot(key).await?;
-        Ok(Watch::new(slot, self.shared.commands.clone()))
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Watch {
+            key: key.clone(),
+            client: self.shared.commands.clone(),
+            reply,
+        };
+        self.ask(command, answer).await
     }
 
     /// Calls `callback` with what there is, and with each change from then on: the newest, where several came in the
@@ -195,7 +180,7 @@ impl Client {
 
     /// What the server has right now, past the cache and its order, for whoever compares the two.
     pub async fn peek(&self, key: &ConfigKey) -> Result<Option<u64>, String> {
-        follow::peek(&self.shared.settings, key).await
+        request::peek(&self.shared.settings, key).await
     }
 
     /// Whether the server answered when it was last asked.
@@ -203,35 +188,14 @@ impl Client {
         self.shared.cache.is_connected()
     }
 
-    async fn slot(&self, key: &ConfigKey) -> Result<Arc<Slot>, GetError> {
-        if let Some(slot) = self.shared.cache.find(key) {
-            return Ok(slot);
-        }
-        let (reply, answer) = oneshot::channel();
-        let command = Command {
-            key: key.clone(),
-            reply,
-        };
+    /// Sends a command, and waits for its answer.
+    async fn ask<T>(
+        &self,
+        command: Command,
+        answer: oneshot::Receiver<Result<T, GetError>>,
+    ) -> Result<T, GetError> {
         let sent = self.shared.commands.send(command).await;
         sent.map_err(|_| GetError::Ended)?;
-        answer.await.map_err(|_| GetError::Ended)?.ok_or(GetError::Full {
-            entries_max: self.shared.settings.entries_max,
-        })
-    }
-
-    async fn resolved(&self, slot: &Arc<Slot>, key: &ConfigKey) -> Result<Arc<Entry>, GetError> {
-        let mut ticks = slot.ticks();
-        loop {
-            if let Some(entry) = slot.current() {
-                return Ok(entry.to_entry());
-            }
-            if *ticks.borrow_and_update() > 0 {
-                return Err(GetError::Away {
-                    server: self.shared.settings.server.clone(),
-                    key: key.clone(),
-                });
-            }
-            ticks.changed().await.map_err(|_| GetError::Ended)?;
-        }
+        answer.await.map_err(|_| GetError::Ended)?
     }
 }

@@ -1,12 +1,14 @@
 //! The last of each configuration on disk, for a start without the server.
 //!
-//! A file is its first line, which says what it is, how long what follows is and the SHA-256 of it, and then JSON. It is
-//! written beside its place, synced, and moved there, so that a crash leaves the old one or the new one. One that is not whole,
-//! from whatever cause, is passed over.
+//! A file is its first line, which says what it is, the how many-th it is that was written in its folder, how long what follows is
+//! and the SHA-256 of both, and then JSON. It is written beside its place, synced, and moved there, so that a crash leaves the
+//! old one or the new one. One that is not whole, from whatever cause, is passed over.
+//!
+//! Which is the oldest is told by those numbers, never by the times of files, which are the wall clock's.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,11 +20,15 @@ use crate::key::ConfigKey;
 use crate::order::Held;
 
 /// How a file begins.
-const MAGIC: &str = "squall-config-snapshot 1";
+const MAGIC: &str = "squall-config-snapshot 2";
 /// The most files; beyond, the one that was written first goes.
 const FILES_MAX: usize = 4_096;
 /// The largest file that is read.
 const BYTES_MAX: u64 = 128 << 20;
+/// The longest first line: two numbers and a checksum.
+const FIRST_LINE_MAX: u64 = 256;
+/// How the file ends that is written beside its place.
+const BESIDE: &str = ".new";
 
 /// What is kept of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +75,8 @@ pub struct Snapshots {
     folder: PathBuf,
     /// Names of the files there, the one written last at the end.
     files: VecDeque<String>,
+    /// How many were ever written here.
+    written: u64,
 }
 
 impl Snapshots {
@@ -79,13 +87,16 @@ impl Snapshots {
         for file in fs::read_dir(folder)?.flatten() {
             let name = file.file_name().to_string_lossy().into_owned();
             if name.ends_with(".snapshot") {
-                let written = file.metadata().and_then(|metadata| metadata.modified()).ok();
-                found.push((written, name));
+                found.push((written(&file.path()), name));
+            } else if name.ends_with(BESIDE) {
+                // Of a process that ended while it wrote.
+                let _ = fs::remove_file(file.path());
             }
         }
         found.sort();
         Ok(Self {
             folder: folder.to_owned(),
+            written: found.last().map_or(0, |(number, _)| *number),
             files: found.into_iter().map(|(_, name)| name).collect(),
         })
     }
@@ -118,28 +129,28 @@ impl Snapshots {
         Ok(Some(snapshot))
     }
 
-    /// Writes a snapshot. It is on disk when this returns.
-    pub fn write(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+    /// Writes a snapshot to its place. It stays there once [`Snapshots::sync`] has returned.
+    pub fn place(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         let writing = |source| SnapshotError::Io {
             doing: "write",
             source,
         };
         let name = name(&snapshot.key);
-        let (path, beside) = (self.folder.join(&name), self.folder.join(format!(".{name}.new")));
+        let (path, beside) = (
+            self.folder.join(&name),
+            self.folder.join(format!(".{name}{BESIDE}")),
+        );
+        self.written += 1;
         let written = File::create(&beside).and_then(|mut file| {
-            file.write_all(&encoded(snapshot))?;
-            file.sync_all()
+            file.write_all(&encoded(snapshot, self.written))?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)
         });
         if let Err(error) = written {
             // Half a file would only take space.
             let _ = fs::remove_file(&beside);
             return Err(writing(error));
         }
-        fs::rename(&beside, &path).map_err(writing)?;
-        // The move itself.
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(writing)?;
         self.files.retain(|other| *other != name);
         self.files.push_back(name);
         while self.files.len() > FILES_MAX
@@ -149,15 +160,32 @@ impl Snapshots {
         }
         Ok(())
     }
+
+    /// Syncs the folder: what was placed until now is there after a loss of power.
+    pub fn sync(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+/// The number in a file's first line; 0, as if it were the oldest, where there is none.
+fn written(path: &Path) -> u64 {
+    let mut line = String::new();
+    let read =
+        File::open(path).and_then(|file| BufReader::new(file.take(FIRST_LINE_MAX)).read_line(&mut line));
+    let number = read
+        .ok()
+        .and_then(|_| line.strip_prefix(MAGIC)?.split(' ').nth(1)?.parse().ok());
+    number.unwrap_or(0)
 }
 
 fn name(key: &ConfigKey) -> String {
     format!("{}.snapshot", md5(key.as_str()))
 }
 
-fn encoded(snapshot: &Snapshot) -> Vec<u8> {
+fn encoded(snapshot: &Snapshot, written: u64) -> Vec<u8> {
     let body = serde_json::to_vec(snapshot).expect("a snapshot has no maps with other keys than texts");
-    let mut bytes = format!("{MAGIC} {} {}\n", body.len(), hex(&Sha256::digest(&body))).into_bytes();
+    let sum = checksum(&written.to_string(), &body);
+    let mut bytes = format!("{MAGIC} {written} {} {sum}\n", body.len()).into_bytes();
     bytes.extend(body);
     bytes
 }
@@ -169,17 +197,25 @@ fn decoded(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     let body = &body[1..];
     let first = std::str::from_utf8(first).map_err(|_| damaged("no first line"))?;
     let rest = first.strip_prefix(MAGIC).ok_or(damaged("another first line"))?;
-    let (length, sum) = rest
-        .trim_start()
-        .split_once(' ')
-        .ok_or(damaged("another first line"))?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let ["", written, length, sum] = fields[..] else {
+        return Err(damaged("another first line"));
+    };
     if length.parse() != Ok(body.len()) {
         return Err(damaged("another length"));
     }
-    if sum != hex(&Sha256::digest(body)) {
+    if sum != checksum(written, body) {
         return Err(damaged("another checksum"));
     }
     serde_json::from_slice(body).map_err(|_| damaged("another shape"))
+}
+
+fn checksum(written: &str, body: &[u8]) -> String {
+    hex(&Sha256::new()
+        .chain_update(written)
+        .chain_update("\n")
+        .chain_update(body)
+        .finalize())
 }
 
 #[cfg(test)]
@@ -208,8 +244,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut snapshots = Snapshots::open(folder.path()).unwrap();
         for version in [1, 2] {
-            snapshots.write(&snapshot("a", version)).unwrap();
+            snapshots.place(&snapshot("a", version)).unwrap();
+            snapshots.sync().unwrap();
         }
+        // What a process leaves that ended while it wrote.
+        std::fs::write(folder.path().join(".half.snapshot.new"), "half").unwrap();
         let again = Snapshots::open(folder.path()).unwrap();
         let (wanted, server) = (snapshot("a", 2), "127.0.0.1:8848");
         assert_eq!(again.read(&wanted.key, server).unwrap(), Some(wanted.clone()));
@@ -227,14 +266,42 @@ mod tests {
         let mut snapshots = Snapshots::open(folder.path()).unwrap();
         snapshots.files = (0..super::FILES_MAX).map(|n| format!("{n}.snapshot")).collect();
         std::fs::write(folder.path().join("0.snapshot"), "").unwrap();
-        snapshots.write(&snapshot("a", 1)).unwrap();
+        snapshots.place(&snapshot("a", 1)).unwrap();
         assert_eq!(snapshots.files.len(), super::FILES_MAX);
         assert!(!folder.path().join("0.snapshot").exists());
     }
 
     #[test]
+    fn the_oldest_is_the_one_written_first_whatever_the_times_of_files_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut snapshots = Snapshots::open(folder.path()).unwrap();
+        let names = ["a", "b", "c"];
+        for name in names {
+            snapshots.place(&snapshot(name, 1)).unwrap();
+        }
+        snapshots.place(&snapshot("a", 2)).unwrap();
+        // A clock that was set back: what was written last has the oldest time.
+        for (name, hours) in names.iter().zip([0, 2, 1]) {
+            let file = std::fs::File::options()
+                .write(true)
+                .open(snapshots.path(&snapshot(name, 1).key))
+                .unwrap();
+            let at = std::time::UNIX_EPOCH + std::time::Duration::from_hours(hours);
+            file.set_modified(at).unwrap();
+        }
+        std::fs::write(folder.path().join("torn.snapshot"), "squall").unwrap();
+        let again = Snapshots::open(folder.path()).unwrap();
+        let name = |name: &str| super::name(&snapshot(name, 1).key);
+        assert_eq!(
+            again.files,
+            ["torn.snapshot".to_owned(), name("b"), name("c"), name("a")]
+        );
+        assert_eq!(again.written, 4);
+    }
+
+    #[test]
     fn every_cut_is_noticed() {
-        let whole = encoded(&snapshot("a", 1));
+        let whole = encoded(&snapshot("a", 1), 7);
         for length in 0..whole.len() {
             assert!(decoded(&whole[..length]).is_err(), "cut after {length} bytes");
         }
@@ -244,7 +311,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_changed_byte_is_noticed(at: prop::sample::Index, other: u8) {
-            let whole = encoded(&snapshot("a", 1));
+            let whole = encoded(&snapshot("a", 1), 7);
             let mut changed = whole.clone();
             let at = at.index(changed.len());
             prop_assume!(changed[at] != other);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -53,6 +53,13 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+impl Answer {
+    /// A header, where it is there and is text.
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
 impl Ask {
     pub(crate) fn get(target: String) -> Self {
         Self {
@@ -71,6 +78,11 @@ impl Transport {
             connect_within,
             open: None,
         }
+    }
+
+    /// Whether the connection was closed by the server, or there is none.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.open.as_ref().is_none_or(SendRequest::is_closed)
     }
 
     /// Asks, and waits for the whole answer, in all at most `within`. If this is dropped before, the connection ends.

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
+use squall_service_kit::answer::{error, json};
 
 use crate::clock::Clock;
 use crate::error::GenerateError;
@@ -123,17 +123,6 @@ impl<C: Clock> Service<C> {
 fn count(query: Option<&str>) -> Option<u16> {
     let given = query?.split('&').find_map(|pair| pair.strip_prefix("count="))?;
     given.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count))
-}
-
-fn error(status: StatusCode, text: &str) -> Response {
-    // The texts are the program's own; the only one with a foreign part names a file.
-    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
-    json(status, format!("{{\"error\":\"{text}\"}}"))
-}
-
-fn json(status: StatusCode, body: String) -> Response {
-    let content_type = HeaderValue::from_static("application/json");
-    (status, [(CONTENT_TYPE, content_type)], body).into_response()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::setting::{Setting, Settings};
+use crate::telemetry::Telemetry;
 
 /// A reference service.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,17 @@ pub struct ServiceInfo {
     pub milestones: &'static [Milestone],
     /// Runs it in this thread until it is told to stop.
     pub run: fn(Launch) -> Result<(), ServiceError>,
+}
+
+impl ServiceInfo {
+    /// The milestones whose metric is no counter that `telemetry` exports at 0, as that of a service which has just started: none, or
+    /// nobody could ever see them reached.
+    pub fn unseen_milestones(&self, telemetry: &Telemetry) -> Vec<&'static str> {
+        let exported = telemetry.encode().unwrap_or_default();
+        let is_seen = |milestone: &&Milestone| exported.contains(&format!("\n{} 0\n", milestone.metric));
+        let unseen = self.milestones.iter().filter(|milestone| !is_seen(milestone));
+        unseen.map(|milestone| milestone.name).collect()
+    }
 }
 
 /// A part another service plays for this one.
@@ -124,5 +136,37 @@ impl ServiceError {
     /// Wraps the error of the service's own part.
     pub fn service(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Service(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Milestone, ServiceInfo, Telemetry};
+
+    #[test]
+    fn a_milestone_whose_metric_nobody_exports_is_named() {
+        const fn milestone(name: &'static str, metric: &'static str) -> Milestone {
+            Milestone {
+                name,
+                about: "",
+                metric,
+            }
+        }
+        static MILESTONES: [Milestone; 2] = [
+            milestone("done", "x_done_total"),
+            milestone("lost", "x_lost_total"),
+        ];
+        let service = ServiceInfo {
+            name: "x",
+            about: "",
+            settings: &[],
+            roles: &[],
+            invariants: &[],
+            milestones: &MILESTONES,
+            run: |_| Ok(()),
+        };
+        let mut telemetry = Telemetry::new();
+        let _done = telemetry.counter("x_done", "Done");
+        assert_eq!(service.unseen_milestones(&telemetry), ["lost"]);
     }
 }

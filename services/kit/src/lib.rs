@@ -6,6 +6,7 @@
 //! | [`setting`] | the settings a service takes, and their validation |
 //! | [`host`] | the two listeners, the runtime, the ready line, the graceful stop |
 //! | [`admin`] | `/healthz`, `/metrics`, `/events`, `/pauses` |
+//! | [`answer`] | JSON answers, and errors as such |
 //! | [`telemetry`] | the metrics and events a service reports through |
 //! | [`hiccup`] | the meter of pauses in which the process did not run |
 //! | [`ring`] | the bounded, numbered log behind events and pauses |
@@ -16,6 +17,7 @@
 //! reads the wall clock, so that a service's reads of the wall clock are its own logic's.
 
 pub mod admin;
+pub mod answer;
 pub mod clock;
 pub mod hiccup;
 pub mod host;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The setting every service with an asynchronous runtime takes.
@@ -51,6 +51,8 @@ pub enum SettingKind {
     Boolean,
     /// A length of time, such as `300ms` or `1h30m`.
     Duration,
+    /// A length of time that is not nothing, for what comes again and again.
+    Interval,
     /// Any text.
     Text,
     /// One of these words.
@@ -125,6 +127,16 @@ enum Value {
 }
 
 impl Setting {
+    /// The setting `plant`: a bug on request, one of `words`, of which the first is `none`.
+    pub const fn plant(words: &'static [&'static str]) -> Self {
+        Self {
+            name: "plant",
+            about: "a bug to plant, so that a check can be seen to find it",
+            kind: SettingKind::Choice(words),
+            default: "none",
+        }
+    }
+
     /// The setting named `name` among `settings`; an error that names the most similar one if there is none.
     pub fn find<'a>(settings: &'a [Setting], name: &str) -> Result<&'a Setting, SettingError> {
         settings
@@ -157,6 +169,9 @@ impl Setting {
             SettingKind::Ratio => parse_ratio(text).map(Value::Number),
             SettingKind::Boolean => text.parse().ok().map(Value::Boolean),
             SettingKind::Duration => parse_duration(text).map(Value::Duration),
+            SettingKind::Interval => parse_duration(text)
+                .filter(|interval| !interval.is_zero())
+                .map(Value::Duration),
             SettingKind::Text => Some(Value::Text(text.to_owned())),
             SettingKind::Choice(words) => words
                 .iter()
@@ -187,6 +202,7 @@ impl fmt::Display for SettingKind {
             Self::Ratio => f.write_str("a share such as 0.2% or 0.002"),
             Self::Boolean => f.write_str("true or false"),
             Self::Duration => f.write_str("a duration such as 300ms or 1h30m"),
+            Self::Interval => f.write_str("a duration above 0 such as 300ms or 1h30m"),
             Self::Text => f.write_str("any text"),
             Self::Choice(words) => f.write_str(&words.join(" or ")),
             Self::File => f.write_str("the path of a file"),
@@ -268,7 +284,7 @@ impl Settings {
         }
     }
 
-    /// The value of a duration setting.
+    /// The value of a duration or interval setting.
     pub fn duration(&self, name: &str) -> Duration {
         match self.0.get(name) {
             Some(Value::Duration(value)) => *value,
@@ -290,6 +306,11 @@ impl Settings {
             Some(Value::Choice(value)) => value,
             other => undeclared("a choice", name, other),
         }
+    }
+
+    /// The file of a setting that names one, if it does.
+    pub fn file(&self, name: &str) -> Option<&Path> {
+        self.files(name).first().map(PathBuf::as_path)
     }
 
     /// The files of a setting that names files, in the order in which they were given.
@@ -359,7 +380,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Duration, PathBuf, Setting, SettingError, SettingKind, Settings, WORKERS, parse_duration, parse_ratio,
+        Duration, Path, PathBuf, Setting, SettingError, SettingKind, Settings, WORKERS, parse_duration,
+        parse_ratio,
     };
 
     static DECLARED: [Setting; 6] = [
@@ -445,9 +467,22 @@ mod tests {
             settings.files("publish"),
             [PathBuf::from("b.json"), PathBuf::from("a.json")]
         );
-        assert!(settings.files("restore").is_empty());
+        assert_eq!(settings.file("restore"), None);
+        let restored = Settings::parse(&DECLARED, ["restore=a.json"]).unwrap();
+        assert_eq!(restored.file("restore"), Some(Path::new("a.json")));
         let errors = Settings::parse(&DECLARED, ["restore=a.json", "restore=b.json"]).unwrap_err();
         assert_eq!(errors, [SettingError::Twice { name: "restore" }]);
+    }
+
+    #[test]
+    fn an_interval_is_a_duration_that_is_not_nothing() {
+        let interval = setting("beat", SettingKind::Interval, "5s");
+        assert!(interval.check("1us").is_ok());
+        let refused = interval.check("0s").unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            r#"setting "beat" cannot be "0s"; it takes a duration above 0 such as 300ms or 1h30m"#
+        );
     }
 
     #[test]

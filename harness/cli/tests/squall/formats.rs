@@ -177,3 +177,26 @@ fn a_killed_run_is_not_merged() {
     );
     assert!(!out.exists());
 }
+
+#[test]
+fn a_report_says_what_changed_since_the_last_run_that_could_be_judged() {
+    let stage = Stage::alone();
+    let ended = small_run(&stage, "one", &[]);
+    let folder = ended.folder();
+    let said = || {
+        let report = ["report".as_ref(), folder.as_os_str()];
+        stage.squall(&report).assert_code(0);
+        let page = std::fs::read_to_string(folder.join("report.html")).expect("a report");
+        page.contains("Since the last valid run")
+    };
+    assert!(!said(), "there is no other");
+    let mut record = serde_json::to_value(ended.record()).expect("JSON");
+    // An earlier run beside it, first one that could not be judged, then one that could.
+    let earlier = folder.with_file_name("20200101T000000.000Z-none");
+    std::fs::create_dir(&earlier).expect("a folder");
+    for (verdict, is_said) in [("invalid", false), ("pass", true)] {
+        record["verdict"] = verdict.into();
+        std::fs::write(earlier.join("run.json"), record.to_string()).expect("written");
+        assert_eq!(said(), is_said, "{verdict}");
+    }
+}

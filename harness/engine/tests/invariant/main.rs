@@ -4,6 +4,7 @@ use squall_engine::invariant::Settings;
 use squall_model::observation::ObservedBatch;
 
 mod monotonic;
+mod nondecreasing;
 mod unique;
 
 /// A response: sent, received, values as they stand in the body.

@@ -1,7 +1,7 @@
 //! Drawing a chart as SVG with plotters.
 //!
 //! From top to bottom: the phases as a band, the names of the faults over the windows that they shade, the plot, the
-//! horizontal axis. The legend is not part of the drawing: the page sets it above, where it can wrap.
+//! horizontal axis, a row for each thing that told of its states. The legend is not part of the drawing: the page sets it above, where it can wrap.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::label::{LETTER, Label, TEXT, placed};
 use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
 use super::theme::{Role, Theme, coloured};
 use super::thin::thinned;
-use super::{Chart, Horizontal, Ink, Line};
+use super::{Chart, Horizontal, Ink, Line, Part};
 use crate::visible::shortened;
 
 /// How large a drawing is, in CSS pixels.
@@ -49,35 +49,100 @@ pub const NARROW: Size = Size {
     names: false,
 };
 
-/// Drawing units per CSS pixel: plotters rounds to whole units, and a screen shows half pixels.
-const FACTOR: u32 = 2;
+/// A chart of a stack, beside other things on a screen.
+pub const PANEL: Size = Size {
+    width: 660,
+    height: 96,
+    names: true,
+};
+/// The same on a phone.
+pub const NARROW_PANEL: Size = Size {
+    width: 340,
+    height: 96,
+    names: false,
+};
+
+/// Drawing units per CSS pixel. plotters rounds to whole units; a script reads values from the lines, to about a thousandth of the
+/// axis.
+const FACTOR: u32 = 5;
 
 /// Height of the phases' band, of a row of labels and of the horizontal axis, in CSS pixels.
 const BAND: u32 = 20;
 const LABEL_ROW: u32 = 17;
 const X_LABELS: u32 = 24;
+/// What is left under a plot whose axis is that of the last in its stack.
+const FOOT: u32 = 7;
+/// Height of a row of states, with its gap.
+const TRACK: u32 = 19;
+const TRACK_GAP: u32 = 3;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Coordinates = Cartesian2d<Axis, Axis>;
 type Context<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Coordinates>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
+/// The vertical axis of a chart, for a script: `linear` or `log`, and the lowest and the highest position on it.
+pub(crate) fn axis(chart: &Chart) -> String {
+    let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
+    let kind = if vertical.log { "log" } else { "linear" };
+    format!("{kind} {} {}", vertical.low, vertical.high)
+}
+
+/// About how many ticks the vertical axis has.
+fn ticks(chart: &Chart) -> usize {
+    if chart.part == Part::Whole { 6 } else { 3 }
+}
+
+fn values(chart: &Chart) -> impl Iterator<Item = f64> {
+    chart.lines.iter().flat_map(Line::points).map(|(_, y)| *y)
+}
+
 /// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
 pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
     let mut svg = String::new();
-    Drawing::new(chart, size)
+    let drawing = Drawing::new(chart, with_tracks(chart, size));
+    drawing
         .draw(&mut svg)
         .expect("a String takes every byte, and every size is a constant");
+    let plot = drawing.plot();
     let body = svg.find('>').map_or("", |at| &svg[at + 1..]);
     let id = format!("{}-{label}", chart.id);
+    let size = with_tracks(chart, size);
     let (width, height) = (size.width * FACTOR, size.height * FACTOR);
     format!(
-        "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+        "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" data-plot=\"{plot}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
          <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
         crate::render::escaped(&chart.title),
         crate::render::escaped(&chart.about),
         coloured(body, theme, FACTOR).replace(">\n", ">")
     )
+}
+
+/// A size with room for the states below.
+fn with_tracks(chart: &Chart, size: Size) -> Size {
+    // The plots of a stack are all as high: what only some of them have comes on top.
+    let besides = match chart.part {
+        Part::Whole | Part::Middle => 0,
+        Part::Top => BAND + LABEL_ROW,
+        Part::Bottom => X_LABELS - FOOT,
+    };
+    Size {
+        height: size.height + tracks_height(chart) + besides,
+        ..size
+    }
+}
+
+fn tracks_height(chart: &Chart) -> u32 {
+    if chart.part.has_axis() {
+        chart.marks.tracks.len() as u32 * TRACK
+    } else {
+        0
+    }
+}
+
+/// The height of the horizontal axis; a chart in a stack leaves it to the last.
+fn axis_height(chart: &Chart) -> u32 {
+    if chart.part.has_axis() { X_LABELS } else { FOOT }
 }
 
 /// An axis with the ticks that it was given.
@@ -124,7 +189,7 @@ impl<'c> Drawing<'c> {
                 .filter(|x| x.is_finite())
                 .fold(1.0, f64::max),
         };
-        let vertical = Vertical::of(points().map(|(_, y)| *y), chart.unit, 6);
+        let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
         let mut drawing = Drawing {
             chart,
             size,
@@ -133,6 +198,9 @@ impl<'c> Drawing<'c> {
             vertical,
         };
         let limit = drawing.left() + drawing.plot_width();
+        if !chart.part.has_head() {
+            return drawing;
+        }
         drawing.labels = placed(&chart.marks.faults, size.names, limit, |at_us| {
             drawing.pixel(at_us)
         });
@@ -156,8 +224,16 @@ impl<'c> Drawing<'c> {
         self.left() + (at_us as f64 / self.end).clamp(0.0, 1.0) * self.plot_width()
     }
 
+    /// Where the plot lies, for a script: left, top, right and bottom in units of the drawing, and how many of them are a pixel.
+    fn plot(&self) -> String {
+        let right = self.left() + self.plot_width();
+        let bottom = f64::from(self.size.height - axis_height(self.chart) - tracks_height(self.chart));
+        let edges = [self.left(), f64::from(self.top()), right, bottom].map(units);
+        format!("{} {} {} {} {FACTOR}", edges[0], edges[1], edges[2], edges[3])
+    }
+
     fn has_phases(&self) -> bool {
-        !self.chart.marks.phases.is_empty()
+        self.chart.part.has_head() && !self.chart.marks.phases.is_empty()
     }
 
     fn label_rows(&self) -> u32 {
@@ -179,11 +255,16 @@ impl<'c> Drawing<'c> {
         self.shade_faults(&root)?;
         let mut context = self.axes(&root)?;
         self.mesh(&mut context)?;
-        for line in &self.chart.lines {
-            self.line(&mut context, line)?;
+        for (number, line) in self.chart.lines.iter().enumerate() {
+            self.line(&mut context, number.min(255) as u8, line)?;
         }
-        self.band(&root)?;
+        if self.has_phases() {
+            self.band(&root)?;
+        }
         self.name_faults(&root)?;
+        if self.chart.part.has_axis() {
+            self.tracks(&root)?;
+        }
         root.present()
     }
 
@@ -199,7 +280,8 @@ impl<'c> Drawing<'c> {
         ChartBuilder::on(root)
             .margin_top(self.top() * FACTOR)
             .margin_right(self.right() as u32 * FACTOR)
-            .x_label_area_size(X_LABELS * FACTOR)
+            .margin_bottom(tracks_height(self.chart) * FACTOR)
+            .x_label_area_size(axis_height(self.chart) * FACTOR)
             .y_label_area_size(self.left() as u32 * FACTOR)
             .build_cartesian_2d(
                 Axis {
@@ -227,6 +309,7 @@ impl<'c> Drawing<'c> {
     fn mesh(&self, context: &mut Context<'_, '_>) -> Drawn {
         let names = self.quantile_ticks();
         let x_label = |x: &f64| match self.chart.x {
+            Horizontal::Time { .. } if !self.chart.part.has_axis() => String::new(),
             Horizontal::Time { .. } => time_label(*x, self.end),
             Horizontal::Quantile => names
                 .iter()
@@ -240,19 +323,20 @@ impl<'c> Drawing<'c> {
             .axis_style(Role::Axis.stand_in().stroke_width(FACTOR))
             .set_all_tick_mark_size(4 * FACTOR)
             .label_style(style(Role::Muted))
+            .x_label_style(style(Role::Tick))
             .x_label_formatter(&x_label)
             .y_label_formatter(&|y| self.vertical.label(*y))
             .draw()
     }
 
-    fn line(&self, context: &mut Context<'_, '_>, line: &Line) -> Drawn {
+    fn line(&self, context: &mut Context<'_, '_>, number: u8, line: &Line) -> Drawn {
         let width = if line.ink == Ink::Extreme {
             FACTOR
         } else {
             FACTOR * 2
         };
-        let stroke = Role::Line(line.ink).stand_in().stroke_width(width);
-        let dot = Role::Line(line.ink).stand_in().filled();
+        let stroke = Role::Line(number, line.ink).stand_in().stroke_width(width);
+        let dot = Role::Line(number, line.ink).stand_in().filled();
         for piece in &line.pieces {
             let placed: Vec<(f64, f64)> = piece.iter().filter_map(|point| self.position(*point)).collect();
             let points = thinned(&placed, self.end, self.size.width);
@@ -283,7 +367,7 @@ impl<'c> Drawing<'c> {
     fn shade_faults(&self, root: &Area<'_>) -> Drawn {
         let (top, bottom) = (
             if self.has_phases() { BAND + 2 } else { 0 },
-            self.size.height - X_LABELS,
+            self.size.height - axis_height(self.chart) - tracks_height(self.chart),
         );
         for fault in &self.chart.marks.faults {
             let role = if fault.proved {
@@ -321,8 +405,46 @@ impl<'c> Drawing<'c> {
         Ok(())
     }
 
+    /// The states, a row for each thing that has some: its name in the left margin, each state's name where there is room.
+    fn tracks(&self, root: &Area<'_>) -> Drawn {
+        let first = self.size.height - tracks_height(self.chart);
+        let beside = style(Role::Muted).pos(Pos::new(HPos::Right, VPos::Center));
+        let inside = style(Role::StateText).pos(Pos::new(HPos::Center, VPos::Center));
+        for (row, track) in (0_u32..).zip(&self.chart.marks.tracks) {
+            let top = first + row * TRACK + TRACK_GAP;
+            let bottom = first + (row + 1) * TRACK;
+            let middle = f64::midpoint(f64::from(top), f64::from(bottom));
+            let room = ((self.left() - 8.0) / LETTER) as usize;
+            let place = (units(self.left() - 6.0), units(middle));
+            root.draw(&Text::new(
+                shortened(&track.name, room.saturating_sub(1)),
+                place,
+                beside.clone(),
+            ))?;
+            for stretch in &track.stretches {
+                let (from, to) = (self.pixel(stretch.start_us), self.pixel(stretch.end_us));
+                // A state that was left at once is still seen.
+                let to = to.max(from + 1.5);
+                let role = Role::state(stretch.shade);
+                root.draw(&Rectangle::new(
+                    [
+                        (units(from), units(f64::from(top))),
+                        (units(to), units(f64::from(bottom))),
+                    ],
+                    role.stand_in().filled(),
+                ))?;
+                let room = ((to - from - 6.0) / LETTER).max(0.0) as usize;
+                if stretch.name.chars().count() <= room {
+                    let place = (units(f64::midpoint(from, to)), units(middle));
+                    root.draw(&Text::new(stretch.name.clone(), place, inside.clone()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn band(&self, root: &Area<'_>) -> Drawn {
-        let style = style(Role::Text).pos(Pos::new(HPos::Center, VPos::Center));
+        let style = style(Role::PhaseText).pos(Pos::new(HPos::Center, VPos::Center));
         for (at, phase) in self.chart.marks.phases.iter().enumerate() {
             let role = if at % 2 == 0 {
                 Role::PhaseEven
@@ -383,6 +505,7 @@ mod tests {
                 pieces: vec![points],
             }],
             marks: Marks::default(),
+            part: Part::Whole,
         }
     }
 
@@ -447,6 +570,15 @@ mod tests {
             end_us: 60_000_000,
             number: 1,
             name: name.clone(),
+        }];
+        hostile.marks.tracks = vec![crate::chart::Track {
+            name: name.clone(),
+            stretches: vec![crate::chart::Stretch {
+                start_us: 0,
+                end_us: 50_000_000,
+                name: name.clone(),
+                shade: 0,
+            }],
         }];
         hostile.marks.faults = vec![Shade {
             start_us: 1,

@@ -9,7 +9,8 @@ mod scale;
 mod theme;
 mod thin;
 
-pub use draw::{MEDIUM, NARROW, Size, WIDE, draw};
+pub(crate) use draw::axis;
+pub use draw::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE, draw};
 pub use theme::Theme;
 pub(crate) use theme::swatch;
 
@@ -30,6 +31,32 @@ pub struct Chart {
     pub lines: Vec<Line>,
     /// What lies behind the lines.
     pub marks: Marks,
+    /// Whether it stands alone.
+    pub part: Part,
+}
+
+/// Which part of a stack of charts on one axis a chart is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The one with the names of phases and faults.
+    Top,
+    /// One with nothing but its lines.
+    Middle,
+    /// The one with the axis and the states.
+    Bottom,
+}
+
+impl Part {
+    pub(crate) fn has_head(self) -> bool {
+        matches!(self, Part::Whole | Part::Top)
+    }
+
+    pub(crate) fn has_axis(self) -> bool {
+        matches!(self, Part::Whole | Part::Bottom)
+    }
 }
 
 /// A horizontal axis.
@@ -84,6 +111,30 @@ pub struct Marks {
     pub phases: Vec<Band>,
     /// The windows of faults.
     pub faults: Vec<Shade>,
+    /// What was in which state, a row each below the plot.
+    pub tracks: Vec<Track>,
+}
+
+/// One thing and the states in which it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    /// Its name.
+    pub name: String,
+    /// In order; between two of them nothing is known.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A time in one state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    /// Its begin.
+    pub start_us: u64,
+    /// Its end.
+    pub end_us: u64,
+    /// The state.
+    pub name: String,
+    /// The number of the state, by which it keeps its colour in a track; 0 is the one it began in.
+    pub shade: usize,
 }
 
 /// A phase on the time axis.

@@ -21,7 +21,17 @@ pub(crate) enum Role {
     Fault,
     FaultUnproved,
     FaultText,
-    Line(Ink),
+    StateFirst,
+    StateSecond,
+    StateThird,
+    StateFourth,
+    /// The name of a phase, and of a state: they move with what they name.
+    PhaseText,
+    StateText,
+    /// A label of the horizontal axis.
+    Tick,
+    /// A line, by its number in the legend.
+    Line(u8, Ink),
 }
 
 /// Where the colours come from.
@@ -71,7 +81,7 @@ pub(crate) fn number(ink: Ink) -> u8 {
 }
 
 impl Role {
-    const PLAIN: [Role; 9] = [
+    const PLAIN: [Role; 16] = [
         Role::Text,
         Role::Muted,
         Role::Grid,
@@ -81,12 +91,38 @@ impl Role {
         Role::Fault,
         Role::FaultUnproved,
         Role::FaultText,
+        Role::StateFirst,
+        Role::StateSecond,
+        Role::StateThird,
+        Role::StateFourth,
+        Role::PhaseText,
+        Role::StateText,
+        Role::Tick,
     ];
 
-    /// The colour that stands for the role while drawing: `#0100NN` for lines, `#0200NN` for the rest.
+    /// What marks the drawn thing for a script, as an attribute: what lies on the axis of time and moves with it.
+    fn mark(self) -> &'static str {
+        match self {
+            Role::Text | Role::Muted | Role::Grid | Role::Axis | Role::Line(..) => "",
+            Role::Tick => " data-x=\"\"",
+            _ => " data-k=\"\"",
+        }
+    }
+
+    /// Of the state of this number in a track: the one in which it began is calm; of many, the last colour is of several.
+    pub(crate) fn state(number: usize) -> Role {
+        match number {
+            0 => Role::StateFirst,
+            1 => Role::StateSecond,
+            2 => Role::StateThird,
+            _ => Role::StateFourth,
+        }
+    }
+
+    /// The colour that stands for the role while drawing: `#01KKNN` for line K, `#0200NN` for the rest.
     pub(crate) fn stand_in(self) -> RGBColor {
         match self {
-            Role::Line(ink) => RGBColor(1, 0, number(ink)),
+            Role::Line(line, ink) => RGBColor(1, line, number(ink)),
             plain => RGBColor(
                 2,
                 0,
@@ -97,8 +133,8 @@ impl Role {
 
     fn colour(self, theme: Theme) -> &'static str {
         let (page, alone) = match self {
-            Role::Text => ("var(--text)", "#1c2330"),
-            Role::Muted => ("var(--muted)", "#5b6472"),
+            Role::Text | Role::PhaseText | Role::StateText => ("var(--text)", "#1c2330"),
+            Role::Muted | Role::Tick => ("var(--muted)", "#5b6472"),
             Role::Grid => ("var(--grid)", "#e3e6eb"),
             Role::Axis => ("var(--axis)", "#9aa3b0"),
             Role::PhaseEven => ("var(--phase-even)", "#e9ecf1"),
@@ -106,7 +142,11 @@ impl Role {
             Role::Fault => ("var(--fault)", "#fdeccf"),
             Role::FaultUnproved => ("var(--fault-unproved)", "#eceef2"),
             Role::FaultText => ("var(--fault-text)", "#8a5300"),
-            Role::Line(ink) => return line_colour(ink, theme),
+            Role::StateFirst => ("var(--state-first)", "#dfe9e4"),
+            Role::StateSecond => ("var(--state-second)", "#f3b08c"),
+            Role::StateThird => ("var(--state-third)", "#b9d4ec"),
+            Role::StateFourth => ("var(--state-fourth)", "#e2c3dd"),
+            Role::Line(_, ink) => return line_colour(ink, theme),
         };
         if theme == Theme::Page { page } else { alone }
     }
@@ -145,22 +185,22 @@ pub(crate) fn coloured(svg: &str, theme: Theme, factor: u32) -> String {
     out
 }
 
-/// What stands for `"#01000N"`: the colour, and for a line the dashes.
+/// What stands for `"#01KKNN"`: the colour, for a line the dashes, and what a script knows it by.
 fn replacement(quoted: &str, theme: Theme, factor: u32) -> Option<String> {
     let hex = quoted.strip_prefix("\"#")?.strip_suffix('"')?;
-    let (family, number) = (hex.get(..4)?, u8::from_str_radix(hex.get(4..)?, 16).ok()?);
+    let part = |from: usize| u8::from_str_radix(hex.get(from..from + 2)?, 16).ok();
+    let (family, line, number) = (part(0)?, part(2)?, part(4)?);
     match family {
-        "0100" => {
+        1 => {
             let ink = ink_of(number)?;
-            let colour = Role::Line(ink).colour(theme);
-            Some(match dashes(number, factor) {
-                None => format!("\"{colour}\""),
-                Some(dashes) => format!("\"{colour}\" stroke-dasharray=\"{dashes}\""),
-            })
+            let colour = Role::Line(line, ink).colour(theme);
+            let dashes = dashes(number, factor);
+            let dashes = dashes.map_or_else(String::new, |dashes| format!(" stroke-dasharray=\"{dashes}\""));
+            Some(format!("\"{colour}\"{dashes} data-line=\"{line}\""))
         }
-        "0200" => Role::PLAIN
+        2 => Role::PLAIN
             .get(usize::from(number))
-            .map(|role| format!("\"{}\"", role.colour(theme))),
+            .map(|role| format!("\"{}\"{}", role.colour(theme), role.mark())),
         _ => None,
     }
 }
@@ -188,7 +228,7 @@ pub(crate) fn dashes(number: u8, factor: u32) -> Option<String> {
 
 /// A short piece of a line for a legend, as SVG.
 pub(crate) fn swatch(ink: Ink) -> String {
-    let colour = Role::Line(ink).colour(Theme::Page);
+    let colour = line_colour(ink, Theme::Page);
     let dashes = dashes(number(ink), 1).map_or_else(String::new, |d| format!(" stroke-dasharray=\"{d}\""));
     format!(
         "<svg class=\"swatch\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">\
@@ -205,7 +245,7 @@ mod tests {
         let svg = "<a stroke=\"#010001\"/><b fill=\"#020000\"/><text>\"#0x\" &quot;#010001&quot;</text><c fill=\"#0FFFFF\"/>";
         assert_eq!(
             coloured(svg, Theme::Page, 2),
-            "<a stroke=\"var(--s1)\" stroke-dasharray=\"16 6\"/><b fill=\"var(--text)\"/>\
+            "<a stroke=\"var(--s1)\" stroke-dasharray=\"16 6\" data-line=\"0\"/><b fill=\"var(--text)\"/>\
              <text>\"#0x\" &quot;#010001&quot;</text><c fill=\"#0FFFFF\"/>"
         );
         assert!(coloured(svg, Theme::Alone, 1).contains("stroke=\"#009e73\""));
@@ -215,7 +255,7 @@ mod tests {
     fn every_ink_has_a_colour_in_both_themes() {
         let series = (0..SERIES.len() as u8).map(Ink::Series);
         for ink in series.chain([Ink::Target, Ink::Bad, Ink::Doubt, Ink::Extreme]) {
-            let RGBColor(r, g, b) = Role::Line(ink).stand_in();
+            let RGBColor(r, g, b) = Role::Line(3, ink).stand_in();
             for theme in [Theme::Page, Theme::Alone] {
                 assert!(
                     replacement(&format!("\"#{r:02X}{g:02X}{b:02X}\""), theme, 1).is_some(),

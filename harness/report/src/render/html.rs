@@ -1,7 +1,7 @@
-//! One HTML page that needs nothing: no network, no script, no font, no file beside it.
+//! One HTML page that needs nothing: no network, no font, no file beside it, and no script to be read.
 //!
 //! The page may hold texts of a hostile service, so everything is escaped, and a Content-Security-Policy forbids
-//! whatever might get through: nothing is loaded, no script runs, and the only style is the one whose hash it names.
+//! whatever might get through: nothing is loaded, and the only style and the only script are those whose hashes it names.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 use squall_model::record::Verdict;
 
 use crate::block::{Align, Block, Cell, Column, Figure, Group, Table, Tone};
-use crate::chart::{Chart, MEDIUM, NARROW, Theme, WIDE, draw, swatch};
+use crate::chart::{
+    Chart, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, axis, draw, swatch,
+};
 use crate::figure;
 use crate::recording::Recording;
 use crate::section::{Detail, SECTIONS};
@@ -17,6 +19,8 @@ use crate::visible::{bound, on_one_line, visible};
 
 /// The style of the page.
 const STYLE: &str = include_str!("style.css");
+/// What a reader can do with the charts; the page is whole without it.
+const SCRIPT: &str = include_str!("script.js");
 
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
@@ -59,7 +63,7 @@ pub fn html(recording: &Recording) -> String {
         }
         page.raw("</section>");
     }
-    page.raw("</main></body></html>\n");
+    page.raw(&format!("</main><script>{SCRIPT}</script></body></html>\n"));
     page.out
 }
 
@@ -124,14 +128,15 @@ impl Page {
     }
 
     fn head(&mut self, title: &str) {
-        let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+        let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+        let (style, script) = (hash(STYLE), hash(SCRIPT));
         self.raw(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">",
         );
         self.raw(&format!(
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{hash}'; \
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; \
              base-uri 'none'; form-action 'none'\">"
         ));
         self.element("title", "", &on_one_line(title));
@@ -152,9 +157,21 @@ impl Page {
             Block::Figures(figures) => self.figures(figures),
             Block::Table(table) => self.table(table),
             Block::Chart(chart) => self.chart(chart),
+            Block::Stack(charts) => self.stack(charts),
+            Block::Beside { main, side } => {
+                self.raw("<div class=\"beside\"><div>");
+                for block in main {
+                    self.block(block);
+                }
+                self.raw("</div><div>");
+                for block in side {
+                    self.block(block);
+                }
+                self.raw("</div></div>");
+            }
             Block::Code { label, text } => {
                 self.raw(&format!(
-                    "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>",
+                    "<pre data-copy=\"\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><code>",
                     escaped(label)
                 ));
                 self.text(text);
@@ -283,26 +300,49 @@ impl Page {
         }
     }
 
+    fn stack(&mut self, charts: &[Chart]) {
+        self.raw("<div class=\"stack\">");
+        for chart in charts {
+            self.figure(chart, &[("wide", PANEL), ("narrow", NARROW_PANEL)]);
+        }
+        self.raw("</div>");
+    }
+
     fn chart(&mut self, chart: &Chart) {
-        self.raw("<figure>");
+        self.figure(chart, &[("wide", WIDE), ("medium", MEDIUM), ("narrow", NARROW)]);
+    }
+
+    /// A chart in several sizes, of which the page shows the one that fits.
+    fn figure(&mut self, chart: &Chart, sizes: &[(&str, Size)]) {
+        self.raw(&format!(
+            "<figure data-unit=\"{}\" data-axis=\"{}\"",
+            chart.unit.name(),
+            axis(chart)
+        ));
+        if let Horizontal::Time { end_us } = chart.x {
+            self.raw(&format!(" data-end=\"{}\"", end_us.max(1)));
+        }
+        self.raw(">");
         self.raw("<figcaption>");
         self.element("strong", "", &chart.title);
-        self.element("span", "", &chart.about);
+        if !chart.about.is_empty() {
+            self.element("span", "", &chart.about);
+        }
         self.raw("</figcaption><ul class=\"legend\">");
-        for line in &chart.lines {
-            self.raw("<li>");
+        for (number, line) in chart.lines.iter().enumerate() {
+            self.raw(&format!("<li data-line=\"{number}\">"));
             self.raw(&swatch(line.ink));
             self.text(&line.label);
             self.raw("</li>");
         }
-        if !chart.marks.faults.is_empty() {
+        if !chart.marks.faults.is_empty() && chart.part.has_head() {
             self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>fault");
             self.raw("</li>");
         }
         self.raw("</ul>");
-        self.raw(&draw(chart, WIDE, Theme::Page, "wide"));
-        self.raw(&draw(chart, MEDIUM, Theme::Page, "medium"));
-        self.raw(&draw(chart, NARROW, Theme::Page, "narrow"));
+        for (label, size) in sizes {
+            self.raw(&draw(chart, *size, Theme::Page, label));
+        }
         self.raw("</figure>");
     }
 }

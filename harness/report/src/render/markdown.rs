@@ -55,6 +55,9 @@ fn block_text(block: &Block) -> String {
         ),
         Block::Table(table) => table_text(table),
         Block::Chart(chart) => format!("{}: {}\n\n", plain(&chart.title), plain(&chart.about)),
+        // A drawing of several says nothing in words.
+        Block::Stack(_) => String::new(),
+        Block::Beside { main, side } => main.iter().chain(side).map(block_text).collect(),
         Block::Code { text, .. } => code(text),
     }
 }

@@ -98,6 +98,12 @@ impl Screen {
                 }
             }
             Block::Table(table) => self.table(table),
+            // A drawing of several says nothing in words.
+            Block::Stack(_) => {}
+            Block::Beside { main, side } => main
+                .iter()
+                .chain(side)
+                .for_each(|block| self.block(scenario, block)),
             Block::Chart(chart) => {
                 self.wrapped("", &format!("{}: {}", chart.title, chart.about), Tone::Plain);
             }

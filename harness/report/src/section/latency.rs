@@ -5,7 +5,7 @@ use squall_model::series::{LoadRow, RowLatency};
 
 use super::Detail;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line};
+use crate::chart::{Chart, Horizontal, Ink, Line, Part};
 use crate::figure::{self, Unit};
 use crate::marks::{edges, marks};
 use crate::recording::Recording;
@@ -109,7 +109,19 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Duration,
         lines,
         marks,
+        part: Part::Whole,
     })
+}
+
+/// P99 over time, as fine as the data allows.
+pub(super) fn p99(recording: &Recording, load: &str) -> Vec<Vec<(f64, f64)>> {
+    let rows: Vec<&LoadRow> = recording.load_rows(load).collect();
+    let intervals = decoded(
+        recording.intervals.get(load).map_or(&[][..], Vec::as_slice),
+        Kind::Response,
+    );
+    let edges = edges(&marks(recording));
+    pieces(&from_rows(&rows, |row| row.p99).unwrap_or_else(|| widened(&intervals, 0.99, &edges)))
 }
 
 /// Spans as pieces of a line; a gap ends a piece.

@@ -10,10 +10,12 @@ mod generator;
 mod invariants;
 mod latency;
 mod origin;
+mod overview;
 mod pauses;
 mod phases;
 mod services;
 mod spectrum;
+mod states;
 mod throughput;
 mod timeline;
 mod verdict;
@@ -41,11 +43,16 @@ pub(crate) struct Section {
 }
 
 /// All sections.
-pub(crate) static SECTIONS: [Section; 15] = [
+pub(crate) static SECTIONS: [Section; 17] = [
     Section {
         id: "verdict",
         title: "",
         blocks: verdict::blocks,
+    },
+    Section {
+        id: "overview",
+        title: "",
+        blocks: overview::blocks,
     },
     Section {
         id: "expectations",
@@ -106,6 +113,11 @@ pub(crate) static SECTIONS: [Section; 15] = [
         id: "generator",
         title: "Load generator",
         blocks: generator::blocks,
+    },
+    Section {
+        id: "states",
+        title: "States",
+        blocks: states::blocks,
     },
     Section {
         id: "timeline",

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Detail;
 use super::latency::pieces;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line};
+use crate::chart::{Chart, Horizontal, Ink, Line, Part};
 use crate::figure::{self, Unit};
 use crate::marks::marks;
 use crate::recording::Recording;
@@ -60,41 +60,60 @@ struct Drawn {
     value: fn(&ServiceRow) -> Option<u64>,
 }
 
+/// The longest pauses of the services that had the longest.
+pub(super) fn longest(recording: &Recording, most: usize) -> Vec<Line> {
+    let services = by_service(recording, |row| row.pause_max);
+    lines(&services, most)
+}
+
+/// The spans of each service, the one with the largest value first.
+fn by_service(recording: &Recording, value: fn(&ServiceRow) -> Option<u64>) -> Vec<(&str, Vec<Span>)> {
+    let mut by_service: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
+    for row in recording.service_rows() {
+        if let Some(value) = value(row) {
+            let span = Span {
+                start_us: row.start_us,
+                end_us: row.end_us,
+                value: value as f64,
+            };
+            by_service.entry(&row.service).or_default().push(span);
+        }
+    }
+    let mut services: Vec<(&str, Vec<Span>)> = by_service.into_iter().collect();
+    services.sort_by(|a, b| largest(&b.1).total_cmp(&largest(&a.1)).then(a.0.cmp(b.0)));
+    services
+}
+
+fn largest(spans: &[Span]) -> f64 {
+    spans.iter().map(|span| span.value).fold(0.0, f64::max)
+}
+
+fn lines(services: &[(&str, Vec<Span>)], most: usize) -> Vec<Line> {
+    let lines = services
+        .iter()
+        .take(most)
+        .enumerate()
+        .map(|(at, (service, spans))| Line {
+            label: (*service).to_owned(),
+            ink: Ink::Series(at as u8),
+            pieces: pieces(spans),
+        });
+    lines.collect()
+}
+
 impl Drawn {
     fn chart(&self, recording: &Recording) -> Option<Chart> {
-        let mut by_service: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
-        for row in recording.service_rows() {
-            if let Some(value) = (self.value)(row) {
-                let span = Span {
-                    start_us: row.start_us,
-                    end_us: row.end_us,
-                    value: value as f64,
-                };
-                by_service.entry(&row.service).or_default().push(span);
-            }
-        }
-        let longest = |spans: &[Span]| spans.iter().map(|span| span.value).fold(0.0, f64::max);
-        let mut services: Vec<(&str, Vec<Span>)> = by_service.into_iter().collect();
-        services.sort_by(|a, b| longest(&b.1).total_cmp(&longest(&a.1)).then(a.0.cmp(b.0)));
+        let services = by_service(recording, self.value);
         let (worst, spans) = services.first()?;
         let about = format!(
             "{} {} in {worst}.{}",
             self.about,
-            figure::duration(longest(spans)),
+            figure::duration(largest(spans)),
             match services.len().saturating_sub(LINES) {
                 0 => String::new(),
                 n => format!(" {n} {}.", self.rest),
             }
         );
-        let lines = services
-            .iter()
-            .take(LINES)
-            .enumerate()
-            .map(|(at, (service, spans))| Line {
-                label: (*service).to_owned(),
-                ink: Ink::Series(at as u8),
-                pieces: pieces(spans),
-            });
         Some(Chart {
             id: self.id.to_owned(),
             title: self.title.to_owned(),
@@ -103,8 +122,9 @@ impl Drawn {
                 end_us: recording.end_us(),
             },
             unit: Unit::Duration,
-            lines: lines.collect(),
+            lines: lines(&services, LINES),
             marks: marks(recording),
+            part: Part::Whole,
         })
     }
 }

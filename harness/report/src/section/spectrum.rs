@@ -7,7 +7,7 @@ use squall_model::record::LoadMode;
 use super::Detail;
 use super::latency::CHARTS;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks};
+use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Part};
 use crate::figure::Unit;
 use crate::recording::Recording;
 
@@ -72,6 +72,7 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Duration,
         lines,
         marks: Marks::default(),
+        part: Part::Whole,
     })
 }
 

@@ -6,7 +6,7 @@ use squall_model::series::LoadRow;
 use super::Detail;
 use super::latency::{CHARTS, pieces};
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line};
+use crate::chart::{Chart, Horizontal, Ink, Line, Part};
 use crate::figure::{self, Unit};
 use crate::marks::marks;
 use crate::recording::Recording;
@@ -28,6 +28,14 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         .flatten()
         .map(|chart| Block::Chart(Box::new(chart)))
         .collect()
+}
+
+/// What was completed per second.
+pub(super) fn rate_line(recording: &Recording, load: &str) -> Vec<Vec<(f64, f64)>> {
+    let rows: Vec<&LoadRow> = recording.load_rows(load).collect();
+    let window_us = WINDOW_US.max(recording.end_us() / WINDOWS);
+    let windows = windows(&rows, window_us, running(recording, load));
+    pieces(&rates(&windows, recording.repeats(), |window| window.completed))
 }
 
 /// What was asked for and what was done.
@@ -72,6 +80,7 @@ fn done(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Rate,
         lines,
         marks: marks(recording),
+        part: Part::Whole,
     })
 }
 
@@ -112,6 +121,7 @@ fn lost(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Rate,
         lines,
         marks: marks(recording),
+        part: Part::Whole,
     })
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use squall_model::event::{Event, EventKind, PlannedFault, PlannedPhase, RunHeader};
+use squall_model::event::{Event, EventKind, PlannedFault, PlannedPhase, RunHeader, Transition};
 use squall_model::histogram::{Distribution, Histogram, empty};
 use squall_model::hlog::{self, Kind};
 use squall_model::record::{
@@ -345,6 +345,16 @@ fn fault_events(phase: &Phase) -> Vec<Event> {
         text,
         transition: None,
     };
+    let sequencer = |from: &str, to: &str| EventKind::ServiceEvent {
+        service: SERVICE.to_owned(),
+        kind: "state".to_owned(),
+        text: format!("the clock is {ms} ms back"),
+        transition: Some(Transition {
+            of: "sequencer".to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+        }),
+    };
     vec![
         at(step_us, EventKind::FaultInjected { fault: fault() }),
         at(
@@ -361,6 +371,7 @@ fn fault_events(phase: &Phase) -> Vec<Event> {
             step_us + 610,
             service("rollback", format!("clock went back {ms} ms; {answer}")),
         ),
+        at(step_us + 620, sequencer("main", "backup")),
         at(phase.end_us - 400 * MS, EventKind::FaultHealed { fault: fault() }),
         at(
             phase.end_us - 400 * MS + 420,
@@ -370,6 +381,7 @@ fn fault_events(phase: &Phase) -> Vec<Event> {
                 held_us: None,
             },
         ),
+        at(phase.end_us - 300 * MS, sequencer("backup", "main")),
     ]
 }
 

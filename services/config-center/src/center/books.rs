@@ -242,15 +242,31 @@ impl Books {
         let bytes = kept.content.len() as u64;
         let of_key = self.changes_of.entry(kept.key.clone()).or_default();
         of_key.push_back(change.nid);
-        let too_old = (of_key.len() > limits.changes_per_config_max)
-            .then(|| of_key.front().copied())
-            .flatten();
         writes.push(Write::Changed(change.clone(), Arc::clone(&kept.content)));
         self.changes.insert(change.nid, Kept { change, bytes });
         self.changes_bytes += bytes;
-        if let Some(nid) = too_old {
-            self.forget(nid, writes);
+        self.trim_one(&kept.key, limits, writes);
+        self.trim_all(limits, writes);
+    }
+
+    /// Forgets what is more than may be kept, such as after the limits were lowered.
+    pub(crate) fn trim(&mut self, limits: &Limits, writes: &mut Vec<Write>) {
+        for key in self.changes_of.keys().cloned().collect::<Vec<_>>() {
+            self.trim_one(&key, limits, writes);
         }
+        self.trim_all(limits, writes);
+    }
+
+    fn trim_one(&mut self, key: &ConfigKey, limits: &Limits, writes: &mut Vec<Write>) {
+        while let Some(of_key) = self.changes_of.get(key)
+            && of_key.len() > limits.changes_per_config_max
+            && let Some(&oldest) = of_key.front()
+        {
+            self.forget(oldest, writes);
+        }
+    }
+
+    fn trim_all(&mut self, limits: &Limits, writes: &mut Vec<Write>) {
         // The newest stays, however large it is.
         while self.changes.len() > 1
             && (self.changes.len() > limits.changes_max || self.changes_bytes > limits.changes_bytes_max)
@@ -307,7 +323,7 @@ impl Books {
 
 #[cfg(test)]
 mod tests {
-    use super::{Books, Limits, Order, Refusal};
+    use super::{Books, Limits, NAMESPACES_MAX, Namespace, Order, Refusal};
     use crate::record::Draft;
     use squall_config_client::key::ConfigKey;
 
@@ -400,6 +416,47 @@ mod tests {
         );
         assert_eq!(books.page(&key("b"), 2, 2).1.len(), 1);
         assert_eq!(books.newest_of(10).unwrap().nid, 12);
+    }
+
+    #[test]
+    fn what_is_more_than_lowered_limits_allow_is_forgotten() {
+        let mut books = Books::default();
+        for n in 0..4 {
+            publish(&mut books, "a", &n.to_string(), None).unwrap();
+        }
+        publish(&mut books, "b", "1", None).unwrap();
+        let mut trimmed = |changes_per_config_max, changes_max| {
+            let limits = Limits {
+                changes_per_config_max,
+                changes_max,
+                ..Limits::default()
+            };
+            let mut writes = Vec::new();
+            books.trim(&limits, &mut writes);
+            (writes.len(), books.changes.keys().copied().collect::<Vec<_>>())
+        };
+        assert_eq!(trimmed(4, 9), (0, vec![1, 2, 3, 4, 5]));
+        assert_eq!(trimmed(2, 9), (2, vec![3, 4, 5]));
+        assert_eq!(trimmed(2, 1), (2, vec![5]));
+    }
+
+    #[test]
+    fn no_more_namespaces_are_made_than_may_be() {
+        let mut books = Books::default();
+        let mut apply = |order| books.apply(order, &Limits::default(), 0, &mut Vec::new());
+        let namespace = |n: usize| Namespace {
+            id: n.to_string(),
+            name: String::new(),
+            desc: String::new(),
+        };
+        for n in 0..NAMESPACES_MAX {
+            assert!(apply(Order::CreateNamespace(namespace(n))).is_ok());
+        }
+        let one_more = || Order::CreateNamespace(namespace(NAMESPACES_MAX));
+        assert_eq!(apply(one_more()), Err(Refusal::TooMany));
+        assert!(apply(Order::EditNamespace(namespace(0))).is_ok());
+        apply(Order::DeleteNamespace("0".to_owned())).unwrap();
+        assert!(apply(one_more()).is_ok());
     }
 
     #[test]

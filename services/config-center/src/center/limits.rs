@@ -25,6 +25,8 @@ pub const NAMESPACES_MAX: usize = 1_000;
 pub const TOMBSTONES_MAX: usize = 10_000;
 /// The most changes that wait to be written.
 pub const ORDERS_MAX: usize = 1_024;
+/// The most questions about changes that wait to be answered.
+pub const QUESTIONS_MAX: usize = 64;
 /// The most changes that are written together.
 pub const GROUP_MAX: usize = 256;
 /// The most keys that all long polls wait for, together.

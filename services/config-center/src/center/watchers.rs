@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::limits::WATCHED_MAX;
 use squall_config_client::key::{ConfigKey, KeyHash};
 use squall_config_client::listening;
 
 /// Everybody who waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watchers {
+    waiting_max: usize,
+    watched_max: usize,
     by_key: Mutex<HashMap<ConfigKey, HashMap<u64, Arc<Waiter>>, KeyHash>>,
     next: AtomicU64,
     waiting: AtomicUsize,
@@ -37,8 +38,20 @@ pub struct Place<'a> {
 }
 
 impl Watchers {
+    /// At most so many may wait, for at most so many keys together.
+    pub fn new(waiting_max: usize, watched_max: usize) -> Self {
+        Self {
+            waiting_max,
+            watched_max,
+            by_key: Mutex::default(),
+            next: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            watched: AtomicUsize::new(0),
+        }
+    }
+
     /// Waits for changes of any of `keys`. `None` if more would wait than may.
-    pub fn enter(&self, keys: impl IntoIterator<Item = ConfigKey>, waiting_max: usize) -> Option<Place<'_>> {
+    pub fn enter(&self, keys: impl IntoIterator<Item = ConfigKey>) -> Option<Place<'_>> {
         let keys: Vec<ConfigKey> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
         let (wake, changed) = oneshot::channel();
         // From here on dropping it takes back what was counted.
@@ -50,7 +63,7 @@ impl Watchers {
             keys,
             changed,
         };
-        if self.waiting() > waiting_max || self.watched.load(Ordering::Relaxed) > WATCHED_MAX {
+        if self.waiting() > self.waiting_max || self.watched.load(Ordering::Relaxed) > self.watched_max {
             return None;
         }
         let waiter = Arc::new(Waiter {
@@ -138,9 +151,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_wakes_those_who_wait_for_it_and_no_others() {
-        let watchers = Watchers::default();
-        let mut both = watchers.enter([key("a"), key("b"), key("b")], 9).unwrap();
-        let mut other = watchers.enter([key("c")], 9).unwrap();
+        let watchers = Watchers::new(9, 9);
+        let mut both = watchers.enter([key("a"), key("b"), key("b")]).unwrap();
+        let mut other = watchers.enter([key("c")]).unwrap();
         assert_eq!((watchers.wake(&key("b")), watchers.wake(&key("b"))), (1, 0));
         assert_eq!(both.changed().await, "b%02G%01\n");
         assert!(other.changed.try_recv().is_err());
@@ -151,10 +164,24 @@ mod tests {
 
     #[test]
     fn no_more_wait_than_may() {
-        let watchers = Watchers::default();
-        let places: Vec<_> = (0..3).map(|_| watchers.enter([key("a")], 2)).collect();
+        let watchers = Watchers::new(2, 9);
+        let places: Vec<_> = (0..3).map(|_| watchers.enter([key("a")])).collect();
         assert_eq!(places.iter().filter(|place| place.is_some()).count(), 2);
         drop(places);
-        assert!(watchers.enter([key("a")], 2).is_some());
+        assert!(watchers.enter([key("a")]).is_some());
+    }
+
+    #[test]
+    fn no_more_keys_are_watched_than_may_be() {
+        let watchers = Watchers::new(9, 3);
+        let two = watchers.enter([key("a"), key("b"), key("b")]).unwrap();
+        assert!(watchers.enter([key("a"), key("c")]).is_none());
+        let one = watchers.enter([key("a")]).unwrap();
+        assert!(
+            watchers.enter([key("a")]).is_none(),
+            "each counts for each who watches it"
+        );
+        drop((one, two));
+        assert!(watchers.enter(["a", "b", "c"].map(key)).is_some());
     }
 }

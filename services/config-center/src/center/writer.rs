@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Weak;
 
 use squall_service_kit::log;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::books::{Books, Order};
 use super::limits::GROUP_MAX;
@@ -17,9 +17,16 @@ use squall_config_client::key::ConfigKey;
 
 type Detail = Result<Option<(Change, String)>, Refusal>;
 
-/// What the writer is asked.
+/// What the writer is asked, and the place it takes until it is done.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// See [`Job`].
+#[derive(Debug)]
+pub(super) enum Work {
     Order {
         order: Order,
         reply: oneshot::Sender<Result<u64, Refusal>>,
@@ -54,6 +61,7 @@ pub(super) struct Writer {
 struct Made {
     reply: oneshot::Sender<Result<u64, Refusal>>,
     result: Result<u64, Refusal>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Writer {
@@ -86,18 +94,25 @@ impl Writer {
             Ok(open) => open,
             Err(error) => {
                 center.report.store_failed(&error);
-                return jobs.for_each(|job| job.refuse(&error));
+                return jobs.for_each(|job| job.work.refuse(&error));
             }
         };
         let (mut writes, mut made, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
-            match job {
-                Job::Order { order, reply } => {
+            match job.work {
+                Work::Order { order, reply } => {
                     let result = books.apply(order, &center.limits, wall::now_ms(), &mut writes);
-                    made.push(Made { reply, result });
+                    made.push(Made {
+                        reply,
+                        result,
+                        _place: job.place,
+                    });
                 }
                 // Answered from what is on disk, so not before these orders are.
-                question => asked.push(question),
+                question => asked.push(Job {
+                    work: question,
+                    ..job
+                }),
             }
         }
         if !writes.is_empty()
@@ -109,7 +124,7 @@ impl Writer {
                 let _ = one.reply.send(Err(Refusal::Store(error.to_string())));
             }
             for question in asked {
-                question.refuse(&error);
+                question.work.refuse(&error);
             }
             drop((store, books));
             return self.reopen(center);
@@ -124,7 +139,7 @@ impl Writer {
             let _ = one.reply.send(one.result);
         }
         for question in asked {
-            question.answer(&store, &books);
+            question.work.answer(&store, &books);
         }
         self.open = Some((store, books));
     }
@@ -152,7 +167,7 @@ impl Writer {
     }
 }
 
-impl Job {
+impl Work {
     /// Answers a question; an order is none.
     fn answer(self, store: &Store, books: &Books) {
         match self {

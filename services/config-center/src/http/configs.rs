@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LAST_MODIFIED, PRAGMA};
 use axum::http::{HeaderValue, Request, StatusCode};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::refusal::Refused;
 use super::{Server, boolean};
-use crate::center::{Found, Order};
+use crate::center::{Found, Order, Refusal};
 use crate::record::{Config, Draft, kind_of};
 use crate::wall;
 use squall_config_client::protocol::{CONFIG_TYPE, CONFIGS, CONTENT_MD5, VERSION};
@@ -63,7 +63,16 @@ fn fetch(server: &Server, form: &Form) -> Result<Response, Refused> {
         (EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache,no-store")),
     ];
-    Ok((headers, config.content.to_string()).into_response())
+    Ok((headers, Bytes::from_owner(Content(config))).into_response())
+}
+
+/// A content that is sent as it stands in memory.
+struct Content(Arc<Config>);
+
+impl AsRef<[u8]> for Content {
+    fn as_ref(&self) -> &[u8] {
+        self.0.content.as_bytes()
+    }
 }
 
 fn content_type(kind: &str) -> &'static str {
@@ -161,7 +170,7 @@ fn untagged(form: &Form) -> Result<(), Refused> {
 
 pub(super) async fn publish(State(server): State<Server>, request: Request<Body>) -> Response {
     let content_max = server.center.limits().content_bytes_max;
-    match Form::read(request, CONFIGS, content_max, &server).await {
+    match Form::read(request, CONFIGS, content_max, &server.bodies).await {
         Ok(form) => publish_form(&server, form, content_max).await.into_response(),
         Err(refused) => refused.into_response(),
     }
@@ -207,12 +216,20 @@ async fn publish_form(server: &Server, mut form: Form, content_max: usize) -> Re
         if_md5,
         source_ip: source_ip(&form),
     };
-    let version = server.center.order(order).await?;
+    // The form, and with it its part of the budget, stays for as long as the content waits to be written, also where whoever
+    // sent it goes away.
+    let center = Arc::clone(&server.center);
+    let done = tokio::spawn(async move {
+        let version = center.order(order).await;
+        drop(form);
+        version
+    });
+    let version = done.await.unwrap_or(Err(Refusal::Busy))?;
     Ok(versioned(version))
 }
 
 pub(super) async fn delete(State(server): State<Server>, request: Request<Body>) -> Response {
-    match Form::read(request, CONFIGS, 0, &server).await {
+    match Form::read(request, CONFIGS, 0, &server.bodies).await {
         Ok(form) => delete_form(&server, &form).await.into_response(),
         Err(refused) => refused.into_response(),
     }

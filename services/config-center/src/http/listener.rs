@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use super::Server;
 use super::form::Form;
 use super::refusal::Refused;
+use crate::center::watchers::Place;
 use squall_config_client::listening::{self, Watched};
 use squall_config_client::protocol::{HANGS, LISTENER, NO_HANGUP};
 
@@ -25,7 +26,7 @@ const HANGS_MIN: Duration = Duration::from_secs(10);
 /// The longest.
 const HANGS_MAX: Duration = Duration::from_mins(5);
 /// The most bytes of `Listening-Configs`: ten thousand configurations with names of usual length.
-const LISTENING_BYTES_MAX: usize = 2 << 20;
+pub(super) const LISTENING_BYTES_MAX: usize = 2 << 20;
 
 const UNCACHED: [(HeaderName, HeaderValue); 3] = [
     (PRAGMA, HeaderValue::from_static("no-cache")),
@@ -34,7 +35,7 @@ const UNCACHED: [(HeaderName, HeaderValue); 3] = [
 ];
 
 pub(super) async fn listen(State(server): State<Server>, request: Request<Body>) -> Response {
-    let asked = match Form::read(request, LISTENER, LISTENING_BYTES_MAX, &server).await {
+    let asked = match Form::read(request, LISTENER, LISTENING_BYTES_MAX, &server.listening).await {
         // The form goes here: there may be ten thousand that hang.
         Ok(form) => asked(&form),
         Err(refused) => return refused.into_response(),
@@ -76,15 +77,8 @@ fn asked(form: &Form) -> Result<(Vec<Watched>, Option<Duration>), Refused> {
 async fn hang(server: &Server, watched: Vec<Watched>, hangs: Duration) -> Result<Response, Refused> {
     // Waits first and looks then: a change between the two wakes it.
     let keys = watched.iter().map(|one| one.key.clone());
-    let place = server
-        .center
-        .watchers()
-        .enter(keys, server.center.limits().watchers_max);
-    let Some(mut place) = place else {
-        server.report.overloaded.inc();
-        return Err(Refused::Overloaded(
-            "too many clients wait for changes; try again",
-        ));
+    let Some(mut place) = server.center.watchers().enter(keys) else {
+        return Err(server.overloaded("too many clients wait for changes; try again"));
     };
     if let Some(response) = changed_now(server, &watched) {
         return Ok(response);
@@ -92,12 +86,20 @@ async fn hang(server: &Server, watched: Vec<Watched>, hangs: Duration) -> Result
     drop(watched);
     let _counted = Counted::new(server);
     let mut stopping = server.stopping.clone();
-    let response = tokio::select! {
-        answer = place.changed() => changed(answer),
-        () = tokio::time::sleep(hangs) => nothing_changed(),
-        () = stopping.told() => nothing_changed(),
+    let Some(answer) = told(&mut place, hangs, stopping.told()).await else {
+        return Ok(nothing_changed());
     };
-    Ok(response)
+    server.report.woken.inc();
+    Ok(changed(answer))
+}
+
+/// The answer that says what has changed; none if nothing has for as long as `hangs`, or until `stop`.
+async fn told(place: &mut Place<'_>, hangs: Duration, stop: impl Future<Output = ()>) -> Option<Bytes> {
+    tokio::select! {
+        answer = place.changed() => Some(answer),
+        () = tokio::time::sleep(hangs) => None,
+        () = stop => None,
+    }
 }
 
 fn changed_now(server: &Server, watched: &[Watched]) -> Option<Response> {
@@ -137,5 +139,59 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use squall_config_client::key::ConfigKey;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::center::watchers::Watchers;
+
+    /// How long a poll may hang that has these headers.
+    fn hangs(headers: &[(&str, &str)]) -> Option<Duration> {
+        let mut request = Request::get("/?Listening-Configs=a%02G%02%01");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let form = Form::of_query(&request.body(Body::empty()).unwrap(), LISTENER);
+        asked(&form).unwrap().1
+    }
+
+    #[test]
+    fn a_poll_hangs_for_half_a_second_less_than_its_client_waits() {
+        let ms = |ms: u64| Some(Duration::from_millis(ms));
+        let timeout = "long-pulling-timeout";
+        assert_eq!(hangs(&[(timeout, "30000")]), ms(29_500));
+        assert_eq!(hangs(&[(timeout, "1")]), ms(10_000), "at least");
+        assert_eq!(hangs(&[(timeout, "999999999")]), ms(300_000), "at most");
+        assert_eq!(
+            hangs(&[(timeout, "30000"), ("long-pulling-timeout-no-hangup", "true")]),
+            None
+        );
+        assert_eq!(hangs(&[]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_ends_by_a_change_by_time_or_by_the_servers_end() {
+        let watchers = Watchers::new(1, 1);
+        let key = ConfigKey::new("a", "G", "").unwrap();
+        let hangs = Duration::from_millis(29_500);
+        let mut place = watchers.enter([key.clone()]).unwrap();
+        let began = Instant::now();
+        assert_eq!(told(&mut place, hangs, pending()).await, None);
+        assert_eq!(began.elapsed(), hangs);
+        let stop = tokio::time::sleep(hangs / 2);
+        assert_eq!(told(&mut place, hangs, stop).await, None);
+        assert_eq!(began.elapsed(), hangs * 3 / 2);
+        watchers.wake(&key);
+        assert!(told(&mut place, hangs, pending()).await.is_some());
+        assert_eq!(began.elapsed(), hangs * 3 / 2);
     }
 }

@@ -59,7 +59,7 @@ fn row(one: &Namespace, count: usize, with_desc: bool) -> Value {
 
 pub(super) async fn create(State(server): State<Server>, request: Request<Body>) -> Response {
     let answer = async {
-        let form = Form::read(request, PATH, 0, &server).await?;
+        let form = Form::read(request, PATH, 0, &server.bodies).await?;
         let (id, name) = (
             form.require("customNamespaceId")?.trim(),
             form.require("namespaceName")?,
@@ -82,7 +82,7 @@ pub(super) async fn create(State(server): State<Server>, request: Request<Body>)
 
 pub(super) async fn edit(State(server): State<Server>, request: Request<Body>) -> Response {
     let answer = async {
-        let form = Form::read(request, PATH, 0, &server).await?;
+        let form = Form::read(request, PATH, 0, &server.bodies).await?;
         let (id, name) = (form.require("namespace")?, form.require("namespaceShowName")?);
         let namespace = namespace(id.to_owned(), name, form.get("namespaceDesc"));
         server.center.order(Order::EditNamespace(namespace)).await?;
@@ -93,7 +93,7 @@ pub(super) async fn edit(State(server): State<Server>, request: Request<Body>) -
 
 pub(super) async fn delete(State(server): State<Server>, request: Request<Body>) -> Response {
     let answer = async {
-        let form = Form::read(request, PATH, 0, &server).await?;
+        let form = Form::read(request, PATH, 0, &server.bodies).await?;
         let id = form.require("namespaceId")?.to_owned();
         server.center.order(Order::DeleteNamespace(id)).await?;
         Ok::<_, Refused>(boolean(true))

@@ -21,6 +21,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use squall_service_kit::answer::{error, json};
+
 use super::report::Report;
 use crate::wall;
 use squall_config_client::checksum;
@@ -156,12 +158,6 @@ fn unavailable(text: &str) -> Response {
     error(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-fn error(status: StatusCode, text: &str) -> Response {
-    let mut response = json_body(json!({ "error": text }).to_string());
-    *response.status_mut() = status;
-    response
-}
-
 fn json_body(body: String) -> Response {
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+    json(StatusCode::OK, body)
 }

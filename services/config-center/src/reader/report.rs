@@ -19,6 +19,7 @@ pub struct Report {
     heartbeats: Counter,
     updates: Counter,
     stale: Counter,
+    refused: Counter,
     mismatches: Counter,
     from_snapshot: Counter,
     snapshots_ignored: Counter,
@@ -47,6 +48,10 @@ impl Report {
             heartbeats: counter("heartbeats", "Heartbeats that were answered"),
             updates: counter("updates", "Newer versions that were shown"),
             stale: counter("stale", "Answers older than what was held, which were dropped"),
+            refused: counter(
+                "refused",
+                "Times that the server did not give a configuration any more",
+            ),
             mismatches: counter("mismatches", "Contents that had not the MD5 that came with them"),
             from_snapshot: counter("from_snapshot", "Configurations shown from a snapshot"),
             snapshots_ignored: counter("snapshots_ignored", "Snapshots that could not be used"),
@@ -71,6 +76,7 @@ impl Report {
             Incident::Heartbeat => drop(self.heartbeats.inc()),
             Incident::Updated { .. } => drop(self.updates.inc()),
             Incident::Stale { .. } => drop(self.stale.inc()),
+            Incident::Refused { .. } => drop(self.refused.inc()),
             Incident::Mismatch { .. } => drop(self.mismatches.inc()),
             Incident::FromSnapshot { .. } => drop(self.from_snapshot.inc()),
             Incident::SnapshotIgnored { .. } => drop(self.snapshots_ignored.inc()),
@@ -93,6 +99,7 @@ impl Report {
                     seen.map_or("unnumbered".to_owned(), |n| n.to_string())
                 ),
             ),
+            Incident::Refused { key, reason } => ("refused", format!("key={key} {reason}")),
             Incident::Mismatch { key } => ("mismatch", format!("key={key}")),
             Incident::FromSnapshot { key, version } => {
                 ("from-snapshot", format!("key={key} version={version}"))

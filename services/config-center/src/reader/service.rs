@@ -57,22 +57,17 @@ static SETTINGS: [Setting; 8] = [
     Setting {
         name: "heartbeat",
         about: "how often each asks whether the server is there",
-        kind: SettingKind::Duration,
+        kind: SettingKind::Interval,
         default: "5s",
     },
     Setting {
         name: "request-timeout",
         about: "how long the server may take to answer anything but a long poll",
-        kind: SettingKind::Duration,
+        kind: SettingKind::Interval,
         default: "3s",
     },
     WORKERS,
-    Setting {
-        name: "plant",
-        about: "a bug to plant, so that a check can be seen to find it",
-        kind: SettingKind::Choice(Plant::WORDS),
-        default: "none",
-    },
+    Setting::plant(Plant::WORDS),
 ];
 
 static INVARIANTS: [InvariantInfo; 3] = [
@@ -208,21 +203,21 @@ fn watch(client: &Client, key: &ConfigKey) -> io::Result<Watch> {
 
 #[cfg(test)]
 mod tests {
-    use squall_service_kit::Telemetry;
+    use squall_service_kit::{Settings, Telemetry};
 
-    use super::{MILESTONES, Report};
+    use super::{Report, SERVICE};
+
+    #[test]
+    fn a_heart_that_would_beat_without_end_is_refused() {
+        for setting in ["heartbeat=0s", "request-timeout=0s"] {
+            assert!(Settings::parse(SERVICE.settings, [setting]).is_err(), "{setting}");
+        }
+    }
 
     #[test]
     fn every_milestone_names_a_metric_that_exists() {
         let mut telemetry = Telemetry::new();
         let _report = Report::new(&mut telemetry);
-        let exported = telemetry.encode().unwrap();
-        for milestone in &MILESTONES {
-            assert!(
-                exported.contains(&format!("\n{} 0\n", milestone.metric)),
-                "{}",
-                milestone.metric
-            );
-        }
+        assert_eq!(SERVICE.unseen_milestones(&telemetry), [""; 0]);
     }
 }

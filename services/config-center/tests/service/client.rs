@@ -179,7 +179,7 @@ fn without_a_server_the_last_snapshot_is_read() {
 }
 
 #[test]
-fn a_torn_snapshot_is_passed_over() {
+fn a_snapshot_that_was_cut_anywhere_is_passed_over() {
     let folder = tempdir().unwrap();
     let (data, snapshots) = (folder.path().join("server"), folder.path().join("client"));
     let host = start(&data);
@@ -194,14 +194,18 @@ fn a_torn_snapshot_is_passed_over() {
         .find(|path| path.extension().is_some_and(|extension| extension == "snapshot"))
         .unwrap();
     let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..whole.len() - 3]).unwrap();
     let address = host.listen();
     let _ = host.stop();
-    let (client, heard) = client(address, &snapshots);
-    assert!(matches!(now(client.get(&key("a"))), Err(GetError::Away { .. })));
-    assert!(heard.has(
-        |told| matches!(told, Incident::SnapshotIgnored { what, .. } if what.contains("torn or damaged"))
-    ));
+    for length in 0..whole.len() {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let (client, heard) = client(address, &snapshots);
+        assert!(matches!(now(client.get(&key("a"))), Err(GetError::Away { .. })));
+        let ignored = |told: &Incident| matches!(told, Incident::SnapshotIgnored { what, .. } if what.contains("torn or damaged"));
+        assert!(heard.has(ignored), "cut after {length} bytes");
+    }
+    std::fs::write(&file, &whole).unwrap();
+    let (client, _) = client(address, &snapshots);
+    assert_eq!(now(client.get(&key("a"))).unwrap().content.as_deref(), Some("1"));
 }
 
 #[test]
@@ -243,6 +247,47 @@ fn a_server_that_was_set_back_does_not_set_its_readers_back() {
     assert_eq!(watch.current().unwrap().content.as_deref(), Some("new"));
     publish(&host, "a", "newer");
     until(&mut watch, has("newer"));
+    let _ = host.stop();
+}
+
+/// As docs/services/config-center.md has it for a server whose store is lost altogether.
+#[test]
+fn a_lost_store_is_restored_from_an_export_and_its_readers_follow_it_again() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("server");
+    let host = start(&data);
+    let address = host.listen();
+    publish(&host, "a", "exported");
+    publish(&host, "b", "stays");
+    let export = folder.path().join("export.json");
+    let body = crate::support::Client::connect(address)
+        .get("/squall/export")
+        .body;
+    std::fs::write(&export, body).unwrap();
+    let newest = publish(&host, "a", "after the export");
+    let (client, heard) = client(address, &folder.path().join("client"));
+    let mut watch = now(client.watch(&key("a"))).unwrap();
+    until(&mut watch, has("after the export"));
+    let _ = host.stop();
+    // Closed by a thread that ends when it ends; what it held is of the file that is gone.
+    std::fs::remove_dir_all(&data).unwrap();
+    let seeds = Seeds {
+        publish: Vec::new(),
+        restore: Some(export),
+    };
+    let host = start_with(&data, &address.to_string(), Limits::default(), &seeds);
+    let mut there = crate::support::Client::connect(address);
+    assert_eq!(
+        (there.fetch("a").body, there.fetch("b").body),
+        ("exported".to_owned(), "stays".to_owned())
+    );
+    heard.wait(|told| matches!(told, Incident::Stale { held, .. } if *held == newest));
+    assert_eq!(
+        watch.current().unwrap().content.as_deref(),
+        Some("after the export")
+    );
+    assert!(publish(&host, "a", "published again") > newest);
+    until(&mut watch, has("published again"));
     let _ = host.stop();
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-use crate::support::{Client, launch};
+use crate::support::{Client, launch, until};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use squall_config_center::SERVICE;
 
@@ -117,9 +117,7 @@ fn acknowledged_until_killed(data: &Path, from: u64, enough: usize) -> Vec<(u64,
                 }
             });
         }
-        while count() < enough {
-            thread::yield_now();
-        }
+        until("changes are not acknowledged", || count() >= enough);
         service.child.kill().unwrap();
     });
     last.into_inner().unwrap().0

@@ -1,10 +1,11 @@
 //! The server over real connections: the protocol as Nacos 1.x has it, the long polls, the limits.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::support::{CONFIGS, Client, start, start_with};
+use crate::support::{CONFIGS, Client, start, start_with, until_hanging};
 use squall_config_center::center::Limits;
 use squall_config_center::seed::Seeds;
 use squall_config_client::checksum::md5;
@@ -192,13 +193,7 @@ fn a_poll_hangs_until_what_it_watches_changes() {
         let watched = listening(&[("b", &md5("1")), ("a", &now), ("never", "")]);
         poll.send("POST", LISTENER, HANG, &watched).unwrap();
         // It hangs, and is counted.
-        while !admin
-            .get("/metrics")
-            .body
-            .contains("\nconfig_center_watchers 1\n")
-        {
-            thread::yield_now();
-        }
+        until_hanging(&host, 1);
         client.ask(change, CONFIGS, "", "dataId=a&group=G&content=2");
         let answer = poll.receive().unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (200, told));
@@ -241,15 +236,7 @@ fn a_server_that_stops_lets_its_polls_go() {
     let mut poll = Client::connect(host.listen());
     poll.send("POST", LISTENER, HANG, &listening(&[("a", "")]))
         .unwrap();
-    let mut admin = Client::connect(host.admin());
-    while !admin
-        .get("/metrics")
-        .body
-        .contains("\nconfig_center_watchers 1\n")
-    {
-        thread::yield_now();
-    }
-    drop(admin);
+    until_hanging(&host, 1);
     assert!(host.stop(), "requests were left");
     assert_eq!(poll.receive().unwrap().status, 200);
 }
@@ -338,35 +325,106 @@ fn what_is_too_much_is_refused_and_takes_nothing_away() {
     let folder = tempdir().unwrap();
     let limits = Limits {
         configs_max: 2,
+        contents_bytes_max: 100,
         watchers_max: 1,
         ..Limits::default()
     };
     let host = limited(folder.path(), limits);
     let mut client = Client::connect(host.listen());
-    for (data_id, status, body) in [
-        ("a", 200, "true"),
-        ("b", 200, "true"),
-        ("c", 429, "false"),
-        ("a", 200, "true"),
+    let long = "x".repeat(99);
+    for (data_id, content, status, body) in [
+        ("a", "1", 200, "true"),
+        ("b", "1", 200, "true"),
+        ("c", "1", 429, "false"),
+        ("a", &*long, 200, "true"),
+        ("b", "22", 429, "false"),
+        ("a", "1", 200, "true"),
+        ("b", "22", 200, "true"),
     ] {
-        let answer = client.publish(data_id, "1");
+        let answer = client.publish(data_id, content);
         assert_eq!((answer.status, answer.body.as_str()), (status, body), "{data_id}");
     }
     let mut poll = Client::connect(host.listen());
     let watched = listening(&[("a", &md5("1"))]);
     poll.send("POST", LISTENER, HANG, &watched).unwrap();
-    let (sent, one) = mpsc::channel();
-    let (address, again) = (host.listen(), watched.clone());
-    thread::spawn(move || {
-        let mut client = Client::connect(address);
-        // The first may come to be the second; one of the two is refused.
-        let _ = sent.send(client.ask("POST", LISTENER, HANG, &again).status);
+    until_hanging(&host, 1);
+    assert_eq!(client.ask("POST", LISTENER, HANG, &watched).status, 503);
+    client.publish("a", "2");
+    assert_eq!(
+        poll.receive().unwrap().body,
+        "a%02G%01\n",
+        "the one that was there is told"
+    );
+    let metrics = Client::connect(host.admin()).get("/metrics").body;
+    for wanted in ["refused_total 2", "overloaded_total 1", "woken_total 1"] {
+        assert!(
+            metrics.contains(&format!("\nconfig_center_{wanted}\n")),
+            "{wanted}: {metrics}"
+        );
+    }
+}
+
+#[test]
+fn a_poll_is_counted_as_woken_once_however_much_of_it_changes() {
+    let folder = tempdir().unwrap();
+    let host = start(folder.path());
+    let mut poll = Client::connect(host.listen());
+    let ids: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
+    let watched: Vec<(&str, &str)> = ids.iter().map(|id| (&**id, "")).collect();
+    poll.send("POST", LISTENER, HANG, &listening(&watched)).unwrap();
+    until_hanging(&host, 1);
+    let address = host.listen();
+    // All at once, so that some are of one group.
+    thread::scope(|scope| {
+        for id in &ids {
+            scope.spawn(move || Client::connect(address).publish(id, "1"));
+        }
     });
-    let refused = one
-        .recv_timeout(std::time::Duration::from_secs(5))
-        .ok()
-        .or_else(|| poll.receive().map(|answer| answer.status));
-    assert_eq!(refused, Some(503));
+    assert_eq!(poll.receive().unwrap().status, 200);
+    let metrics = Client::connect(host.admin()).get("/metrics").body;
+    assert!(metrics.contains("\nconfig_center_woken_total 1\n"), "{metrics}");
+}
+
+#[test]
+fn connections_that_announce_large_bodies_and_send_none_hold_up_nobody() {
+    let folder = tempdir().unwrap();
+    let host = start(folder.path());
+    let idle: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(host.listen()).unwrap();
+            let length = 30 << 20;
+            write!(
+                stream,
+                "POST {CONFIGS} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\ncontent="
+            )
+            .unwrap();
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    let mut client = Client::connect(host.listen());
+    assert_eq!(client.publish("a", "1").body, "true");
+    let look = client.ask("POST", LISTENER, LOOK, &listening(&[("a", "")]));
+    assert_eq!(look.status, 200);
+    // The idle ones have 10 s each; whoever had to wait for one of them would have waited for that long.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn a_large_content_is_published_and_fetched_whole() {
+    let folder = tempdir().unwrap();
+    let host = start(folder.path());
+    let mut client = Client::connect(host.listen());
+    let content = "0123456789abcdef".repeat((10 << 20) / 16);
+    assert_eq!(client.publish("a", &content).body, "true");
+    assert!(client.fetch("a").body == content);
+    let export = client.get("/squall/export").json();
+    assert_eq!(
+        export["configs"][0]["content"].as_str().map(str::len),
+        Some(content.len())
+    );
+    assert_eq!(client.publish("a", &(content + "x")).status, 400);
 }
 
 #[test]
@@ -398,36 +456,4 @@ fn searches_give_pages() {
         .get(&format!("{CONFIGS}?show=all&dataId=feed-a&group=G"))
         .json();
     assert_eq!((&detail["content"], &detail["id"]), (&"1".into(), &"1".into()));
-}
-
-#[test]
-fn what_a_server_saves_another_starts_with() {
-    let (one, other) = (tempdir().unwrap(), tempdir().unwrap());
-    let first = start(one.path());
-    let mut client = Client::connect(first.listen());
-    client.publish("a", "1");
-    client.publish("b", "1");
-    client.ask("DELETE", CONFIGS, "", "dataId=b&group=G");
-    let file = one.path().join("saved.json");
-    std::fs::write(&file, client.get("/squall/export").body).unwrap();
-    let seeds = Seeds {
-        publish: vec![file.clone()],
-        restore: Some(file),
-    };
-    for _ in 0..2 {
-        let host = start_with(other.path(), "127.0.0.1:0", Limits::default(), &seeds);
-        let mut client = Client::connect(host.listen());
-        assert_eq!(client.fetch("a").body, "1");
-        let version: u64 = client.publish("a", "2").header("squall-version").parse().unwrap();
-        // Set back, its numbers go on above all that were ever given out.
-        assert!(version > 1);
-        let _ = host.stop();
-    }
-    let host = start_with(other.path(), "127.0.0.1:0", Limits::default(), &seeds);
-    let mut client = Client::connect(host.listen());
-    assert_eq!(
-        (client.fetch("a").body, client.fetch("a").header("squall-version")),
-        ("1".to_owned(), "1")
-    );
-    assert_eq!(client.fetch("b").header("squall-version"), "3");
 }

@@ -38,6 +38,24 @@ pub fn start_with(data: &Path, listen: &str, limits: Limits, seeds: &Seeds) -> H
     .unwrap()
 }
 
+/// Waits until something holds.
+pub fn until(otherwise: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{otherwise}");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until so many polls hang.
+pub fn until_hanging(host: &Host, polls: usize) {
+    let mut admin = Client::connect(host.admin());
+    let wanted = format!("\nconfig_center_watchers {polls}\n");
+    until("the polls do not hang", || {
+        admin.get("/metrics").body.contains(&wanted)
+    });
+}
+
 /// Opens the store. One that was open in this process a moment ago is closed by a thread that ends when it ends.
 pub fn open(data: &Path, limits: Limits, seeds: &Seeds, report: &Arc<Report>) -> Arc<Center> {
     let deadline = Instant::now() + DEADLINE;

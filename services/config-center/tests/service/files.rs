@@ -1,0 +1,141 @@
+//! What a server starts with: files of configurations, exports, stores of before; whole, cut, and with other limits.
+
+use std::sync::Arc;
+
+use squall_config_center::center::{Center, Limits, StartError};
+use squall_config_center::plant::Plant;
+use squall_config_center::report::Report;
+use squall_config_center::seed::Seeds;
+use squall_config_center::store::Store;
+use squall_service_kit::Telemetry;
+use tempfile::tempdir;
+
+use crate::support::{CONFIGS, Client, open, start, start_with, until};
+
+#[test]
+fn what_a_server_saves_another_starts_with() {
+    let (one, other) = (tempdir().unwrap(), tempdir().unwrap());
+    let first = start(one.path());
+    let mut client = Client::connect(first.listen());
+    client.publish("a", "1");
+    client.publish("b", "1");
+    client.ask("DELETE", CONFIGS, "", "dataId=b&group=G");
+    let file = one.path().join("saved.json");
+    std::fs::write(&file, client.get("/squall/export").body).unwrap();
+    let seeds = Seeds {
+        publish: vec![file.clone()],
+        restore: Some(file),
+    };
+    let mut newest = 3;
+    for _ in 0..3 {
+        let host = start_with(other.path(), "127.0.0.1:0", Limits::default(), &seeds);
+        let mut client = Client::connect(host.listen());
+        let fetched = client.fetch("a");
+        assert_eq!(
+            (fetched.body.as_str(), fetched.header("squall-version")),
+            ("1", "1")
+        );
+        assert_eq!(client.fetch("b").header("squall-version"), "3");
+        let version: u64 = client.publish("a", "2").header("squall-version").parse().unwrap();
+        // Its numbers go on above all that were ever given out.
+        assert!(version > newest);
+        newest = version;
+        let _ = host.stop();
+    }
+}
+
+#[test]
+fn a_file_without_numbers_sets_back_only_a_store_that_was_used() {
+    let folder = tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let file = folder.path().join(name);
+        let text = format!(r#"{{"configs":[{{"dataId":"a","group":"G","content":"{content}"}}]}}"#);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let seeds = Seeds {
+        publish: vec![write("new.json", "new")],
+        restore: Some(write("old.json", "old")),
+    };
+    for content in ["new", "old"] {
+        let host = start_with(
+            &folder.path().join("data"),
+            "127.0.0.1:0",
+            Limits::default(),
+            &seeds,
+        );
+        assert_eq!(Client::connect(host.listen()).fetch("a").body, content);
+        let _ = host.stop();
+    }
+}
+
+#[test]
+fn lowered_limits_hold_for_what_is_kept_already() {
+    let folder = tempdir().unwrap();
+    let host = start(folder.path());
+    for content in ["1", "2", "3", "4", "5"] {
+        Client::connect(host.listen()).publish("a", content);
+    }
+    let _ = host.stop();
+    let limits = Limits {
+        changes_per_config_max: 2,
+        ..Limits::default()
+    };
+    let host = start_with(folder.path(), "127.0.0.1:0", limits, &Seeds::default());
+    let history = "/nacos/v1/cs/history?search=accurate&dataId=a&group=G";
+    let page = Client::connect(host.listen()).get(history).json();
+    assert_eq!(page["totalCount"], 2);
+    assert_eq!(page["pageItems"][0]["id"], "5");
+}
+
+#[test]
+fn an_export_that_was_cut_anywhere_is_refused() {
+    let folder = tempdir().unwrap();
+    let host = start(&folder.path().join("data"));
+    let mut client = Client::connect(host.listen());
+    client.publish("a", "1");
+    let whole = client.get("/squall/export").body;
+    let file = folder.path().join("cut.json");
+    let seeds = Seeds {
+        publish: Vec::new(),
+        restore: Some(file.clone()),
+    };
+    let mut telemetry = Telemetry::new();
+    let report = Arc::new(Report::new(&mut telemetry));
+    let data = folder.path().join("other");
+    for length in 0..whole.len() {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let refused = Center::start(&data, Limits::default(), &seeds, Plant::None, Arc::clone(&report));
+        assert!(
+            matches!(refused, Err(StartError::Seed(_))),
+            "cut after {length} bytes: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_store_that_was_cut_is_refused_or_whole() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = start(&data);
+    Client::connect(host.listen()).publish("a", &"x".repeat(100_000));
+    let _ = host.stop();
+    let mut telemetry = Telemetry::new();
+    let report = Arc::new(Report::new(&mut telemetry));
+    drop(open(&data, Limits::default(), &Seeds::default(), &report));
+    until("the store stays open", || Store::open(&data).is_ok());
+    let whole = std::fs::read(data.join("configs.redb")).unwrap();
+    let cut = folder.path().join("cut");
+    std::fs::create_dir(&cut).unwrap();
+    // In the header each byte counts; behind it pages do.
+    let lengths = (1..512)
+        .chain((512..whole.len()).step_by(4_096))
+        .chain([whole.len() - 1]);
+    for length in lengths {
+        std::fs::write(cut.join("configs.redb"), &whole[..length]).unwrap();
+        let Ok(store) = Store::open(&cut) else { continue };
+        let Ok(loaded) = store.load() else { continue };
+        let contents: Vec<usize> = loaded.configs.iter().map(|config| config.content.len()).collect();
+        assert_eq!(contents, [100_000], "cut after {length} bytes");
+    }
+}
