@@ -68,6 +68,7 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
                 optional: !role.required,
             })
             .collect(),
+        other_roles: service.other_roles.map(ToOwned::to_owned),
         invariants: service.invariants.iter().map(invariant).collect(),
         metrics: service
             .milestones
