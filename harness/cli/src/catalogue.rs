@@ -12,6 +12,7 @@ pub static SERVICES: &[&ServiceInfo] = &[
     &squall_config_center::SERVICE,
     &squall_config_center::READER,
     &squall_delay_law::SERVICE,
+    &squall_gateway::SERVICE,
     &squall_id_generator::SERVICE,
 ];
 
