@@ -65,3 +65,7 @@ bench-unique:
 # Squall's numbers beside those of a server whose delays are known: `just bench-truth laws`, `just bench-truth noise --runs 10`.
 bench-truth *ARGS:
     cargo bench -p squall --bench truth -- {{ARGS}}
+
+# What the gateway adds and carries beside nginx and HAProxy, in one run (says what it needs).
+bench-gateway *ARGS:
+    cargo bench -p squall-gateway --bench versus -- {{ARGS}}

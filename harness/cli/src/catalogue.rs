@@ -12,6 +12,7 @@ pub static SERVICES: &[&ServiceInfo] = &[
     &squall_config_center::SERVICE,
     &squall_config_center::READER,
     &squall_delay_law::SERVICE,
+    &squall_gateway::SERVICE,
     &squall_id_generator::SERVICE,
 ];
 
@@ -68,6 +69,7 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
                 optional: !role.required,
             })
             .collect(),
+        other_roles: service.other_roles.map(ToOwned::to_owned),
         invariants: service.invariants.iter().map(invariant).collect(),
         metrics: service
             .milestones

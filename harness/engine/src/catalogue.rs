@@ -34,6 +34,8 @@ pub struct CatalogueService {
     pub settings: Vec<CatalogueSetting>,
     /// The roles it calls.
     pub roles: Vec<CatalogueRole>,
+    /// What it calls in roles whose names are the scenario's, if it does.
+    pub other_roles: Option<String>,
     /// What it promises.
     pub invariants: Vec<CatalogueInvariant>,
     /// The metrics on its admin endpoint.

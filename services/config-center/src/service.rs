@@ -18,6 +18,7 @@ pub static SERVICE: ServiceInfo = ServiceInfo {
     about: "Configuration over Nacos 1.x's open API, with long polls, history and a durable store",
     settings: &SETTINGS,
     roles: &[],
+    other_roles: None,
     invariants: &[],
     milestones: &MILESTONES,
     run,

@@ -26,6 +26,7 @@ pub static SERVICE: ServiceInfo = ServiceInfo {
     about: "A server with known delay laws, stalls and pauses",
     settings: &SETTINGS,
     roles: &[],
+    other_roles: None,
     invariants: &[],
     milestones: &MILESTONES,
     run,

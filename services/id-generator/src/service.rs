@@ -22,6 +22,7 @@ pub static SERVICE: ServiceInfo = ServiceInfo {
     about: "Snowflake ids that survive clock rollback",
     settings: &SETTINGS,
     roles: &[],
+    other_roles: None,
     invariants: &INVARIANTS,
     milestones: &MILESTONES,
     run,

@@ -21,6 +21,8 @@ pub struct ServiceInfo {
     pub settings: &'static [Setting],
     /// The services it calls.
     pub roles: &'static [Role],
+    /// What it calls under names of its user's choosing, where it does: then any role may be given.
+    pub other_roles: Option<&'static str>,
     /// What it promises under any fault.
     pub invariants: &'static [InvariantInfo],
     /// What it can be seen to have done.
@@ -161,6 +163,7 @@ mod tests {
             about: "",
             settings: &[],
             roles: &[],
+            other_roles: None,
             invariants: &[],
             milestones: &MILESTONES,
             run: |_| Ok(()),

@@ -65,4 +65,7 @@ fn show_settings(service: &ServiceInfo) {
     for role in service.roles {
         output::line(&format!("  calls {:<12} {}", role.name, role.about));
     }
+    if let Some(about) = service.other_roles {
+        output::line(&format!("  calls {:<12} {about}", "any name"));
+    }
 }

@@ -18,6 +18,7 @@ use squall_model::{hlog, replay};
 use crate::support::{Ended, ROOT, Stage, networks_can_be_isolated};
 
 mod config_center;
+mod gateway;
 
 fn shipped() -> Vec<String> {
     let entries = fs::read_dir(Path::new(ROOT).join("scenarios"))

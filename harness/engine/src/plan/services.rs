@@ -182,7 +182,8 @@ fn check_roles(
     diagnostics: &mut Diagnostics,
 ) {
     for call in &service.calls.0 {
-        if !known.roles.iter().any(|role| role.name == call.role.as_str()) {
+        let is_known = known.roles.iter().any(|role| role.name == call.role.as_str());
+        if !is_known && known.other_roles.is_none() {
             let message = format!("{} calls nothing in the role `{}`", known.name, call.role.value);
             let help = suggest(
                 call.role.as_str(),

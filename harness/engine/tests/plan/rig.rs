@@ -48,6 +48,7 @@ pub fn catalogue() -> Catalogue {
         about: "keeps things".to_owned(),
         settings: vec![setting("shards"), setting("replicas")],
         roles: Vec::new(),
+        other_roles: None,
         invariants: vec![promise("unique"), promise("monotonic")],
         metrics: vec!["store_writes_total".to_owned(), "store_reads_total".to_owned()],
     };
@@ -60,11 +61,21 @@ pub fn catalogue() -> Catalogue {
             ..setting("routes")
         }],
         roles: vec![role("backend", false), role("cache", true)],
+        other_roles: None,
+        invariants: Vec::new(),
+        metrics: Vec::new(),
+    };
+    let switch = CatalogueService {
+        name: "switch".to_owned(),
+        about: "calls whatever it is told of".to_owned(),
+        settings: Vec::new(),
+        roles: vec![role("center", false)],
+        other_roles: Some("an upstream".to_owned()),
         invariants: Vec::new(),
         metrics: Vec::new(),
     };
     Catalogue {
-        services: vec![store, gateway],
+        services: vec![store, gateway, switch],
         program: "/no-such-folder/squall".into(),
     }
 }

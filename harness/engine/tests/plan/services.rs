@@ -31,9 +31,9 @@ fn what_is_not_bundled_is_named_with_the_nearest_that_is() {
     check(
         &with("a: { use: kafka }"),
         &expect![[r#"
-        s.yaml:5:13: error: there is no bundled service called `kafka`
-          note: `squall list` shows them all; a program of your own is started with `run: [...]`
-          help: one of `store`, `gateway`"#]],
+            s.yaml:5:13: error: there is no bundled service called `kafka`
+              note: `squall list` shows them all; a program of your own is started with `run: [...]`
+              help: one of `store`, `gateway`, `switch`"#]],
     );
 }
 
@@ -78,6 +78,22 @@ fn roles_are_held_to_those_that_a_service_calls() {
         "a: { use: gateway, calls: { backend: b } }\nb: { use: store }",
     ));
     assert_eq!(plan.services[1].calls["backend"], "b");
+}
+
+#[test]
+fn a_service_may_call_roles_that_the_scenario_names() {
+    let plan = plan(&with(
+        "a: { use: switch, calls: { center: b, svc-v1: b, svc-v2: c } }\nb: { use: store }\nc: { use: store }",
+    ));
+    let switch = plan.services.iter().find(|service| service.name == "a").unwrap();
+    assert_eq!(switch.calls["svc-v1"], "b");
+    assert_eq!(switch.calls["svc-v2"], "c");
+    check(
+        &with("a: { use: switch, calls: { svc-v1: b } }\nb: { use: store }"),
+        &expect![[r#"
+            s.yaml:5:13: error: switch needs a service in the role `center`
+              help: write `calls: { center: SERVICE }`"#]],
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub static SERVICE: ServiceInfo = ServiceInfo {
         about: "where the configuration is read; any Nacos 1.x server",
         required: true,
     }],
+    other_roles: None,
     invariants: &INVARIANTS,
     milestones: &MILESTONES,
     run,

@@ -1,0 +1,9 @@
+//! The gateway over real sockets: its upstreams are servers that do as they are told, its clients write bytes.
+
+mod balancing;
+mod framing;
+mod limits;
+mod protocols;
+mod pushing;
+mod retrying;
+mod support;
