@@ -1,6 +1,7 @@
 //! What is told to whoever watches: rare things, each once, those of one breaker in the order in which they happened.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Where a breaker stands.
@@ -108,10 +109,12 @@ pub struct Slowness {
     pub resource: Arc<str>,
     /// Whether it is slow now.
     pub slow: bool,
-    /// The P99 of the last step, in microseconds, at most 1/16 above the true one.
-    pub p99_us: u64,
-    /// The threshold, in microseconds.
-    pub threshold_us: u64,
+    /// How many calls the last verdict goes by.
+    pub calls: u64,
+    /// How many of them were above the threshold.
+    pub above: u64,
+    /// The threshold for the P99, in milliseconds.
+    pub threshold_ms: u32,
     /// When, in nanoseconds of the caller's clock.
     pub at_ns: u64,
 }
@@ -132,10 +135,27 @@ pub enum Event {
     },
 }
 
-/// Someone who watches. Called in the midst of a call and under a lock, so it must return soon and must not call back.
+/// Someone who watches. Called in the midst of a call and under a lock, so it must return soon, must not call back and must not panic.
 pub trait Observe: Send + Sync {
     /// Takes note.
     fn note(&self, event: &Event);
+}
+
+/// Who watches a switchboard, held off from harming it.
+#[derive(Clone)]
+pub(crate) struct Observer(Arc<dyn Observe>);
+
+impl Observer {
+    pub(crate) fn new(observe: Arc<dyn Observe>) -> Self {
+        Self(observe)
+    }
+
+    /// Tells an event. A panic ends here: it would unwind through a change that is half done, and a breaker would wait for ever for a probe
+    /// whose guard was never handed out.
+    #[cold]
+    pub(crate) fn tell(&self, event: &Event) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.note(event)));
+    }
 }
 
 /// Nobody watches.

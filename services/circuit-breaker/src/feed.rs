@@ -133,11 +133,15 @@ impl FeedPolicy {
     }
 
     /// L2: which model to call. The full one's response times are what switches, so while the light one is called nothing is
-    /// known of the full one: every [`Self::SAMPLED`]th call goes to it all the same, so that the switch back rests on measurement.
+    /// known of the full one: every [`Self::SAMPLED`]th call and the first in each step of the rule go to it all the same, so that the
+    /// switch back rests on measurement, however few calls there are.
     #[inline]
     pub fn model(&self, now_ns: u64, number: u64) -> Scoring<'_> {
-        let is_sample = number.is_multiple_of(Self::SAMPLED);
-        let (model, resource) = if self.board.is_slow(self.model) && !is_sample {
+        // Asked of every call, so that one that is a sample by its number is the step's sample too.
+        let is_light = self.board.is_slow(self.model)
+            && !self.board.wants_sample(self.model, now_ns)
+            && !number.is_multiple_of(Self::SAMPLED);
+        let (model, resource) = if is_light {
             (Model::Light, self.model_light)
         } else {
             (Model::Full, self.model)

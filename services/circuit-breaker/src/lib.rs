@@ -63,7 +63,6 @@ pub mod event;
 pub mod feed;
 pub mod flow;
 pub mod guard;
-mod histogram;
 mod latency;
 pub mod rule;
 mod shard;
