@@ -211,7 +211,7 @@ impl Switchboard {
             match breaker.admit(now_ns) {
                 Ok(ticket) => tickets[breaker.slot()] = ticket,
                 Err(state) => {
-                    self.turn_away(guarded, &guarded.breakers[..at], tickets, now_ns);
+                    turn_away(guarded, &guarded.breakers[..at], tickets, now_ns);
                     return Entry::Blocked(Blocked::Breaker(state));
                 }
             }
@@ -226,25 +226,6 @@ impl Switchboard {
             tickets,
             occupies,
         ))
-    }
-
-    /// Undoes what a call was given before a breaker refused it.
-    #[cold]
-    fn turn_away(
-        &self,
-        guarded: &Guarded,
-        admitted_by: &[Arc<Breaker>],
-        tickets: [Ticket; BREAKERS_MAX],
-        now_ns: u64,
-    ) {
-        // None of them is to wait for a probe that does not take place.
-        for breaker in admitted_by {
-            breaker.abandon(tickets[breaker.slot()], now_ns);
-        }
-        if guarded.concurrency.is_some() {
-            guarded.stats.vacate();
-        }
-        guarded.stats.refuse(now_ns);
     }
 
     /// The table in force.
@@ -358,4 +339,17 @@ fn give_back(flows: &[Arc<FlowControl>], now_ns: u64) {
     for flow in flows {
         flow.give_back(now_ns);
     }
+}
+
+/// Undoes what a call was given before a breaker refused it.
+#[cold]
+fn turn_away(guarded: &Guarded, admitted_by: &[Arc<Breaker>], tickets: [Ticket; BREAKERS_MAX], now_ns: u64) {
+    // None of them is to wait for a probe that does not take place.
+    for breaker in admitted_by {
+        breaker.abandon(tickets[breaker.slot()], now_ns);
+    }
+    if guarded.concurrency.is_some() {
+        guarded.stats.vacate();
+    }
+    guarded.stats.refuse(now_ns);
 }

@@ -35,6 +35,10 @@ pub(crate) struct FlowControl {
 /// What lets calls through at a rate. It is handed on to the rule that takes its rule's place, so that a change of the limit forgets neither
 /// who was admitted nor who stands in line.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few of them, and a box would be one more miss of the cache for each call"
+)]
 enum Gate {
     Limiter(Limiter),
     Queue(Queue),

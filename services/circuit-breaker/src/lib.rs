@@ -46,15 +46,18 @@
 //! | breakers are looked at before flow control, and what a breaker refuses spends no permit | after it; nothing is spent either | one look fewer; only the reason differs where both refuse |
 //! | warming up works for limits that are too small to warm up | refuses every call (division by zero) | |
 //! | time is monotonic; buckets begin with the clock's zero | the wall clock, and its seconds | a step of the clock changes nothing |
-//! | a rule that cannot be honoured is refused with its reason | dropped, with a line in the log | |
+//! | a rule that cannot be honoured, or has a field that nobody knows, is refused with its reason | dropped, with a line in the log | |
+//! | a queue keeps who stands in it when its rule changes, and a limit what it has admitted | both start anew | a change of rules is no way past a limit |
 //!
 //! `tests/suite/sentinel.rs` holds this crate to decisions that the `sentinel-core` crate 0.1.3 (Rust) took on the same calls, by a virtual
-//! clock. With one probe for recovery they are the same, but for where that crate differs from Sentinel itself:
+//! clock, calls that overlap included. With one probe for recovery they are the same, but for the probe itself, which decides alone here, and for where
+//! that crate differs from Sentinel:
 //!
 //! | `sentinel-core` | Sentinel, and here |
 //! | --- | --- |
 //! | a breaker opens once the threshold is reached | once it is exceeded |
 //! | warming up looks back to the second that ended half a second ago | to the last whole second of the clock |
+//! | a queue's step of time is cut off to nanoseconds | rounded to milliseconds there, to nanoseconds here |
 //! | `max` of a warm-up is `warning + 2 * floor(period * count / (1 + c))` | `warning + floor(2 * period * count / (1 + c))` |
 
 pub mod board;
