@@ -10,13 +10,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use crate::breaker::{Breaker, Ticket};
 use crate::event::{Event, Observe, Observer, State};
 use crate::flow::{Check, FlowControl};
 use crate::guard::{Blocked, Entry, Guard, Waiting};
 use crate::latency::LatencyWatch;
+use crate::reading::{InForce, Reading};
 use crate::rule::{BREAKERS_MAX, DegradeRule, Grade, RuleErrors, RuleSet};
 use crate::stats::{Snapshot, Stats};
 
@@ -86,7 +85,7 @@ impl Table {
 
 /// Guards calls to any number of resources, from any number of threads.
 pub struct Switchboard {
-    table: ArcSwap<Table>,
+    table: InForce,
     /// Held by whoever makes the next table.
     writing: Mutex<()>,
     observer: Observer,
@@ -96,7 +95,7 @@ impl Switchboard {
     /// With no rules: every call passes.
     pub fn new(observer: Arc<dyn Observe>) -> Self {
         Self {
-            table: ArcSwap::from_pointee(Table {
+            table: InForce::new(Table {
                 version: 0,
                 rules: Arc::default(),
                 resources: Vec::new(),
@@ -122,7 +121,7 @@ impl Switchboard {
         }
         let fresh = Guarded::without_rules(name.into());
         let (next, id) = table.with(self.renew(&fresh, &table.rules, table.version));
-        self.table.store(Arc::new(next));
+        self.table.store(next);
         Ok(id)
     }
 
@@ -133,15 +132,15 @@ impl Switchboard {
     pub fn apply(&self, rules: &RuleSet) -> Result<u64, RuleErrors> {
         rules.check()?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.table.load_full();
+        let before = self.table.load();
         let version = before.version + 1;
         let renew = |guarded: &Arc<Guarded>| Arc::new(self.renew(guarded, rules, version));
-        self.table.store(Arc::new(Table {
+        self.table.store(Table {
             version,
             rules: Arc::new(rules.clone()),
             resources: before.resources.iter().map(renew).collect(),
             names: before.names.clone(),
-        }));
+        });
         self.observer.tell(&Event::RulesApplied {
             version,
             rules: rules.len(),
@@ -230,7 +229,7 @@ impl Switchboard {
 
     /// The table in force.
     #[inline]
-    pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+    pub(crate) fn table(&self) -> Reading {
         self.table.load()
     }
 

@@ -67,6 +67,7 @@ pub mod feed;
 pub mod flow;
 pub mod guard;
 mod latency;
+mod reading;
 pub mod rule;
 mod shard;
 pub mod stats;

@@ -140,9 +140,12 @@ fn sequences() -> Vec<Sequence> {
         ),
         degrade(
             "slow-ratio-overlapping",
-            breaker(Strategy::SlowRequestRatio, 0.3),
+            circuitbreaker::Rule {
+                max_allowed_rt_ms: 40,
+                ..breaker(Strategy::SlowRequestRatio, 0.3)
+            },
             json!({
-                "resource": "r", "grade": 0, "count": 20, "slowRatioThreshold": 0.3, "timeWindow": 1, "minRequestAmount": 5
+                "resource": "r", "grade": 0, "count": 40, "slowRatioThreshold": 0.3, "timeWindow": 1, "minRequestAmount": 5
             }),
             overlapping(9_000, 17),
         ),
