@@ -15,6 +15,7 @@ use crate::event::{Event, Observe, Observer, State};
 use crate::flow::{Check, FlowControl};
 use crate::guard::{Blocked, Entry, Guard, Waiting};
 use crate::latency::LatencyWatch;
+use crate::plant::Plant;
 use crate::reading::{InForce, Reading};
 use crate::rule::{BREAKERS_MAX, DegradeRule, Grade, RuleErrors, RuleSet};
 use crate::stats::{Snapshot, Stats};
@@ -54,6 +55,21 @@ impl Guarded {
     }
 }
 
+impl Guarded {
+    /// Ends what does not go on under new rules.
+    fn retire(&self, next: &Self) {
+        let goes_on = |old: &Arc<Breaker>| next.breakers.iter().any(|new| Arc::ptr_eq(old, new));
+        for breaker in self.breakers.iter().filter(|breaker| !goes_on(breaker)) {
+            breaker.retire();
+        }
+        let goes_on =
+            |old: &Arc<LatencyWatch>| next.latency.as_ref().is_some_and(|new| Arc::ptr_eq(old, new));
+        if let Some(latency) = self.latency.as_ref().filter(|latency| !goes_on(latency)) {
+            latency.retire();
+        }
+    }
+}
+
 /// What one pointer leads to.
 pub(crate) struct Table {
     pub(crate) version: u64,
@@ -89,11 +105,17 @@ pub struct Switchboard {
     /// Held by whoever makes the next table.
     writing: Mutex<()>,
     observer: Observer,
+    plant: Plant,
 }
 
 impl Switchboard {
     /// With no rules: every call passes.
     pub fn new(observer: Arc<dyn Observe>) -> Self {
+        Self::planted(observer, Plant::None)
+    }
+
+    /// The same with a bug.
+    pub fn planted(observer: Arc<dyn Observe>, plant: Plant) -> Self {
         Self {
             table: InForce::new(Table {
                 version: 0,
@@ -103,6 +125,7 @@ impl Switchboard {
             }),
             writing: Mutex::new(()),
             observer: Observer::new(observer),
+            plant,
         }
     }
 
@@ -135,10 +158,15 @@ impl Switchboard {
         let before = self.table.load();
         let version = before.version + 1;
         let renew = |guarded: &Arc<Guarded>| Arc::new(self.renew(guarded, rules, version));
+        let resources: Vec<_> = before.resources.iter().map(renew).collect();
+        // Before others take their places, so that what is told of one place is told in order.
+        for (old, new) in before.resources.iter().zip(&resources) {
+            old.retire(new);
+        }
         self.table.store(Table {
             version,
             rules: Arc::new(rules.clone()),
-            resources: before.resources.iter().map(renew).collect(),
+            resources,
             names: before.names.clone(),
         });
         self.observer.tell(&Event::RulesApplied {
@@ -294,7 +322,7 @@ impl Switchboard {
         Guarded {
             name: Arc::clone(&before.name),
             stats: Arc::clone(&before.stats),
-            flows: FlowControl::renew(&qps, &before.flows),
+            flows: FlowControl::renew(&qps, &before.flows, self.plant),
             concurrency,
             breakers: self.renew_breakers(before, rules, version),
             latency,
@@ -317,7 +345,9 @@ impl Switchboard {
                 let slot = free.next()?;
                 let (name, observer) = (Arc::clone(&before.name), self.observer.clone());
                 let rule = DegradeRule::clone(rule);
-                Some(Arc::new(Breaker::new(rule, name, slot, version, observer)))
+                Some(Arc::new(Breaker::new(
+                    rule, name, slot, version, observer, self.plant,
+                )))
             })
         };
         own().zip(kept).filter_map(renew).collect()

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::event::{Event, Observer, Reason, State, Transition};
+use crate::plant::Plant;
 use crate::rule::degrade::{DegradeRule, Strategy};
 use crate::shard::Line;
 use crate::window::{NS_PER_MS, SlidingWindow};
@@ -103,9 +104,20 @@ pub(crate) struct Breaker {
     window: SlidingWindow<2>,
     /// Where `minRequestAmount` was last seen reached, by [`enough`]. There only a bad call can open the breaker.
     enough: Line<AtomicU64>,
-    /// How many probes were good in a row. Whoever holds this may change the word.
-    good_probes: Mutex<u32>,
+    /// Whoever holds this may change the word.
+    progress: Mutex<Progress>,
     observer: Observer,
+    plant: Plant,
+}
+
+/// What goes with the word and is not needed to pass.
+#[derive(Debug, Default)]
+struct Progress {
+    /// How many probes were good in a row.
+    good_probes: u32,
+    /// Whether other rules are in force. Calls that came in under the old ones change nothing any more, so that nothing is told of a
+    /// breaker that is gone.
+    retired: bool,
 }
 
 /// A bucket and the stamp under which it was counted in one word, which is never 0: what was enough before the breaker last
@@ -122,6 +134,7 @@ impl Breaker {
         slot: usize,
         since: u64,
         observer: Observer,
+        plant: Plant,
     ) -> Self {
         let closed = Word {
             state: State::Closed,
@@ -137,8 +150,9 @@ impl Breaker {
             since,
             word: Line(AtomicU64::new(closed.pack())),
             enough: Line::default(),
-            good_probes: Mutex::new(0),
+            progress: Mutex::default(),
             observer,
+            plant,
         }
     }
 
@@ -181,16 +195,27 @@ impl Breaker {
 
     #[cold]
     fn admit_probe(&self, now_ns: u64) -> Result<Ticket, State> {
-        let mut good_probes = self.lock();
+        let mut progress = self.lock();
         let word = self.load();
-        if word.refuses(now_ns) {
+        if word.refuses(now_ns) || progress.retired {
             return Err(word.state);
+        }
+        if self.plant == Plant::SkipsHalfOpen && word.state == State::Open {
+            let stamp = self.change(
+                word,
+                State::Closed,
+                Reason::RecoveryTimeoutOver,
+                now_ns,
+                (0, 0),
+                0,
+            );
+            return Ok(Ticket { stamp, probe: false });
         }
         let probe = word.state != State::Closed;
         let stamp = match word.state {
             State::Closed => word.stamp,
             State::Open => {
-                *good_probes = 0;
+                progress.good_probes = 0;
                 self.change(
                     word,
                     State::HalfOpen,
@@ -240,9 +265,9 @@ impl Breaker {
         if !ticket.probe {
             return;
         }
-        let good_probes = self.lock();
+        let progress = self.lock();
         let word = self.load();
-        if word.stamp != ticket.stamp {
+        if word.stamp != ticket.stamp || progress.retired {
             return;
         }
         if word.state == State::HalfOpen {
@@ -253,7 +278,7 @@ impl Breaker {
                 Reason::ProbeAbandoned,
                 now_ns,
                 (0, 0),
-                *good_probes,
+                progress.good_probes,
             );
         } else {
             self.store(Word {
@@ -261,6 +286,20 @@ impl Breaker {
                 ..word
             });
         }
+    }
+
+    /// Other rules come into force, in which it does not occur. Told if it was not closed, and from then on it tells nothing.
+    pub(crate) fn retire(&self) {
+        let mut progress = self.lock();
+        let state = self.load().state;
+        if !progress.retired && state != State::Closed {
+            self.observer.tell(&Event::Replaced {
+                resource: Arc::clone(&self.resource),
+                breaker: self.slot,
+                state,
+            });
+        }
+        progress.retired = true;
     }
 
     /// Opens the breaker if too many calls were bad.
@@ -279,9 +318,9 @@ impl Breaker {
             self.enough.0.store(enough(seen.stamp, bucket), Ordering::Release);
             return;
         }
-        let _good_probes = self.lock();
+        let progress = self.lock();
         let word = self.load();
-        if word == seen {
+        if word == seen && !progress.retired {
             let retry_at_ms = self.retry_at_ms(now_ns);
             let word = Word { retry_at_ms, ..word };
             self.change(
@@ -297,21 +336,21 @@ impl Breaker {
 
     #[cold]
     fn end_probe(&self, ticket: Ticket, now_ns: u64, bad: bool) {
-        let mut good_probes = self.lock();
+        let mut progress = self.lock();
         let word = self.load();
-        if word.stamp != ticket.stamp {
+        if word.stamp != ticket.stamp || progress.retired {
             return;
         }
         if bad {
-            let failed = *good_probes;
-            *good_probes = 0;
+            let failed = progress.good_probes;
+            progress.good_probes = 0;
             let retry_at_ms = self.retry_at_ms(now_ns);
             let word = Word { retry_at_ms, ..word };
             self.change(word, State::Open, Reason::ProbeFailed, now_ns, (1, 1), failed);
             return;
         }
-        *good_probes += 1;
-        let good = *good_probes;
+        progress.good_probes += u32::from(self.plant != Plant::NeverRecloses);
+        let good = progress.good_probes;
         if good >= self.rule.recovery_probes {
             self.window.clear();
             self.change(word, State::Closed, Reason::ProbeSucceeded, now_ns, (1, 0), good);
@@ -342,7 +381,11 @@ impl Breaker {
         (calls, bad): (u64, u64),
         good_probes: u32,
     ) -> u32 {
-        debug_assert!(word.state.may_become(to), "{} to {to}", word.state);
+        debug_assert!(
+            word.state.may_become(to) || self.plant == Plant::SkipsHalfOpen,
+            "{} to {to}",
+            word.state
+        );
         let stamp = self.store(Word {
             state: to,
             probing: to == State::HalfOpen,
@@ -381,7 +424,7 @@ impl Breaker {
         Word::unpack(self.word.0.load(Ordering::Acquire))
     }
 
-    fn lock(&self) -> MutexGuard<'_, u32> {
-        self.good_probes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -126,6 +126,20 @@ pub enum Event {
     Transition(Transition),
     /// A resource became slow or quick again.
     Slowness(Slowness),
+    /// A breaker that was not closed is gone, since its rule is: calls pass, or another breaker begins closed in its place.
+    Replaced {
+        /// The resource.
+        resource: Arc<str>,
+        /// Which of the resource's breakers.
+        breaker: usize,
+        /// The state that it was in.
+        state: State,
+    },
+    /// A resource that was slow counts as quick, since its latency rule is gone.
+    Forgotten {
+        /// The resource.
+        resource: Arc<str>,
+    },
     /// A rule set came into force.
     RulesApplied {
         /// How many were applied before, plus one.

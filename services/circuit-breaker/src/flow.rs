@@ -6,6 +6,7 @@ pub mod warm_up;
 
 use std::sync::Arc;
 
+use crate::plant::Plant;
 use crate::rule::flow::{FlowRule, Grade};
 use crate::stats::Stats;
 use crate::window::NS_PER_MS;
@@ -30,6 +31,7 @@ pub(crate) struct FlowControl {
     rule: FlowRule,
     warm_up: Option<WarmUp>,
     gate: Gate,
+    plant: Plant,
 }
 
 /// What lets calls through at a rate. It is handed on to the rule that takes its rule's place, so that a change of the limit forgets neither
@@ -78,7 +80,7 @@ fn max_wait_ns(rule: &FlowRule) -> u64 {
 impl FlowControl {
     /// The controls of valid rules that limit calls per second. What did not change goes on as it is; what changed goes on with the gate of
     /// a control of its kind, if one of `before` is to spare. A changed rule that warms up starts cold, as in Sentinel.
-    pub(crate) fn renew(rules: &[&FlowRule], before: &[Arc<Self>]) -> Box<[Arc<Self>]> {
+    pub(crate) fn renew(rules: &[&FlowRule], before: &[Arc<Self>], plant: Plant) -> Box<[Arc<Self>]> {
         let mut spare = before.to_vec();
         let mut take = |is_like: &dyn Fn(&Self) -> bool| {
             let at = spare.iter().position(|old| is_like(old))?;
@@ -91,18 +93,19 @@ impl FlowControl {
                     Some(old) => old.gate.succeed(rule),
                     None => Gate::new(rule),
                 };
-                Arc::new(Self::new(rule, gate))
+                Arc::new(Self::new(rule, gate, plant))
             })
         };
         rules.iter().zip(unchanged).map(renew).collect()
     }
 
-    fn new(rule: &FlowRule, gate: Gate) -> Self {
+    fn new(rule: &FlowRule, gate: Gate, plant: Plant) -> Self {
         debug_assert_eq!(rule.grade, Grade::Qps);
         let warms_up = rule.control_behavior.warms_up();
         Self {
             warm_up: warms_up.then(|| WarmUp::new(rule.count, rule.warm_up_period_sec)),
             gate,
+            plant,
             rule: rule.clone(),
         }
     }
@@ -116,6 +119,11 @@ impl FlowControl {
         let rate = match &self.warm_up {
             Some(warm_up) => warm_up.allowed(now_ns, || stats.passed_in_previous_second(now_ns)),
             None => self.rule.count,
+        };
+        let rate = if self.plant == Plant::AdmitsMore {
+            rate * 1.5
+        } else {
+            rate
         };
         match &self.gate {
             Gate::Limiter(limiter) => limiter

@@ -71,6 +71,8 @@ struct Judgement {
     before: Totals,
     /// What came of that.
     was_slow: bool,
+    /// Whether other rules are in force.
+    retired: bool,
 }
 
 impl LatencyWatch {
@@ -101,6 +103,16 @@ impl LatencyWatch {
     pub(crate) fn wants_sample(&self, now_ns: u64) -> bool {
         let step = self.step_of(now_ns);
         self.sampled.fetch_max(step, Ordering::AcqRel) < step
+    }
+
+    /// Other rules come into force, in which it does not occur. Told if the resource was slow, and from then on it tells nothing.
+    pub(crate) fn retire(&self) {
+        let mut judgement = self.judgement.lock().unwrap_or_else(PoisonError::into_inner);
+        if !judgement.retired && self.is_slow() {
+            let resource = Arc::clone(&self.resource);
+            self.observer.tell(&Event::Forgotten { resource });
+        }
+        judgement.retired = true;
     }
 
     /// A call ended.
@@ -147,7 +159,7 @@ impl LatencyWatch {
             .0
             .compare_exchange(under_way, step, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();
-        if !is_first {
+        if !is_first || judgement.retired {
             return;
         }
         let totals = self.totals();

@@ -402,3 +402,46 @@ fn an_observer_that_panics_keeps_no_breaker_from_closing() {
     assert_eq!(passes(&board, resource, SEC, 3), 3, "the probes");
     assert_eq!(board.states(resource), [State::Closed]);
 }
+
+/// What is told of a breaker whose rule changes while it is open, and that its last call says nothing any more.
+#[test]
+fn a_breaker_that_is_replaced_says_so_and_nothing_after_it() {
+    let rules = |count| RuleSet {
+        degrade: vec![breaks_on_errors("r", count)],
+        ..RuleSet::default()
+    };
+    let (board, notebook) = board(&rules(0.0));
+    let resource = board.resource("r").unwrap();
+    let enter = |now_ns| match board.entry(resource, now_ns) {
+        Entry::Pass(guard) => guard,
+        other => panic!("{other:?}"),
+    };
+    enter(0).fail(0);
+    let probe = enter(SEC);
+    board.apply(&rules(1.0)).unwrap();
+    probe.succeed(SEC);
+    assert_eq!(notebook.transitions().len(), 2, "opened and half-opened");
+    let replaced = Event::Replaced {
+        resource: "r".into(),
+        breaker: 0,
+        state: State::HalfOpen,
+    };
+    assert_eq!(
+        notebook
+            .events()
+            .iter()
+            .filter(|event| **event == replaced)
+            .count(),
+        1
+    );
+    board.apply(&RuleSet::default()).unwrap();
+    assert_eq!(
+        notebook
+            .events()
+            .iter()
+            .filter(|event| matches!(event, Event::Replaced { .. }))
+            .count(),
+        1,
+        "closed ones go without a word"
+    );
+}
