@@ -29,6 +29,16 @@ pub enum State {
 }
 
 impl State {
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::Recovering => "recovering",
+        }
+    }
+
     /// Whether the diagram has an arrow from this state to that.
     pub fn may_become(self, next: Self) -> bool {
         matches!(
@@ -43,12 +53,7 @@ impl State {
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-            Self::Recovering => "recovering",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -153,6 +153,15 @@ impl FeedPolicy {
         }
     }
 
+    /// Which model requests are to call, apart from those that measure the full one.
+    pub fn model_in_use(&self) -> Model {
+        if self.board.is_slow(self.model) {
+            Model::Light
+        } else {
+            Model::Full
+        }
+    }
+
     /// Of how many requests one goes to a model that is slow.
     pub const SAMPLED: u64 = 20;
 

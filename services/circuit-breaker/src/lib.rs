@@ -9,10 +9,12 @@
 //! | [`event`] | the states of a breaker, and what is told to whoever watches |
 //! | [`feed`] | the feed's three layers, made of rules |
 //! | [`window`], [`stats`] | sliding windows, and what is counted of a resource |
+//! | [`plant`] | bugs on request |
+//! | [`service`] | the reference service around all that |
 //!
 //! What must hold: no limit of calls is ever exceeded, in the windows that [`flow::limiter`] states; a breaker changes
 //! its state only along the arrows of [`event::State`], and has at most one probe under way. Time is handed in, in
-//! nanoseconds of a clock that never goes back; nothing here reads one, sleeps, or touches a file or a socket.
+//! nanoseconds of a clock that never goes back; nothing here but the service reads one, sleeps, or touches a file or a socket.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -70,6 +72,7 @@ mod latency;
 pub mod plant;
 mod reading;
 pub mod rule;
+pub mod service;
 mod shard;
 pub mod stats;
 pub mod window;
@@ -80,4 +83,5 @@ pub use feed::FeedPolicy;
 pub use guard::{Blocked, Entry, Guard, Waiting};
 pub use plant::Plant;
 pub use rule::{RuleErrors, RuleFault, RuleSet};
+pub use service::SERVICE;
 pub use stats::Snapshot;
