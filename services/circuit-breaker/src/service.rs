@@ -206,7 +206,7 @@ const fn milestone(name: &'static str, about: &'static str, metric: &'static str
     Milestone { name, about, metric }
 }
 
-static MILESTONES: [Milestone; 9] = [
+static MILESTONES: [Milestone; 13] = [
     milestone("opened", "a breaker opened", "circuit_breaker_opened_total"),
     milestone(
         "half-opened",
@@ -217,6 +217,17 @@ static MILESTONES: [Milestone; 9] = [
         "reclosed",
         "a breaker closed again",
         "circuit_breaker_reclosed_total",
+    ),
+    milestone("served", "a refresh was served", "circuit_breaker_served_total"),
+    milestone(
+        "failed",
+        "a refresh was admitted and failed",
+        "circuit_breaker_failed_total",
+    ),
+    milestone(
+        "cached",
+        "a refresh was served with what was recalled earlier",
+        "circuit_breaker_recall_cached_total",
     ),
     milestone(
         "shed",
@@ -237,6 +248,11 @@ static MILESTONES: [Milestone; 9] = [
         "rules-applied",
         "rules of config-center came into force",
         "circuit_breaker_rules_applied_total",
+    ),
+    milestone(
+        "rules-from-copy",
+        "rules came into force from the local copy, as config-center was away",
+        "circuit_breaker_rules_from_copy_total",
     ),
     milestone(
         "rules-refused",

@@ -33,6 +33,7 @@ pub struct Report {
     switched_light: Counter,
     switched_back: Counter,
     rules_applied: Counter,
+    rules_from_copy: Counter,
     rules_refused: Counter,
     rules_version: Gauge,
     connected: Gauge,
@@ -77,6 +78,10 @@ impl Report {
             switched_light: counter("switched_light", "Times that the light model took over"),
             switched_back: counter("switched_back", "Times that the full model took over again"),
             rules_applied: counter("rules_applied", "Rule sets of config-center that came into force"),
+            rules_from_copy: counter(
+                "rules_from_copy",
+                "Those of them that came from the local copy, as config-center was away",
+            ),
             rules_refused: counter("rules_refused", "Rule sets of config-center that were refused"),
             rules_version,
             connected,
@@ -86,8 +91,11 @@ impl Report {
     }
 
     /// Rules of config-center are in force.
-    pub(crate) fn rules_applied(&self, version: u64, what: String) {
+    pub(crate) fn rules_applied(&self, version: u64, live: bool, what: String) {
         self.rules_applied.inc();
+        if !live {
+            self.rules_from_copy.inc();
+        }
         self.rules_version.set(version as i64);
         self.tell("rules-applied", what);
     }

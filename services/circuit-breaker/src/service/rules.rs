@@ -52,7 +52,9 @@ struct InForce {
     source: Source,
     /// The version in config-center that was taken last, 0 before any. Where rules are refused it stays.
     center_version: u64,
-    /// Whether some of config-center's are in force or were refused.
+    /// Whether the server was seen to have them, or they come from its client's local copy.
+    live: bool,
+    /// Whether config-center has not been heard of yet.
     is_first: bool,
 }
 
@@ -79,6 +81,7 @@ impl Rules {
             in_force: Mutex::new(InForce {
                 source: own_source,
                 center_version: 0,
+                live: false,
                 is_first: true,
             }),
             center: OnceLock::new(),
@@ -128,7 +131,12 @@ impl Rules {
         if shared.plant == Plant::DeafToRules && !in_force.is_first {
             return;
         }
-        in_force.is_first = false;
+        let is_first = std::mem::replace(&mut in_force.is_first, false);
+        if is_first && entry.content.is_none() {
+            // Nothing has been published: the service's own rules, which are in force, are what is to be.
+            in_force.center_version = entry.version;
+            return;
+        }
         let (read, source) = match &entry.content {
             Some(text) => (RuleSet::from_json(text), Source::Center),
             None => (Ok(shared.own.clone()), shared.own_source),
@@ -138,12 +146,13 @@ impl Rules {
             Ok((version, count)) => {
                 in_force.source = source;
                 in_force.center_version = entry.version;
+                in_force.live = entry.live;
                 let what = format!(
                     "version={version} center_version={} rules={count} source={}",
                     entry.version,
                     source.word(entry.live)
                 );
-                shared.report.rules_applied(version, what);
+                shared.report.rules_applied(version, entry.live, what);
             }
             Err(errors) => {
                 let what = format!("center_version={} {errors}", entry.version);
@@ -167,8 +176,10 @@ impl Rules {
         let in_force = self.0.in_force.lock().unwrap_or_else(PoisonError::into_inner);
         let (rules, version) = self.0.board.rules();
         let center = self.0.center.get();
+        // What came from the copy may have been seen at the server since.
         let current = center.and_then(|center| center.watch.current());
-        let live = current.is_some_and(|entry| entry.live && entry.version == in_force.center_version);
+        let is_seen = current.is_some_and(|entry| entry.live && entry.version == in_force.center_version);
+        let live = in_force.live || is_seen;
         json!({
             "version": version,
             "center_version": in_force.center_version,
