@@ -6,11 +6,12 @@
 //! | [`refresh`] | what one refresh does |
 //! | [`upstream`] | the calls to other services: connections that are kept, bounded and timed |
 //! | [`cache`] | what was recalled last |
-//! | [`rules`] | where the rules come from, and how they come into force |
+//! | [`rules`], [`accepted`] | where the rules come from, and how they come into force |
 //! | [`report`] | metrics, events, changes of state |
 //!
 //! Unlike the rest of the crate this reads a clock, the kit's monotonic one, and has sockets.
 
+pub mod accepted;
 pub mod cache;
 pub mod http;
 pub mod refresh;
@@ -29,6 +30,7 @@ use squall_service_kit::{
     Settings, Telemetry, WORKERS, log,
 };
 
+use self::accepted::Accepted;
 use self::cache::Cache;
 use self::http::App;
 use self::refresh::Refresh;
@@ -283,6 +285,14 @@ pub enum StartError {
         /// What was given.
         address: String,
     },
+    /// Its folder cannot be made.
+    #[error("cannot make the folder {}: {source}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The file of rules cannot be read.
     #[error("cannot read the rules in {}: {source}", .file.display())]
     ReadRules {
@@ -322,7 +332,8 @@ fn run(launch: Launch) -> Result<(), ServiceError> {
     squall_service_kit::run(&launch, http::router(app), telemetry)
 }
 
-fn start(launch: &Launch, report: &Arc<Report>) -> Result<App, StartError> {
+/// Puts it together as a launch says.
+pub fn start(launch: &Launch, report: &Arc<Report>) -> Result<App, StartError> {
     let settings = &launch.settings;
     let plant = Plant::named(settings.choice("plant"));
     if plant != Plant::None {
@@ -330,7 +341,11 @@ fn start(launch: &Launch, report: &Arc<Report>) -> Result<App, StartError> {
     }
     let board = Arc::new(Switchboard::planted(Arc::clone(report) as _, plant));
     let policy = FeedPolicy::new(Arc::clone(&board))?;
-    let rules = Rules::new(board, Arc::clone(report), own_rules(settings)?, plant);
+    let accepted = Accepted::new(&launch.data).map_err(|source| StartError::Folder {
+        folder: launch.data.clone(),
+        source,
+    })?;
+    let rules = Rules::new(board, Arc::clone(report), accepted, own_rules(settings)?, plant);
     if let Some(server) = launch.peers.get("config-center") {
         let key = ConfigKey::new(
             settings.text("data-id"),

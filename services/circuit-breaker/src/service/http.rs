@@ -5,7 +5,7 @@
 //! | `GET /feed` | `{"card":"feed","admitted_us":...,"recall":"live","model":"full"}`: `recall` is `live` or `cache`, `model` is `full` or `light` |
 //! | the same beyond L1 | `{"card":"fallback","reason":"..."}`, also 200: it is an answer that a client shows |
 //! | `GET /guard/RESOURCE` | `{"admitted_us":...}`, or 429 where flow control refuses, 503 where a breaker does; 404 where no rule names it |
-//! | `GET /rules` | the rules in force: `version`, `center_version`, `source` (`live`, `snapshot`, `file`, `default`), `connected`, `rules` |
+//! | `GET /rules` | the rules in force: `version`, `center_version`, `source` (`live`, `snapshot`, `accepted`, `file`, `default`), `connected`, `rules` |
 //! | `GET /rules/versions` | `{"versions":[7,7]}`: that of config-center right now, and that in force |
 //! | `GET /states` | `{"read_at_ms":...,"model":"full","breakers":{"recall":["closed"],...}}`, the time by the wall clock |
 //! | `GET /recovered` | `{"states":["closed","closed"]}`: what every breaker is to be, then what each of them is |

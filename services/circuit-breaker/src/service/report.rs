@@ -100,6 +100,11 @@ impl Report {
         self.tell("rules-applied", what);
     }
 
+    /// The copy of rules that are in force could not be written.
+    pub(crate) fn rules_not_kept(&self, what: String) {
+        self.tell("rules-not-kept", what);
+    }
+
     /// Rules of config-center were refused.
     pub(crate) fn rules_refused(&self, what: String) {
         self.rules_refused.inc();

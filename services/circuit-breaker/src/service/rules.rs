@@ -3,7 +3,8 @@
 //! The service starts with rules of its own, from a file or the feed policy's. Where there is a config-center its rules take their place as soon as they
 //! are known: asked for before the first request is served, and followed from then on by the client's long poll. While it is away the
 //! client shows its local copy, and what is in force stays. A text that is no rule set is refused whole, with an event and a metric, and the
-//! rules in force stay too; where the configuration is deleted the service's own rules come back.
+//! rules in force stay too, also over a restart, by [a copy of the last ones that were accepted](super::accepted). Where the configuration is deleted
+//! the service's own rules come back.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,6 +16,7 @@ use squall_config_client::{Client, ConfigKey, Entry, Watch};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
+use super::accepted::Accepted;
 use super::report::Report;
 use crate::{Plant, RuleSet, Switchboard};
 
@@ -30,6 +32,8 @@ pub enum Source {
     File,
     /// Config-center.
     Center,
+    /// The copy of the last rules of config-center that were accepted.
+    Accepted,
 }
 
 /// The rules of a switchboard. Clones are the same.
@@ -39,6 +43,7 @@ pub struct Rules(Arc<Shared>);
 struct Shared {
     board: Arc<Switchboard>,
     report: Arc<Report>,
+    accepted: Accepted,
     own: RuleSet,
     own_source: Source,
     in_force: Mutex<InForce>,
@@ -69,6 +74,7 @@ impl Rules {
     pub fn new(
         board: Arc<Switchboard>,
         report: Arc<Report>,
+        accepted: Accepted,
         (own, own_source): (RuleSet, Source),
         plant: Plant,
     ) -> Self {
@@ -76,6 +82,7 @@ impl Rules {
         Self(Arc::new(Shared {
             board,
             report,
+            accepted,
             own,
             own_source,
             in_force: Mutex::new(InForce {
@@ -109,6 +116,7 @@ impl Rules {
             self.take(&entry);
             entry.version
         });
+        self.fall_back();
         let rules = self.clone();
         let follow = move || {
             runtime.block_on(async {
@@ -124,6 +132,31 @@ impl Rules {
         Ok(())
     }
 
+    /// Where neither config-center nor its client's copy had rules that can be used, puts those in force that were accepted last.
+    fn fall_back(&self) {
+        let shared = &self.0;
+        let mut in_force = shared.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_force.source == Source::Center {
+            return;
+        }
+        let kept = shared.accepted.rules();
+        let applied = kept.and_then(|rules| Some((shared.board.apply(&rules).ok()?, rules.len())));
+        if let Some((version, count)) = applied {
+            in_force.source = Source::Accepted;
+            let what = format!("version={version} rules={count} source=accepted");
+            shared.report.rules_applied(version, false, what);
+        }
+    }
+
+    /// Keeps on disk what was accepted; `None` is that there is nothing any more.
+    fn keep(&self, text: Option<&str>) {
+        let accepted = &self.0.accepted;
+        let kept = text.map_or_else(|| accepted.forget(), |text| accepted.keep(text));
+        if let Err(error) = kept {
+            self.0.report.rules_not_kept(error.to_string());
+        }
+    }
+
     /// Puts in force what config-center has, if it is rules.
     fn take(&self, entry: &Entry) {
         let shared = &self.0;
@@ -135,7 +168,7 @@ impl Rules {
         if is_first && entry.content.is_none() {
             // Nothing has been published: the service's own rules, which are in force, are what is to be.
             in_force.center_version = entry.version;
-            return;
+            return self.keep(None);
         }
         let (read, source) = match &entry.content {
             Some(text) => (RuleSet::from_json(text), Source::Center),
@@ -153,6 +186,7 @@ impl Rules {
                     source.word(entry.live)
                 );
                 shared.report.rules_applied(version, entry.live, what);
+                self.keep(entry.content.as_deref());
             }
             Err(errors) => {
                 let what = format!("center_version={} {errors}", entry.version);
@@ -208,6 +242,7 @@ impl Source {
             Self::File => "file",
             Self::Center if live => "live",
             Self::Center => "snapshot",
+            Self::Accepted => "accepted",
         }
     }
 }
