@@ -309,9 +309,10 @@ fn threads_keep_to_the_diagram_and_never_probe_together() {
 }
 
 /// Two calls fail at the very same time, and two failures open the breaker: whatever each of them sees of the other, it opens.
+/// An optimised build without the fence loses some in a hundred rounds; one for debugging is too slow to.
 #[test]
 fn two_bad_calls_at_once_open_a_breaker_that_two_open() {
-    const ROUNDS: u64 = 20_000;
+    const ROUNDS: u64 = 5_000;
     let rule = DegradeRule {
         recovery_probes: 1,
         ..breaks_on_errors("r", 1.0)
