@@ -49,7 +49,7 @@
 //! | warming up works for limits that are too small to warm up | refuses every call (division by zero) | |
 //! | time is monotonic; buckets begin with the clock's zero | the wall clock, and its seconds | a step of the clock changes nothing |
 //! | a rule that cannot be honoured, or has a field that nobody knows, is refused with its reason | dropped, with a line in the log | |
-//! | a queue keeps who stands in it when its rule changes, and a limit what it has admitted | both start anew | a change of rules is no way past a limit |
+//! | a queue keeps who stands in it when its rule changes | it starts empty | a change of rules is no way past a limit |
 //!
 //! `tests/suite/sentinel.rs` holds this crate to decisions that the `sentinel-core` crate 0.1.3 (Rust) took on the same calls, by a virtual
 //! clock, calls that overlap included. With one probe for recovery they are the same, but for the probe itself, which decides alone here, and for where
