@@ -295,6 +295,21 @@ fn what_cannot_be_answered_is_said_in_http() {
     assert_eq!(breaker.agent.post(&url).send("x").unwrap().status().as_u16(), 405);
 }
 
+/// Its turn would come after a minute, and nobody waits longer than the deadline.
+#[test]
+fn a_place_in_a_queue_is_not_waited_for_beyond_the_deadline() {
+    let server = Server::good();
+    let peers = [("recall", &server), ("model", &server), ("model-light", &server)];
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("rules.json");
+    let queue =
+        r#"[{ "resource": "slow", "count": 0.016, "controlBehavior": 2, "maxQueueingTimeMs": 100000 }]"#;
+    std::fs::write(&file, queue).unwrap();
+    let breaker = Breaker::start(&peers, &[&format!("rules={}", file.display()), "deadline=1s"]);
+    assert_eq!(breaker.get("/guard/slow").0, 200);
+    assert_eq!(breaker.get("/guard/slow").0, 429);
+}
+
 #[test]
 fn what_it_cannot_start_with_is_said() {
     let server = Server::good();

@@ -22,6 +22,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::refresh::{Failure, Recalled, Refresh, Refreshed};
 use super::rules::Rules;
@@ -101,27 +102,27 @@ async fn guard(State(app): State<Arc<App>>, Path(resource): Path<String>) -> Res
         Err(full) => return error(StatusCode::INSUFFICIENT_STORAGE, &full.to_string()),
     };
     let now = || app.refresh.time.now_ns();
-    let entry = match board.entry(id, now()) {
+    let passed = match board.entry(id, now()) {
+        Entry::Pass(guard) => Ok(guard),
         Entry::Wait(waiting) => {
-            tokio::time::sleep(waiting.wait()).await;
-            waiting.enter(now())
+            let by = Instant::now() + app.refresh.deadline;
+            app.refresh.wait(waiting, by).await
         }
-        entry => entry,
+        Entry::Blocked(why) => Err(why),
     };
-    match entry {
-        Entry::Pass(guard) => {
+    match passed {
+        Ok(guard) => {
             let admitted_us = guard.admitted_ns() / 1_000;
             guard.succeed(now());
             json_body(format!(r#"{{"admitted_us":{admitted_us}}}"#))
         }
-        Entry::Blocked(why) => {
+        Err(why) => {
             let status = match why {
                 Blocked::Breaker(_) => StatusCode::SERVICE_UNAVAILABLE,
                 Blocked::Qps | Blocked::QueueFull | Blocked::Concurrency => StatusCode::TOO_MANY_REQUESTS,
             };
             error(status, &why.to_string())
         }
-        Entry::Wait(_) => error(StatusCode::TOO_MANY_REQUESTS, "it would wait twice"),
     }
 }
 

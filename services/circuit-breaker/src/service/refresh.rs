@@ -192,7 +192,7 @@ impl Refresh {
     }
 
     /// Waits for a place in a queue, unless that is too late anyway.
-    async fn wait<'a>(&self, waiting: Waiting<'a>, by: Instant) -> Result<Guard<'a>, Blocked> {
+    pub async fn wait<'a>(&self, waiting: Waiting<'a>, by: Instant) -> Result<Guard<'a>, Blocked> {
         let until = Instant::now() + waiting.wait();
         if until > by {
             return Err(Blocked::QueueFull);

@@ -168,6 +168,7 @@ impl Rules {
         if is_first && entry.content.is_none() {
             // Nothing has been published: the service's own rules, which are in force, are what is to be.
             in_force.center_version = entry.version;
+            drop(in_force);
             return self.keep(None);
         }
         let (read, source) = match &entry.content {
@@ -186,6 +187,8 @@ impl Rules {
                     source.word(entry.live)
                 );
                 shared.report.rules_applied(version, entry.live, what);
+                // Whoever asks what is in force is not to wait for the disk.
+                drop(in_force);
                 self.keep(entry.content.as_deref());
             }
             Err(errors) => {
