@@ -231,6 +231,7 @@ impl squall_config_client::Observe for ClientTold {
             Incident::SnapshotIgnored { file, what } => format!("the copy {file} is passed over: {what}"),
             Incident::SnapshotFailed { file, reason } => format!("the copy {file} was not written: {reason}"),
             Incident::Stale { held, seen, .. } => format!("older than version {held}: {seen:?}"),
+            Incident::Refused { reason, .. } => format!("does not give the rules: {reason}"),
             Incident::Mismatch { .. } => "a content without its MD5".to_owned(),
             Incident::Heartbeat | Incident::Updated { .. } | Incident::Evicted { .. } => return,
         };

@@ -45,7 +45,10 @@ fn a_breaker_in_whose_way_nothing_comes_refuses_nothing() {
 fn recall_that_fails_is_broken_and_served_from_the_cache_until_it_is_well() {
     let reached = ["opened", "probed", "reclosed", "cached"];
     let promised = ["breaker.diagram", "breaker.recloses"];
-    run("circuit-breaker-recall-errors", &[&reached[..], &promised].concat());
+    run(
+        "circuit-breaker-recall-errors",
+        &[&reached[..], &promised].concat(),
+    );
 }
 
 #[test]
@@ -63,10 +66,7 @@ fn a_spike_is_admitted_up_to_the_limit_and_no_further() {
 
 #[test]
 fn rules_are_followed_and_outlive_their_server() {
-    run(
-        "circuit-breaker-rules",
-        &["breaker.current", "copied", "applied"],
-    );
+    run("circuit-breaker-rules", &["breaker.current", "copied", "applied"]);
 }
 
 #[test]
