@@ -42,6 +42,10 @@ docs:
 bench-ids:
     cargo bench -p squall-id-generator
 
+# The time of a guarded call under several sets of rules, with one thread and with two.
+bench-breaker:
+    cargo bench -p squall-circuit-breaker
+
 # The generator's CPU time per request beside wrk, wrk2 and oha, same server, same core (says what it needs).
 bench-load *ARGS:
     bash harness/load/benches/versus_wrk.sh {{ARGS}}

@@ -9,6 +9,7 @@ use squall_service_kit::{ServiceInfo, SettingKind};
 
 /// Every reference service. A new one is a crate and a line here.
 pub static SERVICES: &[&ServiceInfo] = &[
+    &squall_circuit_breaker::SERVICE,
     &squall_config_center::SERVICE,
     &squall_config_center::READER,
     &squall_delay_law::SERVICE,

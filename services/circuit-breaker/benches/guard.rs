@@ -15,9 +15,9 @@ use squall_service_kit::clock::monotonic;
 
 const THREADS: [usize; 2] = [1, 2];
 /// Calls of each thread for a figure of the table.
-const CALLS: u64 = 3_000_000;
+const CALLS: u64 = 1_000_000;
 /// How often each figure is taken; the best counts, since others use the machine too.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 /// How much time passes between two calls where no clock is read.
 const STEP_NS: u64 = 250;
 

@@ -2,19 +2,22 @@
 //!
 //! Everything a call reads hangs on one pointer. A rule set comes into force by a swap of it: a call sees the rules before
 //! or the rules after, never some of each. What was counted, and the state of what did not change, is shared by both.
+//!
+//! A resource is made when it is asked for, never because a rule names it: rules may come and go with any names, and what is kept is bounded
+//! by [`RESOURCES_MAX`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use crate::breaker::{Breaker, Ticket};
-use crate::event::{Event, Observe, State};
+use crate::event::{Event, Observe, Observer, State};
 use crate::flow::{Check, FlowControl};
 use crate::guard::{Blocked, Entry, Guard, Waiting};
 use crate::latency::LatencyWatch;
-use crate::rule::{BREAKERS_MAX, Behaviour, Grade, RuleErrors, RuleSet};
+use crate::plant::Plant;
+use crate::reading::{InForce, Reading};
+use crate::rule::{BREAKERS_MAX, DegradeRule, Grade, RuleErrors, RuleSet};
 use crate::stats::{Snapshot, Stats};
 
 /// The most resources that a switchboard takes on, as many as Sentinel.
@@ -52,9 +55,25 @@ impl Guarded {
     }
 }
 
+impl Guarded {
+    /// Ends what does not go on under new rules.
+    fn retire(&self, next: &Self) {
+        let goes_on = |old: &Arc<Breaker>| next.breakers.iter().any(|new| Arc::ptr_eq(old, new));
+        for breaker in self.breakers.iter().filter(|breaker| !goes_on(breaker)) {
+            breaker.retire();
+        }
+        let goes_on =
+            |old: &Arc<LatencyWatch>| next.latency.as_ref().is_some_and(|new| Arc::ptr_eq(old, new));
+        if let Some(latency) = self.latency.as_ref().filter(|latency| !goes_on(latency)) {
+            latency.retire();
+        }
+    }
+}
+
 /// What one pointer leads to.
 pub(crate) struct Table {
     pub(crate) version: u64,
+    rules: Arc<RuleSet>,
     resources: Vec<Arc<Guarded>>,
     names: HashMap<Arc<str>, ResourceId>,
 }
@@ -66,39 +85,47 @@ impl Table {
     }
 
     /// The same with one more resource.
-    fn with(&self, name: &str) -> (Self, ResourceId) {
+    fn with(&self, guarded: Guarded) -> (Self, ResourceId) {
         let id = ResourceId(self.resources.len());
-        let name: Arc<str> = name.into();
         let mut table = Self {
             version: self.version,
+            rules: Arc::clone(&self.rules),
             resources: self.resources.clone(),
             names: self.names.clone(),
         };
-        table.names.insert(Arc::clone(&name), id);
-        table.resources.push(Arc::new(Guarded::without_rules(name)));
+        table.names.insert(Arc::clone(&guarded.name), id);
+        table.resources.push(Arc::new(guarded));
         (table, id)
     }
 }
 
 /// Guards calls to any number of resources, from any number of threads.
 pub struct Switchboard {
-    table: ArcSwap<Table>,
+    table: InForce,
     /// Held by whoever makes the next table.
     writing: Mutex<()>,
-    observer: Arc<dyn Observe>,
+    observer: Observer,
+    plant: Plant,
 }
 
 impl Switchboard {
     /// With no rules: every call passes.
     pub fn new(observer: Arc<dyn Observe>) -> Self {
+        Self::planted(observer, Plant::None)
+    }
+
+    /// The same with a bug.
+    pub fn planted(observer: Arc<dyn Observe>, plant: Plant) -> Self {
         Self {
-            table: ArcSwap::from_pointee(Table {
+            table: InForce::new(Table {
                 version: 0,
+                rules: Arc::default(),
                 resources: Vec::new(),
                 names: HashMap::new(),
             }),
             writing: Mutex::new(()),
-            observer,
+            observer: Observer::new(observer),
+            plant,
         }
     }
 
@@ -115,43 +142,44 @@ impl Switchboard {
         if table.resources.len() >= RESOURCES_MAX {
             return Err(TooManyResources);
         }
-        let (next, id) = table.with(name);
-        self.table.store(Arc::new(next));
+        let fresh = Guarded::without_rules(name.into());
+        let (next, id) = table.with(self.renew(&fresh, &table.rules, table.version));
+        self.table.store(next);
         Ok(id)
     }
 
     /// Puts a rule set in force in the place of the one before, or refuses all of it. Returns its version.
     ///
-    /// A rule that did not change keeps its state, and a limit of calls per second that changed in its count alone keeps what it has
-    /// admitted. A degrade rule that changed starts closed.
+    /// A rule that did not change keeps its state; a limit of calls per second that changed keeps what it has admitted, and a queue who
+    /// stands in it. A degrade rule that changed starts closed.
     pub fn apply(&self, rules: &RuleSet) -> Result<u64, RuleErrors> {
         rules.check()?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.table.load_full();
-        let mut table = Table {
-            version: before.version + 1,
-            resources: before.resources.clone(),
+        let before = self.table.load();
+        let version = before.version + 1;
+        let renew = |guarded: &Arc<Guarded>| Arc::new(self.renew(guarded, rules, version));
+        let resources: Vec<_> = before.resources.iter().map(renew).collect();
+        // Before others take their places, so that what is told of one place is told in order.
+        for (old, new) in before.resources.iter().zip(&resources) {
+            old.retire(new);
+        }
+        self.table.store(Table {
+            version,
+            rules: Arc::new(rules.clone()),
+            resources,
             names: before.names.clone(),
-        };
-        let flow = rules.flow.iter().map(|rule| &rule.resource);
-        let degrade = rules.degrade.iter().map(|rule| &rule.resource);
-        let latency = rules.latency.iter().map(|rule| &rule.resource);
-        for name in flow.chain(degrade).chain(latency) {
-            // Bounded by the lengths of the lists, so not held to the limit of resources.
-            if !table.names.contains_key(name.as_str()) {
-                (table, _) = table.with(name);
-            }
-        }
-        for guarded in &mut table.resources {
-            *guarded = Arc::new(self.renew(guarded, rules, table.version));
-        }
-        let version = table.version;
-        self.table.store(Arc::new(table));
-        self.observer.note(&Event::RulesApplied {
+        });
+        self.observer.tell(&Event::RulesApplied {
             version,
             rules: rules.len(),
         });
         Ok(version)
+    }
+
+    /// The rules in force, and their version.
+    pub fn rules(&self) -> (Arc<RuleSet>, u64) {
+        let table = self.table.load();
+        (Arc::clone(&table.rules), table.version)
     }
 
     /// Asks whether a call to a resource may go, at this time in nanoseconds of a clock that never goes back.
@@ -163,17 +191,18 @@ impl Switchboard {
             guarded.stats.refuse(now_ns);
             return Entry::Blocked(blocked);
         }
-        let mut wait_ns = 0;
+        let (mut wait_ns, mut admitted_ns) = (0, now_ns);
         for (at, flow) in guarded.flows.iter().enumerate() {
             match flow.check(now_ns, &guarded.stats) {
-                Check::Pass => {}
+                Check::Pass(at_ns) => admitted_ns = admitted_ns.max(at_ns),
                 Check::Wait(ns) => wait_ns = wait_ns.max(ns),
                 Check::Refuse => {
                     give_back(&guarded.flows[..at], now_ns);
                     guarded.stats.refuse(now_ns);
-                    return Entry::Blocked(match flow.rule().control_behavior {
-                        Behaviour::Reject | Behaviour::WarmUp => Blocked::Qps,
-                        Behaviour::Queue | Behaviour::WarmUpQueue => Blocked::QueueFull,
+                    return Entry::Blocked(if flow.rule().control_behavior.queues() {
+                        Blocked::QueueFull
+                    } else {
+                        Blocked::Qps
                     });
                 }
             }
@@ -181,7 +210,7 @@ impl Switchboard {
         if wait_ns > 0 {
             return Entry::Wait(Waiting::new(self, resource, Duration::from_nanos(wait_ns)));
         }
-        let entry = self.enter(&table, resource, now_ns);
+        let entry = self.enter(&table, resource, now_ns, admitted_ns);
         if matches!(entry, Entry::Blocked(_)) {
             give_back(&guarded.flows, now_ns);
         }
@@ -190,7 +219,13 @@ impl Switchboard {
 
     /// What comes after flow control: concurrency and breakers.
     #[inline]
-    pub(crate) fn enter(&self, table: &Table, resource: ResourceId, now_ns: u64) -> Entry<'_> {
+    pub(crate) fn enter(
+        &self,
+        table: &Table,
+        resource: ResourceId,
+        now_ns: u64,
+        admitted_ns: u64,
+    ) -> Entry<'_> {
         let guarded = table.guarded(resource);
         if let Some(limit) = guarded.concurrency
             && !guarded.stats.occupy(limit)
@@ -200,25 +235,20 @@ impl Switchboard {
         }
         let mut tickets = [Ticket::default(); BREAKERS_MAX];
         for (at, breaker) in guarded.breakers.iter().enumerate() {
-            let Some(ticket) = breaker.admit(now_ns) else {
-                // None of them is to wait for a probe that does not take place.
-                for admitted in &guarded.breakers[..at] {
-                    admitted.abandon(tickets[admitted.slot()], now_ns);
+            match breaker.admit(now_ns) {
+                Ok(ticket) => tickets[breaker.slot()] = ticket,
+                Err(state) => {
+                    turn_away(guarded, &guarded.breakers[..at], tickets, now_ns);
+                    return Entry::Blocked(Blocked::Breaker(state));
                 }
-                if guarded.concurrency.is_some() {
-                    guarded.stats.vacate();
-                }
-                guarded.stats.refuse(now_ns);
-                return Entry::Blocked(Blocked::Breaker(breaker.state()));
-            };
-            tickets[breaker.slot()] = ticket;
+            }
         }
         guarded.stats.pass(now_ns);
         let occupies = guarded.concurrency.is_some();
         Entry::Pass(Guard::new(
             self,
             resource,
-            now_ns,
+            (now_ns, admitted_ns),
             table.version,
             tickets,
             occupies,
@@ -227,7 +257,7 @@ impl Switchboard {
 
     /// The table in force.
     #[inline]
-    pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+    pub(crate) fn table(&self) -> Reading {
         self.table.load()
     }
 
@@ -261,6 +291,16 @@ impl Switchboard {
         latency.as_ref().is_some_and(|latency| latency.is_slow())
     }
 
+    /// Whether a resource that is slow is to be called all the same, since nobody else has called it in this step of its latency rule. Who
+    /// is told so calls it.
+    pub fn wants_sample(&self, resource: ResourceId, now_ns: u64) -> bool {
+        let table = self.table.load();
+        let latency = &table.guarded(resource).latency;
+        latency
+            .as_ref()
+            .is_some_and(|latency| latency.wants_sample(now_ns))
+    }
+
     /// A resource under new rules, with what it can keep.
     fn renew(&self, before: &Guarded, rules: &RuleSet, version: u64) -> Guarded {
         let own = || rules.flow.iter().filter(|rule| *rule.resource == *before.name);
@@ -276,13 +316,13 @@ impl Switchboard {
             None => Arc::new(LatencyWatch::new(
                 rule.clone(),
                 Arc::clone(&before.name),
-                Arc::clone(&self.observer),
+                self.observer.clone(),
             )),
         });
         Guarded {
             name: Arc::clone(&before.name),
             stats: Arc::clone(&before.stats),
-            flows: FlowControl::renew(&qps, &before.flows),
+            flows: FlowControl::renew(&qps, &before.flows, self.plant),
             concurrency,
             breakers: self.renew_breakers(before, rules, version),
             latency,
@@ -303,9 +343,11 @@ impl Switchboard {
         let renew = |(rule, kept): (&_, Option<Arc<Breaker>>)| {
             kept.or_else(|| {
                 let slot = free.next()?;
-                let (name, observer) = (Arc::clone(&before.name), Arc::clone(&self.observer));
-                let rule = crate::rule::DegradeRule::clone(rule);
-                Some(Arc::new(Breaker::new(rule, name, slot, version, observer)))
+                let (name, observer) = (Arc::clone(&before.name), self.observer.clone());
+                let rule = DegradeRule::clone(rule);
+                Some(Arc::new(Breaker::new(
+                    rule, name, slot, version, observer, self.plant,
+                )))
             })
         };
         own().zip(kept).filter_map(renew).collect()
@@ -315,8 +357,10 @@ impl Switchboard {
 /// The breaker that refuses a call already before flow control is asked, so that no permit is spent on it.
 #[inline]
 fn refusing(guarded: &Guarded, now_ns: u64) -> Option<Blocked> {
-    let breaker = guarded.breakers.iter().find(|breaker| breaker.refuses(now_ns))?;
-    Some(Blocked::Breaker(breaker.state()))
+    let mut breakers = guarded.breakers.iter();
+    breakers
+        .find_map(|breaker| breaker.refuses(now_ns))
+        .map(Blocked::Breaker)
 }
 
 #[cold]
@@ -324,4 +368,17 @@ fn give_back(flows: &[Arc<FlowControl>], now_ns: u64) {
     for flow in flows {
         flow.give_back(now_ns);
     }
+}
+
+/// Undoes what a call was given before a breaker refused it.
+#[cold]
+fn turn_away(guarded: &Guarded, admitted_by: &[Arc<Breaker>], tickets: [Ticket; BREAKERS_MAX], now_ns: u64) {
+    // None of them is to wait for a probe that does not take place.
+    for breaker in admitted_by {
+        breaker.abandon(tickets[breaker.slot()], now_ns);
+    }
+    if guarded.concurrency.is_some() {
+        guarded.stats.vacate();
+    }
+    guarded.stats.refuse(now_ns);
 }

@@ -15,10 +15,11 @@
 //! decides what comes of a probe, and a slow call from before the breaker opened cannot open it again after it has closed.
 //! In Sentinel any call that ends while half-open passes for the probe.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::event::{Event, Observe, Reason, State, Transition};
+use crate::event::{Event, Observer, Reason, State, Transition};
+use crate::plant::Plant;
 use crate::rule::degrade::{DegradeRule, Strategy};
 use crate::shard::Line;
 use crate::window::{NS_PER_MS, SlidingWindow};
@@ -80,6 +81,7 @@ impl Word {
         }
     }
 
+    #[inline]
     fn refuses(self, now_ns: u64) -> bool {
         match self.state {
             State::Closed => false,
@@ -100,11 +102,29 @@ pub(crate) struct Breaker {
     since: u64,
     word: Line<AtomicU64>,
     window: SlidingWindow<2>,
-    /// The bucket in which `minRequestAmount` was last seen reached, plus one. From then on only a bad call can open the breaker.
+    /// Where `minRequestAmount` was last seen reached, by [`enough`]. There only a bad call can open the breaker.
     enough: Line<AtomicU64>,
-    /// How many probes were good in a row. Whoever holds this may change the word.
-    good_probes: Mutex<u32>,
-    observer: Arc<dyn Observe>,
+    /// Whoever holds this may change the word.
+    progress: Mutex<Progress>,
+    observer: Observer,
+    plant: Plant,
+}
+
+/// What goes with the word and is not needed to pass.
+#[derive(Debug, Default)]
+struct Progress {
+    /// How many probes were good in a row.
+    good_probes: u32,
+    /// Whether other rules are in force. Calls that came in under the old ones change nothing any more, so that nothing is told of a
+    /// breaker that is gone.
+    retired: bool,
+}
+
+/// A bucket and the stamp under which it was counted in one word, which is never 0: what was enough before the breaker last
+/// changed says nothing of what has been counted since.
+#[inline]
+fn enough(stamp: u32, bucket: u64) -> u64 {
+    u64::from(stamp) << (64 - STAMP_BITS) | (bucket + 1) & (u64::MAX >> STAMP_BITS)
 }
 
 impl Breaker {
@@ -113,7 +133,8 @@ impl Breaker {
         resource: Arc<str>,
         slot: usize,
         since: u64,
-        observer: Arc<dyn Observe>,
+        observer: Observer,
+        plant: Plant,
     ) -> Self {
         let closed = Word {
             state: State::Closed,
@@ -129,8 +150,9 @@ impl Breaker {
             since,
             word: Line(AtomicU64::new(closed.pack())),
             enough: Line::default(),
-            good_probes: Mutex::new(0),
+            progress: Mutex::default(),
             observer,
+            plant,
         }
     }
 
@@ -150,38 +172,50 @@ impl Breaker {
         self.load().state
     }
 
-    /// Whether it would refuse a call now.
+    /// The state in which it would refuse a call now, if it would.
     #[inline]
-    pub(crate) fn refuses(&self, now_ns: u64) -> bool {
-        self.load().refuses(now_ns)
+    pub(crate) fn refuses(&self, now_ns: u64) -> Option<State> {
+        let word = self.load();
+        word.refuses(now_ns).then_some(word.state)
     }
 
-    /// Lets a call pass, as a probe if it takes one. `None` if it does not.
+    /// Lets a call pass, as a probe if it takes one; or the state in which it does not.
     #[inline]
-    pub(crate) fn admit(&self, now_ns: u64) -> Option<Ticket> {
+    pub(crate) fn admit(&self, now_ns: u64) -> Result<Ticket, State> {
         let word = self.load();
         if word.state == State::Closed {
             let stamp = word.stamp;
-            return Some(Ticket { stamp, probe: false });
+            return Ok(Ticket { stamp, probe: false });
         }
         if word.refuses(now_ns) {
-            return None;
+            return Err(word.state);
         }
         self.admit_probe(now_ns)
     }
 
     #[cold]
-    fn admit_probe(&self, now_ns: u64) -> Option<Ticket> {
-        let mut good_probes = self.lock();
+    fn admit_probe(&self, now_ns: u64) -> Result<Ticket, State> {
+        let mut progress = self.lock();
         let word = self.load();
-        if word.refuses(now_ns) {
-            return None;
+        if word.refuses(now_ns) || progress.retired {
+            return Err(word.state);
+        }
+        if self.plant == Plant::SkipsHalfOpen && word.state == State::Open {
+            let stamp = self.change(
+                word,
+                State::Closed,
+                Reason::RecoveryTimeoutOver,
+                now_ns,
+                (0, 0),
+                0,
+            );
+            return Ok(Ticket { stamp, probe: false });
         }
         let probe = word.state != State::Closed;
         let stamp = match word.state {
             State::Closed => word.stamp,
             State::Open => {
-                *good_probes = 0;
+                progress.good_probes = 0;
                 self.change(
                     word,
                     State::HalfOpen,
@@ -196,7 +230,7 @@ impl Breaker {
                 ..word
             }),
         };
-        Some(Ticket { stamp, probe })
+        Ok(Ticket { stamp, probe })
     }
 
     /// A call that it let pass has ended.
@@ -214,10 +248,12 @@ impl Breaker {
             return;
         }
         let bucket = self.window.span().bucket(now_ns);
-        self.window.add(bucket, CALLS, 1);
         if bad {
-            self.window.add(bucket, BAD, 1);
-        } else if self.enough.0.load(Ordering::Acquire) == bucket + 1 {
+            self.window.add(bucket, [(CALLS, 1), (BAD, 1)]);
+        } else {
+            self.window.add(bucket, [(CALLS, 1)]);
+        }
+        if !bad && self.enough.0.load(Ordering::Acquire) == enough(word.stamp, bucket) {
             // A good call lowers the ratio. It can only open the breaker by making the calls enough, or their window new.
             return;
         }
@@ -229,9 +265,9 @@ impl Breaker {
         if !ticket.probe {
             return;
         }
-        let good_probes = self.lock();
+        let progress = self.lock();
         let word = self.load();
-        if word.stamp != ticket.stamp {
+        if word.stamp != ticket.stamp || progress.retired {
             return;
         }
         if word.state == State::HalfOpen {
@@ -242,7 +278,7 @@ impl Breaker {
                 Reason::ProbeAbandoned,
                 now_ns,
                 (0, 0),
-                *good_probes,
+                progress.good_probes,
             );
         } else {
             self.store(Word {
@@ -252,8 +288,26 @@ impl Breaker {
         }
     }
 
+    /// Other rules come into force, in which it does not occur. Told if it was not closed, and from then on it tells nothing.
+    pub(crate) fn retire(&self) {
+        let mut progress = self.lock();
+        let state = self.load().state;
+        if !progress.retired && state != State::Closed {
+            self.observer.tell(&Event::Replaced {
+                resource: Arc::clone(&self.resource),
+                breaker: self.slot,
+                state,
+            });
+        }
+        progress.retired = true;
+    }
+
     /// Opens the breaker if too many calls were bad.
+    #[cold]
     fn judge(&self, seen: Word, bucket: u64, now_ns: u64) {
+        // Of two calls that end at once, at least one sees what both have counted: without it each could add up before it
+        // sees the other's, and neither would open the breaker.
+        fence(Ordering::SeqCst);
         // The bad ones first: calls that end meanwhile can only make the ratio look smaller.
         let bad = self.window.sum(bucket, BAD);
         let calls = self.window.sum(bucket, CALLS);
@@ -261,12 +315,12 @@ impl Breaker {
             return;
         }
         if !self.rule.is_exceeded(bad, calls) {
-            self.enough.0.store(bucket + 1, Ordering::Release);
+            self.enough.0.store(enough(seen.stamp, bucket), Ordering::Release);
             return;
         }
-        let _good_probes = self.lock();
+        let progress = self.lock();
         let word = self.load();
-        if word == seen {
+        if word == seen && !progress.retired {
             let retry_at_ms = self.retry_at_ms(now_ns);
             let word = Word { retry_at_ms, ..word };
             self.change(
@@ -282,24 +336,23 @@ impl Breaker {
 
     #[cold]
     fn end_probe(&self, ticket: Ticket, now_ns: u64, bad: bool) {
-        let mut good_probes = self.lock();
+        let mut progress = self.lock();
         let word = self.load();
-        if word.stamp != ticket.stamp {
+        if word.stamp != ticket.stamp || progress.retired {
             return;
         }
         if bad {
-            let failed = *good_probes;
-            *good_probes = 0;
+            let failed = progress.good_probes;
+            progress.good_probes = 0;
             let retry_at_ms = self.retry_at_ms(now_ns);
             let word = Word { retry_at_ms, ..word };
             self.change(word, State::Open, Reason::ProbeFailed, now_ns, (1, 1), failed);
             return;
         }
-        *good_probes += 1;
-        let good = *good_probes;
+        progress.good_probes += u32::from(self.plant != Plant::NeverRecloses);
+        let good = progress.good_probes;
         if good >= self.rule.recovery_probes {
             self.window.clear();
-            self.enough.0.store(0, Ordering::Release);
             self.change(word, State::Closed, Reason::ProbeSucceeded, now_ns, (1, 0), good);
         } else if word.state == State::HalfOpen {
             self.change(
@@ -328,13 +381,17 @@ impl Breaker {
         (calls, bad): (u64, u64),
         good_probes: u32,
     ) -> u32 {
-        debug_assert!(word.state.may_become(to), "{} to {to}", word.state);
+        debug_assert!(
+            word.state.may_become(to) || self.plant == Plant::SkipsHalfOpen,
+            "{} to {to}",
+            word.state
+        );
         let stamp = self.store(Word {
             state: to,
             probing: to == State::HalfOpen,
             ..word
         });
-        self.observer.note(&Event::Transition(Transition {
+        self.observer.tell(&Event::Transition(Transition {
             resource: Arc::clone(&self.resource),
             breaker: self.slot,
             from: word.state,
@@ -367,7 +424,7 @@ impl Breaker {
         Word::unpack(self.word.0.load(Ordering::Acquire))
     }
 
-    fn lock(&self) -> MutexGuard<'_, u32> {
-        self.good_probes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! What is told to whoever watches: rare things, each once, those of one breaker in the order in which they happened.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Where a breaker stands.
@@ -28,6 +29,16 @@ pub enum State {
 }
 
 impl State {
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::Recovering => "recovering",
+        }
+    }
+
     /// Whether the diagram has an arrow from this state to that.
     pub fn may_become(self, next: Self) -> bool {
         matches!(
@@ -42,12 +53,7 @@ impl State {
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-            Self::Recovering => "recovering",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -108,10 +114,12 @@ pub struct Slowness {
     pub resource: Arc<str>,
     /// Whether it is slow now.
     pub slow: bool,
-    /// The P99 of the last step, in microseconds, at most 1/16 above the true one.
-    pub p99_us: u64,
-    /// The threshold, in microseconds.
-    pub threshold_us: u64,
+    /// How many calls the last verdict goes by.
+    pub calls: u64,
+    /// How many of them were above the threshold.
+    pub above: u64,
+    /// The threshold for the P99, in milliseconds.
+    pub threshold_ms: u32,
     /// When, in nanoseconds of the caller's clock.
     pub at_ns: u64,
 }
@@ -123,6 +131,20 @@ pub enum Event {
     Transition(Transition),
     /// A resource became slow or quick again.
     Slowness(Slowness),
+    /// A breaker that was not closed is gone, since its rule is: calls pass, or another breaker begins closed in its place.
+    Replaced {
+        /// The resource.
+        resource: Arc<str>,
+        /// Which of the resource's breakers.
+        breaker: usize,
+        /// The state that it was in.
+        state: State,
+    },
+    /// A resource that was slow counts as quick, since its latency rule is gone.
+    Forgotten {
+        /// The resource.
+        resource: Arc<str>,
+    },
     /// A rule set came into force.
     RulesApplied {
         /// How many were applied before, plus one.
@@ -132,10 +154,27 @@ pub enum Event {
     },
 }
 
-/// Someone who watches. Called in the midst of a call and under a lock, so it must return soon and must not call back.
+/// Someone who watches. Called in the midst of a call and under a lock, so it must return soon, must not call back and must not panic.
 pub trait Observe: Send + Sync {
     /// Takes note.
     fn note(&self, event: &Event);
+}
+
+/// Who watches a switchboard, held off from harming it.
+#[derive(Clone)]
+pub(crate) struct Observer(Arc<dyn Observe>);
+
+impl Observer {
+    pub(crate) fn new(observe: Arc<dyn Observe>) -> Self {
+        Self(observe)
+    }
+
+    /// Tells an event. A panic ends here: it would unwind through a change that is half done, and a breaker would wait for ever for a probe
+    /// whose guard was never handed out.
+    #[cold]
+    pub(crate) fn tell(&self, event: &Event) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.note(event)));
+    }
 }
 
 /// Nobody watches.

@@ -6,8 +6,8 @@
 //! | L2 | P99 above 800 ms for 30 s | call the light model | a latency rule on `model` |
 //! | L3 | more than 5 % errors in 10 s | serve recall from the cache | a degrade rule on `recall` |
 //!
-//! L1 admits at most its limit in each second that begins with a bucket of 500 ms, and in any 500 ms: see
-//! [the limiter](crate::flow::limiter). A rule with `statBuckets: 10` holds it in any 900 ms.
+//! L1 admits at most its limit in each second that begins with a bucket of 100 ms, and in any 900 ms: see
+//! [the limiter](crate::flow::limiter).
 //!
 //! The layers are nothing but rules on three resources: another rule set with the same names changes them while they are in use.
 //! `feed` stands in front of the request, `model` and `recall` in front of the calls it makes.
@@ -96,13 +96,14 @@ impl FeedPolicy {
 
     /// The rules with the platform's figures.
     ///
-    /// The ratio of errors slides over 10 s in ten buckets, asks for 20 calls at least, and the breaker probes after 5 s: the
-    /// platform says nothing of these three.
+    /// The limit slides in ten buckets. The ratio of errors slides over 10 s in ten, asks for 20 calls at least, and the breaker probes
+    /// after 5 s: the platform says nothing of these.
     pub fn rules() -> RuleSet {
         RuleSet {
             flow: vec![FlowRule {
                 resource: FEED.to_owned(),
                 count: 5_000.0,
+                stat_buckets: 10,
                 ..FlowRule::default()
             }],
             degrade: vec![DegradeRule {
@@ -133,11 +134,15 @@ impl FeedPolicy {
     }
 
     /// L2: which model to call. The full one's response times are what switches, so while the light one is called nothing is
-    /// known of the full one: every [`Self::SAMPLED`]th call goes to it all the same, so that the switch back rests on measurement.
+    /// known of the full one: every [`Self::SAMPLED`]th call and the first in each step of the rule go to it all the same, so that the
+    /// switch back rests on measurement, however few calls there are.
     #[inline]
     pub fn model(&self, now_ns: u64, number: u64) -> Scoring<'_> {
-        let is_sample = number.is_multiple_of(Self::SAMPLED);
-        let (model, resource) = if self.board.is_slow(self.model) && !is_sample {
+        // Asked of every call, so that one that is a sample by its number is the step's sample too.
+        let is_light = self.board.is_slow(self.model)
+            && !self.board.wants_sample(self.model, now_ns)
+            && !number.is_multiple_of(Self::SAMPLED);
+        let (model, resource) = if is_light {
             (Model::Light, self.model_light)
         } else {
             (Model::Full, self.model)
@@ -146,6 +151,15 @@ impl FeedPolicy {
             Entry::Pass(guard) => Scoring::Call(model, guard),
             Entry::Wait(waiting) => Scoring::CallAfter(model, waiting),
             Entry::Blocked(blocked) => Scoring::None(blocked),
+        }
+    }
+
+    /// Which model requests are to call, apart from those that measure the full one.
+    pub fn model_in_use(&self) -> Model {
+        if self.board.is_slow(self.model) {
+            Model::Light
+        } else {
+            Model::Full
         }
     }
 

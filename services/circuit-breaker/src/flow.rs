@@ -6,7 +6,8 @@ pub mod warm_up;
 
 use std::sync::Arc;
 
-use crate::rule::flow::{Behaviour, FlowRule, Grade};
+use crate::plant::Plant;
+use crate::rule::flow::{FlowRule, Grade};
 use crate::stats::Stats;
 use crate::window::NS_PER_MS;
 use limiter::Limiter;
@@ -16,8 +17,8 @@ use warm_up::WarmUp;
 /// What a rule makes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// It may go.
-    Pass,
+    /// It may go, and counts at this time.
+    Pass(u64),
     /// It may go after this many nanoseconds.
     Wait(u64),
     /// It may not.
@@ -28,16 +29,58 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) struct FlowControl {
     rule: FlowRule,
-    /// Handed on to a rule that differs in its count alone, so that a change of the limit forgets no admission.
-    limiter: Limiter,
     warm_up: Option<WarmUp>,
-    queue: Option<Queue>,
+    gate: Gate,
+    plant: Plant,
+}
+
+/// What lets calls through at a rate. It is handed on to the rule that takes its rule's place, so that a change of the limit forgets neither
+/// who was admitted nor who stands in line.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few of them, and a box would be one more miss of the cache for each call"
+)]
+enum Gate {
+    Limiter(Limiter),
+    Queue(Queue),
+}
+
+impl Gate {
+    /// The gate of a rule that nothing came before.
+    fn new(rule: &FlowRule) -> Self {
+        if rule.control_behavior.queues() {
+            Self::Queue(Queue::new(max_wait_ns(rule)))
+        } else {
+            Self::Limiter(Limiter::new(rule.span()))
+        }
+    }
+
+    /// Whether it can go on under this rule.
+    fn suits(&self, rule: &FlowRule) -> bool {
+        match self {
+            Self::Queue(_) => rule.control_behavior.queues(),
+            Self::Limiter(limiter) => !rule.control_behavior.queues() && limiter.span() == rule.span(),
+        }
+    }
+
+    /// The same gate under a rule that it suits.
+    fn succeed(&self, rule: &FlowRule) -> Self {
+        match self {
+            Self::Queue(queue) => Self::Queue(queue.succeed(max_wait_ns(rule))),
+            Self::Limiter(limiter) => Self::Limiter(limiter.succeed()),
+        }
+    }
+}
+
+fn max_wait_ns(rule: &FlowRule) -> u64 {
+    u64::from(rule.max_queueing_time_ms) * NS_PER_MS
 }
 
 impl FlowControl {
-    /// The controls of valid rules that limit calls per second. What did not change goes on as it is; what changed goes on
-    /// counting in the limiter of a control of its kind, if one of `before` is to spare.
-    pub(crate) fn renew(rules: &[&FlowRule], before: &[Arc<Self>]) -> Box<[Arc<Self>]> {
+    /// The controls of valid rules that limit calls per second. What did not change goes on as it is; what changed goes on with the gate of
+    /// a control of its kind, if one of `before` is to spare. A changed rule that warms up starts cold, as in Sentinel.
+    pub(crate) fn renew(rules: &[&FlowRule], before: &[Arc<Self>], plant: Plant) -> Box<[Arc<Self>]> {
         let mut spare = before.to_vec();
         let mut take = |is_like: &dyn Fn(&Self) -> bool| {
             let at = spare.iter().position(|old| is_like(old))?;
@@ -46,25 +89,23 @@ impl FlowControl {
         let unchanged: Vec<_> = rules.iter().map(|rule| take(&|old| old.rule == **rule)).collect();
         let renew = |(rule, unchanged): (&&FlowRule, Option<Arc<Self>>)| {
             unchanged.unwrap_or_else(|| {
-                let is_like = |old: &Self| {
-                    old.limiter.span() == rule.span() && old.rule.control_behavior == rule.control_behavior
+                let gate = match take(&|old| old.gate.suits(rule)) {
+                    Some(old) => old.gate.succeed(rule),
+                    None => Gate::new(rule),
                 };
-                let limiter = take(&is_like).map(|old| old.limiter.succeed());
-                Arc::new(Self::new(rule, limiter))
+                Arc::new(Self::new(rule, gate, plant))
             })
         };
         rules.iter().zip(unchanged).map(renew).collect()
     }
 
-    fn new(rule: &FlowRule, limiter: Option<Limiter>) -> Self {
+    fn new(rule: &FlowRule, gate: Gate, plant: Plant) -> Self {
         debug_assert_eq!(rule.grade, Grade::Qps);
-        let warms_up = matches!(rule.control_behavior, Behaviour::WarmUp | Behaviour::WarmUpQueue);
-        let queues = matches!(rule.control_behavior, Behaviour::Queue | Behaviour::WarmUpQueue);
-        let max_wait_ns = u64::from(rule.max_queueing_time_ms) * NS_PER_MS;
+        let warms_up = rule.control_behavior.warms_up();
         Self {
-            limiter: limiter.unwrap_or_else(|| Limiter::new(rule.span())),
             warm_up: warms_up.then(|| WarmUp::new(rule.count, rule.warm_up_period_sec)),
-            queue: queues.then(|| Queue::new(max_wait_ns)),
+            gate,
+            plant,
             rule: rule.clone(),
         }
     }
@@ -79,21 +120,27 @@ impl FlowControl {
             Some(warm_up) => warm_up.allowed(now_ns, || stats.passed_in_previous_second(now_ns)),
             None => self.rule.count,
         };
-        match &self.queue {
-            Some(queue) => match queue.join(now_ns, rate) {
-                Place::Now => Check::Pass,
+        let rate = if self.plant == Plant::AdmitsMore {
+            rate * 1.5
+        } else {
+            rate
+        };
+        match &self.gate {
+            Gate::Limiter(limiter) => limiter
+                .admit(now_ns, rate as u64)
+                .map_or(Check::Refuse, Check::Pass),
+            Gate::Queue(queue) => match queue.join(now_ns, rate) {
+                Place::Now => Check::Pass(now_ns),
                 Place::After(wait_ns) => Check::Wait(wait_ns),
                 Place::Full => Check::Refuse,
             },
-            None if self.limiter.admit(now_ns, rate as u64) => Check::Pass,
-            None => Check::Refuse,
         }
     }
 
     /// Takes back a pass at this time, since something else refused the call. A place in a queue stays taken, as in Sentinel.
     pub(crate) fn give_back(&self, now_ns: u64) {
-        if self.queue.is_none() {
-            self.limiter.give_back(now_ns);
+        if let Gate::Limiter(limiter) = &self.gate {
+            limiter.give_back(now_ns);
         }
     }
 }

@@ -61,7 +61,8 @@ impl<'a> Waiting<'a> {
 
     /// Goes on after the wait, at this time: to pass, or to be blocked by what is not flow control.
     pub fn enter(self, now_ns: u64) -> Entry<'a> {
-        self.board.enter(&self.board.table(), self.resource, now_ns)
+        self.board
+            .enter(&self.board.table(), self.resource, now_ns, now_ns)
     }
 }
 
@@ -82,6 +83,7 @@ pub struct Guard<'a> {
     board: &'a Switchboard,
     resource: ResourceId,
     entered_ns: u64,
+    admitted_ns: u64,
     version: u64,
     tickets: [Ticket; BREAKERS_MAX],
     occupies: bool,
@@ -91,7 +93,7 @@ impl<'a> Guard<'a> {
     pub(crate) fn new(
         board: &'a Switchboard,
         resource: ResourceId,
-        entered_ns: u64,
+        (entered_ns, admitted_ns): (u64, u64),
         version: u64,
         tickets: [Ticket; BREAKERS_MAX],
         occupies: bool,
@@ -100,6 +102,7 @@ impl<'a> Guard<'a> {
             board,
             resource,
             entered_ns,
+            admitted_ns,
             version,
             tickets,
             occupies,
@@ -126,6 +129,11 @@ impl<'a> Guard<'a> {
     /// The time at which it passed.
     pub fn entered_ns(&self) -> u64 {
         self.entered_ns
+    }
+
+    /// The time at which flow control counts it: the one at which it passed, unless the caller's clock was behind that of others.
+    pub fn admitted_ns(&self) -> u64 {
+        self.admitted_ns
     }
 
     #[inline]

@@ -9,10 +9,12 @@
 //! | [`event`] | the states of a breaker, and what is told to whoever watches |
 //! | [`feed`] | the feed's three layers, made of rules |
 //! | [`window`], [`stats`] | sliding windows, and what is counted of a resource |
+//! | [`plant`] | bugs on request |
+//! | [`service`] | the reference service around all that |
 //!
 //! What must hold: no limit of calls is ever exceeded, in the windows that [`flow::limiter`] states; a breaker changes
 //! its state only along the arrows of [`event::State`], and has at most one probe under way. Time is handed in, in
-//! nanoseconds of a clock that never goes back; nothing here reads one, sleeps, or touches a file or a socket.
+//! nanoseconds of a clock that never goes back; nothing here but the service reads one, sleeps, or touches a file or a socket.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -46,15 +48,18 @@
 //! | breakers are looked at before flow control, and what a breaker refuses spends no permit | after it; nothing is spent either | one look fewer; only the reason differs where both refuse |
 //! | warming up works for limits that are too small to warm up | refuses every call (division by zero) | |
 //! | time is monotonic; buckets begin with the clock's zero | the wall clock, and its seconds | a step of the clock changes nothing |
-//! | a rule that cannot be honoured is refused with its reason | dropped, with a line in the log | |
+//! | a rule that cannot be honoured, or has a field that nobody knows, is refused with its reason | dropped, with a line in the log | |
+//! | a queue keeps who stands in it when its rule changes | it starts empty | a change of rules is no way past a limit |
 //!
 //! `tests/suite/sentinel.rs` holds this crate to decisions that the `sentinel-core` crate 0.1.3 (Rust) took on the same calls, by a virtual
-//! clock. With one probe for recovery they are the same, but for where that crate differs from Sentinel itself:
+//! clock, calls that overlap included. With one probe for recovery they are the same, but for the probe itself, which decides alone here, and for where
+//! that crate differs from Sentinel:
 //!
 //! | `sentinel-core` | Sentinel, and here |
 //! | --- | --- |
 //! | a breaker opens once the threshold is reached | once it is exceeded |
 //! | warming up looks back to the second that ended half a second ago | to the last whole second of the clock |
+//! | a queue's step of time is cut off to nanoseconds | rounded to milliseconds there, to nanoseconds here |
 //! | `max` of a warm-up is `warning + 2 * floor(period * count / (1 + c))` | `warning + floor(2 * period * count / (1 + c))` |
 
 pub mod board;
@@ -63,9 +68,11 @@ pub mod event;
 pub mod feed;
 pub mod flow;
 pub mod guard;
-mod histogram;
 mod latency;
+pub mod plant;
+mod reading;
 pub mod rule;
+pub mod service;
 mod shard;
 pub mod stats;
 pub mod window;
@@ -74,5 +81,7 @@ pub use board::{ResourceId, Switchboard, TooManyResources};
 pub use event::{Event, Observe, Reason, Slowness, State, Transition, Unobserved};
 pub use feed::FeedPolicy;
 pub use guard::{Blocked, Entry, Guard, Waiting};
+pub use plant::Plant;
 pub use rule::{RuleErrors, RuleFault, RuleSet};
+pub use service::SERVICE;
 pub use stats::Snapshot;

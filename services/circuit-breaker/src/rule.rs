@@ -1,9 +1,10 @@
 //! Rules as data: Sentinel's JSON, checked once, every fault at once.
 //!
 //! The names and defaults are those of `FlowRule` and `DegradeRule` of alibaba/Sentinel 1.8, so a file that its dashboard or a data source wrote
-//! can be read. Fields that only the dashboard uses (`id`, `app`, `ip`, `gmtCreate`, ...) are ignored. What would change a
-//! decision and is not done here (`strategy`, `clusterMode`, `limitApp`, `regex`) is refused rather than ignored, and so are the
-//! fields of sentinel-golang, whose `controlBehavior` and `threshold` mean something else.
+//! can be read. Fields of theirs that decide nothing here (`id`, `app`, `ip`, `gmtCreate`, `refResource`, ...) are accepted by name. What
+//! would change a decision and is not done here (`strategy`, `clusterMode`, `limitApp`, `regex`) is refused rather than ignored. So are
+//! the fields of sentinel-golang, whose `controlBehavior` and `threshold` mean something else, and every name that nobody knows: a
+//! misspelt field would leave a default in force without a word.
 //!
 //! Fields that Sentinel does not have: `statIntervalMs` and `statBuckets` of a flow rule, `statBuckets` and
 //! `recoveryProbes` of a degrade rule, and latency rules altogether.
@@ -15,6 +16,8 @@ mod read;
 
 use std::fmt;
 
+use serde::Serialize;
+
 pub use degrade::{DegradeRule, Strategy};
 pub use flow::{Behaviour, FlowRule, Grade};
 pub use latency::LatencyRule;
@@ -24,8 +27,8 @@ pub const RULES_MAX: usize = 1_000;
 /// The most degrade rules of one resource.
 pub const BREAKERS_MAX: usize = 4;
 
-/// All rules that are in force at a time.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// All rules that are in force at a time. Written as JSON it can be read again.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RuleSet {
     /// Flow rules, in the order in which they are asked.
     pub flow: Vec<FlowRule>,

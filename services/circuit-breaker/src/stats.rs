@@ -54,20 +54,20 @@ impl Default for Stats {
 impl Stats {
     #[inline]
     pub(crate) fn pass(&self, now_ns: u64) {
-        self.window.add(Span::SECOND.bucket(now_ns), PASSED, 1);
+        self.window.add(Span::SECOND.bucket(now_ns), [(PASSED, 1)]);
     }
 
     pub(crate) fn refuse(&self, now_ns: u64) {
-        self.window.add(Span::SECOND.bucket(now_ns), REFUSED, 1);
+        self.window.add(Span::SECOND.bucket(now_ns), [(REFUSED, 1)]);
     }
 
     #[inline]
     pub(crate) fn complete(&self, now_ns: u64, response_ns: u64, failed: bool) {
         let bucket = Span::SECOND.bucket(now_ns);
-        self.window.add(bucket, COMPLETED, 1);
-        self.window.add(bucket, RESPONSE_US, response_ns / 1_000);
+        let ended = [(COMPLETED, 1), (RESPONSE_US, response_ns / 1_000)];
+        self.window.add(bucket, ended);
         if failed {
-            self.window.add(bucket, FAILED, 1);
+            self.window.add(bucket, [(FAILED, 1)]);
         }
     }
 

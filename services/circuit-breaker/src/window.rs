@@ -22,14 +22,14 @@ pub const BUCKETS_MAX: u32 = 60;
 /// How a window is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    bucket_ns: u64,
+    bucket_ms: u32,
     buckets: u32,
 }
 
 impl Span {
     /// One second in two buckets, as Sentinel has it.
     pub const SECOND: Self = Self {
-        bucket_ns: 500 * NS_PER_MS,
+        bucket_ms: 500,
         buckets: 2,
     };
 
@@ -40,7 +40,7 @@ impl Span {
             && interval_ms.is_multiple_of(buckets)
             && interval_ms / buckets >= BUCKET_MS_MIN;
         fits.then(|| Self {
-            bucket_ns: u64::from(interval_ms / buckets) * NS_PER_MS,
+            bucket_ms: interval_ms / buckets,
             buckets,
         })
     }
@@ -48,7 +48,13 @@ impl Span {
     /// The number of the bucket that this time is in.
     #[inline]
     pub fn bucket(self, now_ns: u64) -> u64 {
-        now_ns / self.bucket_ns
+        // In two steps: the first is a multiplication, and what is left fits 32 bits for seven weeks, where a division is cheap.
+        now_ns / NS_PER_MS / u64::from(self.bucket_ms)
+    }
+
+    /// When a bucket begins, in nanoseconds.
+    pub(crate) fn begins_ns(self, bucket: u64) -> u64 {
+        bucket.saturating_mul(u64::from(self.bucket_ms) * NS_PER_MS)
     }
 
     /// How many buckets the window has.
@@ -58,7 +64,7 @@ impl Span {
 
     /// How long the window is, in nanoseconds.
     pub fn interval_ns(self) -> u64 {
-        self.bucket_ns * u64::from(self.buckets)
+        u64::from(self.bucket_ms) * NS_PER_MS * u64::from(self.buckets)
     }
 
     /// The first bucket of the window that ends with `bucket`.
@@ -78,6 +84,7 @@ const EPOCH_MASK: u64 = u64::MAX >> COUNT_BITS;
 #[derive(Debug)]
 pub struct SlidingWindow<const KINDS: usize> {
     span: Span,
+    /// A power of two, so that finding a cell divides nothing.
     kept: u64,
     /// How much is added to the number of each bucket.
     skipped: AtomicU64,
@@ -89,7 +96,7 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
     /// An empty window.
     pub fn new(span: Span) -> Self {
         // Twice as many as the window has: the window before this one can be read too.
-        let kept = u64::from(span.buckets) * 2;
+        let kept = (u64::from(span.buckets) * 2).next_power_of_two();
         let lines_per_shard = (kept as usize * KINDS).div_ceil(WORDS);
         let lines = (0..lines_per_shard * SHARDS).map(|_| Line::default()).collect();
         Self {
@@ -106,21 +113,23 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
         self.span
     }
 
-    /// Counts `amount` of a kind in this bucket.
+    /// Counts so much of each of these kinds in this bucket.
     #[inline]
-    pub fn add(&self, bucket: u64, kind: usize, amount: u64) {
+    pub fn add<const N: usize>(&self, bucket: u64, amounts: [(usize, u64); N]) {
         let shard = shard::own();
         let bucket = bucket + self.skipped.load(Ordering::Acquire);
         let epoch = bucket & EPOCH_MASK;
-        shard::update(shard, self.cell(shard, bucket, kind), |word| {
-            let (of, count) = (word >> COUNT_BITS, word & COUNT_MAX);
-            if is_before(of, epoch) {
-                epoch << COUNT_BITS | amount.min(COUNT_MAX)
-            } else {
-                // Of this bucket, or of a later one if this thread was held up: then it counts there.
-                of << COUNT_BITS | (count + amount).min(COUNT_MAX)
-            }
-        });
+        for (kind, amount) in amounts {
+            shard::update(shard, self.cell(shard, bucket, kind), |word| {
+                let (of, count) = (word >> COUNT_BITS, word & COUNT_MAX);
+                if is_before(of, epoch) {
+                    epoch << COUNT_BITS | amount.min(COUNT_MAX)
+                } else {
+                    // Of this bucket, or of a later one if this thread was held up: then it counts there.
+                    of << COUNT_BITS | (count + amount).min(COUNT_MAX)
+                }
+            });
+        }
     }
 
     /// What was counted of a kind in the window that ends with this bucket.
@@ -159,7 +168,7 @@ impl<const KINDS: usize> SlidingWindow<KINDS> {
 
     #[inline]
     fn cell(&self, shard: usize, bucket: u64, kind: usize) -> &AtomicU64 {
-        let at = (bucket % self.kept) as usize * KINDS + kind;
+        let at = (bucket & (self.kept - 1)) as usize * KINDS + kind;
         &self.lines[shard * self.lines_per_shard + at / WORDS].0[at % WORDS]
     }
 }
@@ -183,7 +192,7 @@ mod tests {
     fn a_new_window_counts_at_any_time_of_the_clock() {
         for bucket in [0, 1, 1 << 16, (1 << 27) - 1, 1 << 27, (1 << 27) + 5, 1 << 28] {
             let window = SlidingWindow::<2>::new(Span::SECOND);
-            window.add(bucket, 1, 1);
+            window.add(bucket, [(1, 1)]);
             assert_eq!(window.sum(bucket, 1), 1, "bucket {bucket}");
         }
     }
@@ -192,7 +201,7 @@ mod tests {
     fn a_window_holds_its_buckets_and_forgets_older_ones() {
         let window = SlidingWindow::<2>::new(Span::SECOND);
         for (bucket, amount) in [(10, 1), (11, 2), (12, 4), (13, 8)] {
-            window.add(bucket, 1, amount);
+            window.add(bucket, [(1, amount)]);
         }
         let sums: Vec<u64> = (10..17).map(|bucket| window.sum(bucket, 1)).collect();
         assert_eq!(sums, [1, 3, 6, 12, 8, 0, 0]);
@@ -202,8 +211,8 @@ mod tests {
     #[test]
     fn the_previous_window_is_the_last_whole_one() {
         let window = SlidingWindow::<1>::new(Span::SECOND);
-        window.add(2, 0, 5);
-        window.add(3, 0, 7);
+        window.add(2, [(0, 5)]);
+        window.add(3, [(0, 7)]);
         let previous: Vec<u64> = (2..8).map(|bucket| window.sum_of_previous(bucket, 0)).collect();
         assert_eq!(previous, [0, 0, 12, 12, 0, 0]);
     }
@@ -211,10 +220,10 @@ mod tests {
     #[test]
     fn a_bucket_that_takes_a_cell_over_starts_from_nothing() {
         let window = SlidingWindow::<1>::new(Span::SECOND);
-        window.add(1, 0, 100);
-        window.add(1 + 4, 0, 1);
+        window.add(1, [(0, 100)]);
+        window.add(1 + 4, [(0, 1)]);
         assert_eq!(window.sum(5, 0), 1);
-        window.add(1, 0, 1);
+        window.add(1, [(0, 1)]);
         assert_eq!(
             window.sum(5, 0),
             2,
@@ -225,11 +234,11 @@ mod tests {
     #[test]
     fn what_is_cleared_is_gone_and_what_comes_after_counts() {
         let window = SlidingWindow::<1>::new(Span::SECOND);
-        window.add(6, 0, 3);
-        window.add(7, 0, 4);
+        window.add(6, [(0, 3)]);
+        window.add(7, [(0, 4)]);
         window.clear();
         assert_eq!(window.sum(7, 0), 0);
-        window.add(7, 0, 5);
+        window.add(7, [(0, 5)]);
         assert_eq!((window.sum(7, 0), window.sum(8, 0), window.sum(9, 0)), (5, 5, 0));
     }
 

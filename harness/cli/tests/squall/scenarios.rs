@@ -17,6 +17,7 @@ use squall_model::{hlog, replay};
 
 use crate::support::{Ended, ROOT, Stage, networks_can_be_isolated};
 
+mod circuit_breaker;
 mod config_center;
 mod gateway;
 
@@ -57,6 +58,7 @@ fn every_shipped_scenario_is_run_here() {
     let here = [
         include_str!("scenarios.rs"),
         include_str!("scenarios/edges.rs"),
+        include_str!("scenarios/circuit_breaker.rs"),
         include_str!("scenarios/config_center.rs"),
     ]
     .concat();

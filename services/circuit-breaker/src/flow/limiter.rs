@@ -1,10 +1,16 @@
 //! Admits at most so many calls in a window, exactly, from any number of threads.
 //!
-//! **What is guaranteed.** In any window that is made of `buckets` whole buckets, at most `limit` calls are admitted; so
-//! in *any* span of time no longer than `(buckets - 1) / buckets` of the window, wherever it begins, too. With Sentinel's
-//! second of two buckets: at most `limit` in any 500 ms and in each second that begins with a bucket, and never more than
-//! twice `limit` in any second. With ten buckets: at most `limit` in any 900 ms. Sentinel checks and counts in two steps, and
-//! threads that pass between them are admitted beyond the limit; here that cannot happen.
+//! **What is guaranteed.** Each admission counts in one bucket and says in which, by a time in it: the caller's own, or the begin of the bucket
+//! that the limiter had moved on to where the caller's clock was behind that of others. By these times at most `limit` calls are
+//! admitted in any window that is made of `buckets` whole buckets, and so in *any* span of time no longer than `(buckets - 1) / buckets`
+//! of the window, wherever it begins. With Sentinel's second of two buckets: at most `limit` in any 500 ms and in each second
+//! that begins with a bucket, and never more than twice `limit` in any second. With ten buckets: at most `limit` in any
+//! 900 ms. Sentinel checks and counts in two steps, and threads that pass between them are admitted beyond the limit;
+//! here that cannot happen.
+//!
+//! By the callers' own readings nothing of this holds for one that was held up, between its reading and its call, until a later
+//! bucket had begun: it counts in the later one. Nor does it hold while the limit itself changes: what the old limit admitted counts,
+//! and is not taken back.
 //!
 //! **How.** One word holds the bucket of now and how many permits of it are gone. Moving on to a later bucket first
 //! writes the old one's count to the history, then swaps the word, so whoever sees the new bucket sees the whole
@@ -108,11 +114,16 @@ impl Limiter {
         self.ledger.span
     }
 
-    /// Admits a call if fewer than `limit` were admitted in the window of now.
+    /// Admits a call if fewer than `limit` were admitted in the window of now. The time by which it counts: `now_ns`, or the begin of
+    /// the bucket that the limiter had moved on to.
     #[inline]
-    pub fn admit(&self, now_ns: u64, limit: u64) -> bool {
+    pub fn admit(&self, now_ns: u64, limit: u64) -> Option<u64> {
         let bucket = self.span().bucket(now_ns).min(BUCKET_MAX);
-        take_from(&self.leases[shard::own()].0, bucket) || self.lease(bucket, limit.min(LIMIT_MAX))
+        if take_from(&self.leases[shard::own()].0, bucket) {
+            return Some(now_ns);
+        }
+        let counted = self.lease(bucket, limit.min(LIMIT_MAX))?;
+        Some(now_ns.max(self.span().begins_ns(counted)))
     }
 
     /// Takes back the admission of a call that something else refused.
@@ -132,9 +143,9 @@ impl Limiter {
         }
     }
 
-    /// Takes permits from the head: one for this call, more for the next ones.
+    /// Takes permits from the head: one for this call, more for the next ones. The bucket in which the call counts.
     #[cold]
-    fn lease(&self, bucket: u64, limit: u64) -> bool {
+    fn lease(&self, bucket: u64, limit: u64) -> Option<u64> {
         loop {
             let head = Word::load(&self.ledger.head.0);
             if head.bucket < bucket {
@@ -144,7 +155,9 @@ impl Limiter {
             // A thread that was held up counts in the bucket that is there now.
             let free = limit.saturating_sub(self.ledger.used_before(head.bucket) + head.count);
             if free == 0 {
-                return self.leases.iter().any(|lease| take_from(&lease.0, head.bucket));
+                let mut leases = self.leases.iter();
+                let is_left = leases.any(|lease| take_from(&lease.0, head.bucket));
+                return is_left.then_some(head.bucket);
             }
             let taken = (free / (2 * SHARDS as u64)).clamp(1, LEASE_MAX);
             let to = Word {
@@ -153,7 +166,7 @@ impl Limiter {
             };
             if head.replace(&self.ledger.head.0, to) {
                 self.keep(head.bucket, taken - 1);
-                return true;
+                return Some(head.bucket);
             }
         }
     }

@@ -7,6 +7,7 @@
 //! The queue is one word that all threads share, since it is one line of calls: more threads do not make it faster. Sentinel
 //! counts in milliseconds and sleeps in the caller's thread; this counts in nanoseconds and never sleeps.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Nobody has passed yet.
@@ -27,7 +28,8 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Queue {
     max_wait_ns: u64,
-    latest_ns: AtomicU64,
+    /// When the last call in line is due.
+    latest_ns: Arc<AtomicU64>,
 }
 
 impl Queue {
@@ -35,7 +37,16 @@ impl Queue {
     pub fn new(max_wait_ns: u64) -> Self {
         Self {
             max_wait_ns,
-            latest_ns: AtomicU64::new(NEVER),
+            latest_ns: Arc::new(AtomicU64::new(NEVER)),
+        }
+    }
+
+    /// The same line under another limit of waiting. Calls that still join the other one stand in it too.
+    #[must_use]
+    pub fn succeed(&self, max_wait_ns: u64) -> Self {
+        Self {
+            max_wait_ns,
+            latest_ns: Arc::clone(&self.latest_ns),
         }
     }
 

@@ -30,6 +30,18 @@ pub enum Behaviour {
     WarmUpQueue,
 }
 
+impl Behaviour {
+    /// Whether calls beyond the limit wait.
+    pub fn queues(self) -> bool {
+        matches!(self, Self::Queue | Self::WarmUpQueue)
+    }
+
+    /// Whether the limit grows while the resource warms up.
+    pub fn warms_up(self) -> bool {
+        matches!(self, Self::WarmUp | Self::WarmUpQueue)
+    }
+}
+
 impl TryFrom<u8> for Grade {
     type Error = String;
 
@@ -128,8 +140,7 @@ impl FlowRule {
             return;
         }
         faults.span(self.stat_interval_ms, self.stat_buckets);
-        let warms_up = matches!(self.control_behavior, Behaviour::WarmUp | Behaviour::WarmUpQueue);
-        if warms_up {
+        if self.control_behavior.warms_up() {
             faults.within(
                 "warmUpPeriodSec",
                 f64::from(self.warm_up_period_sec),

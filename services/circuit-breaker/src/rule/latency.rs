@@ -18,7 +18,7 @@ pub struct LatencyRule {
     pub quick_for_ms: u32,
     /// The length of a step, in milliseconds: how often the P99 is taken.
     pub step_ms: u32,
-    /// A step with fewer calls is neither slow nor quick: what holds goes on to hold, and no time is counted.
+    /// A step with fewer calls goes by the verdict from before, and its calls count towards the next one.
     pub min_request_amount: u64,
 }
 

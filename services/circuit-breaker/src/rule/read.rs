@@ -1,9 +1,10 @@
 //! From text to rules: which rule and which field a mistake is in, and all mistakes at once.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Faults, RULES_MAX, RuleErrors, RuleSet};
+use super::{Faults, RULES_MAX, RuleErrors, RuleFaults, RuleSet};
 
 /// Fields that change decisions in Sentinel, with the value that changes nothing. Others are refused.
 const ONLY: &[(&str, &[&str])] = &[
@@ -11,6 +12,18 @@ const ONLY: &[(&str, &[&str])] = &[
     ("clusterMode", &["null", "false"]),
     ("regex", &["null", "false"]),
     ("strategy", &["null", "0"]),
+];
+/// Fields of Sentinel and its dashboard that decide nothing, once those above are as they must be.
+const IGNORED: &[&str] = &[
+    "id",
+    "app",
+    "ip",
+    "port",
+    "gmtCreate",
+    "gmtModified",
+    "refResource",
+    "clusterConfig",
+    "controller",
 ];
 /// Fields of sentinel-golang's rules, which are other rules.
 const GOLANG: &[&str] = &[
@@ -65,7 +78,10 @@ pub(super) fn rule_set(text: &str) -> Result<RuleSet, RuleErrors> {
     Ok(rules)
 }
 
-fn list<T: DeserializeOwned>(object: &mut Map<String, Value>, name: &str, faults: &mut Faults) -> Vec<T> {
+fn list<T>(object: &mut Map<String, Value>, name: &str, faults: &mut Faults) -> Vec<T>
+where
+    T: DeserializeOwned + Serialize + Default,
+{
     let items = match object.remove(name) {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(items)) => items,
@@ -81,30 +97,42 @@ fn list<T: DeserializeOwned>(object: &mut Map<String, Value>, name: &str, faults
         faults.add(name, format!("has {} rules", items.len()), &advice);
         return Vec::new();
     }
-    let one = |(at, item)| rule(format!("{name}[{at}]"), item, faults);
+    let own = serde_json::to_value(T::default()).expect("a rule is an object of numbers and texts");
+    let one = |(at, item)| rule(format!("{name}[{at}]"), item, &own, faults);
     items.into_iter().enumerate().filter_map(one).collect()
 }
 
-fn rule<T: DeserializeOwned>(name: String, mut item: Value, faults: &mut Faults) -> Option<T> {
+/// Reads one rule, whose own fields are those of `own`.
+fn rule<T: DeserializeOwned>(name: String, mut item: Value, own: &Value, faults: &mut Faults) -> Option<T> {
     let resource = item["resource"].as_str().unwrap_or_default().to_owned();
     let mut faults = faults.of(name, &resource);
     if let Value::Object(fields) = &mut item {
-        for (field, harmless) in ONLY {
-            if let Some(value) = fields.get(*field)
-                && !harmless.contains(&value.to_string().as_str())
-            {
-                let advice = format!("leave it out, or write {}", harmless[1]);
-                faults.add(field, format!("is {value}, which is not supported"), &advice);
-            }
-        }
-        for field in GOLANG.iter().filter(|field| fields.contains_key(**field)) {
-            let what = "is a field of sentinel-golang".to_owned();
-            faults.add(field, what, "write the rule as Sentinel for Java has it");
+        for field in fields.keys().filter(|field| own.get(field).is_none()) {
+            foreign(field, &fields[field], own, &mut faults);
         }
         // A field that is null is one that is missing, as data sources write it.
-        fields.retain(|_, value| !value.is_null());
+        fields.retain(|field, value| !value.is_null() && own.get(field).is_some());
     }
     serde_json::from_value(item)
         .map_err(|error| faults.add("rule", format!("cannot be read: {error}"), "correct it"))
         .ok()
+}
+
+/// Looks at a field that is none of the rule's own.
+fn foreign(field: &str, value: &Value, own: &Value, faults: &mut RuleFaults<'_>) {
+    // Latency rules are not Sentinel's, so nothing of Sentinel's is to be expected in them.
+    let is_sentinels = own.get("grade").is_some();
+    if let Some((_, harmless)) = ONLY.iter().find(|(name, _)| *name == field && is_sentinels) {
+        if !harmless.contains(&value.to_string().as_str()) {
+            let advice = format!("leave it out, or write {}", harmless[1]);
+            faults.add(field, format!("is {value}, which is not supported"), &advice);
+        }
+    } else if GOLANG.contains(&field) {
+        let what = "is a field of sentinel-golang".to_owned();
+        faults.add(field, what, "write the rule as Sentinel for Java has it");
+    } else if !(is_sentinels && IGNORED.contains(&field)) {
+        let known: Vec<_> = own.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+        let advice = format!("use {}", known.join(", "));
+        faults.add(field, "is no field of this rule".to_owned(), &advice);
+    }
 }

@@ -1,12 +1,16 @@
 //! The switchboard: what a call is answered, and what a change of rules keeps.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::support::{MS, SEC, board, breaks_on_errors};
-use squall_circuit_breaker::rule::{Behaviour, FlowRule, Grade};
-use squall_circuit_breaker::{Blocked, Entry, ResourceId, RuleSet, Snapshot, State, Switchboard};
+use squall_circuit_breaker::board::RESOURCES_MAX;
+use squall_circuit_breaker::rule::{Behaviour, DegradeRule, FlowRule, Grade};
+use squall_circuit_breaker::{
+    Blocked, Entry, Event, Observe, ResourceId, RuleSet, Snapshot, State, Switchboard,
+};
 
 fn qps(count: f64) -> FlowRule {
     FlowRule {
@@ -286,4 +290,158 @@ fn threads_lose_no_count() {
         response_us: 7 * all,
     };
     assert_eq!(board.snapshot(resource, SEC), expected);
+}
+
+#[test]
+fn a_queue_whose_rule_changes_forgets_nobody_who_stands_in_it() {
+    let queues = |count, behaviour| {
+        flow([FlowRule {
+            control_behavior: behaviour,
+            max_queueing_time_ms: 1_000,
+            ..qps(count)
+        }])
+    };
+    let (board, _) = board(&queues(10.0, Behaviour::Queue));
+    let resource = board.resource("r").unwrap();
+    let wait_ms = |board: &Switchboard| match board.entry(resource, 0) {
+        Entry::Pass(_) => 0,
+        Entry::Wait(waiting) => waiting.wait().as_millis(),
+        Entry::Blocked(why) => panic!("{why}"),
+    };
+    let waits: Vec<_> = (0..3).map(|_| wait_ms(&board)).collect();
+    assert_eq!(waits, [0, 100, 200]);
+    board.apply(&queues(20.0, Behaviour::Queue)).unwrap();
+    assert_eq!(wait_ms(&board), 250, "behind the call that is due after 200 ms");
+    board.apply(&queues(20.0, Behaviour::WarmUpQueue)).unwrap();
+    assert!(wait_ms(&board) > 300, "and cold, so a third as fast");
+}
+
+/// Rule sets with ever new names make no resources: only who asks does, and the limit of resources stands.
+#[test]
+fn rules_for_names_that_nobody_asks_for_are_kept_only_while_they_are_in_force() {
+    let (board, _) = board(&RuleSet::default());
+    for round in 0..8 {
+        let rule = |number| FlowRule {
+            resource: format!("{round}-{number}"),
+            ..qps(1.0)
+        };
+        board
+            .apply(&flow((0..1_000).map(rule).collect::<Vec<_>>()))
+            .unwrap();
+    }
+    let resource = board.resource("7-999").unwrap();
+    assert_eq!(
+        passes(&board, resource, 0, 5),
+        1,
+        "its rule was there before it was"
+    );
+    let more = (0..10_000).map_while(|number| board.resource(&format!("r{number}")).ok());
+    assert_eq!(more.count() + 1, RESOURCES_MAX);
+}
+
+/// Breakers open and close at once with calls that they refuse: who is refused learns of a state that refuses.
+#[test]
+fn a_breaker_that_refuses_a_call_is_not_closed() {
+    let rule = DegradeRule {
+        recovery_probes: 1,
+        ..breaks_on_errors("r", 0.0)
+    };
+    let rules = RuleSet {
+        degrade: vec![rule],
+        ..RuleSet::default()
+    };
+    let (board, notebook) = board(&rules);
+    let resource = board.resource("r").unwrap();
+    let now_sec = AtomicU64::new(0);
+    let refused = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (board, now_sec, refused) = (&board, &now_sec, &refused);
+            scope.spawn(move || {
+                for number in 0..20_000 {
+                    let now_ns = now_sec.fetch_add(number % 2, Ordering::AcqRel) * SEC;
+                    match board.entry(resource, now_ns) {
+                        Entry::Pass(guard) if (number + thread) % 3 == 0 => guard.fail(now_ns),
+                        Entry::Pass(guard) => guard.succeed(now_ns),
+                        Entry::Blocked(Blocked::Breaker(state)) => {
+                            assert_ne!(state, State::Closed);
+                            refused.fetch_add(1, Ordering::AcqRel);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+            });
+        }
+    });
+    notebook.assert_one_path();
+    assert!(refused.load(Ordering::Acquire) > 0);
+}
+
+struct Panics;
+
+impl Observe for Panics {
+    fn note(&self, _: &Event) {
+        panic!("it must not, and does");
+    }
+}
+
+#[test]
+fn an_observer_that_panics_keeps_no_breaker_from_closing() {
+    let board = Switchboard::new(Arc::new(Panics));
+    let rules = RuleSet {
+        degrade: vec![breaks_on_errors("r", 0.0)],
+        ..RuleSet::default()
+    };
+    board.apply(&rules).unwrap();
+    let resource = board.resource("r").unwrap();
+    let Entry::Pass(guard) = board.entry(resource, 0) else {
+        panic!("it is closed");
+    };
+    guard.fail(0);
+    assert_eq!(board.states(resource), [State::Open]);
+    assert_eq!(passes(&board, resource, SEC, 3), 3, "the probes");
+    assert_eq!(board.states(resource), [State::Closed]);
+}
+
+/// What is told of a breaker whose rule changes while it is open, and that its last call says nothing any more.
+#[test]
+fn a_breaker_that_is_replaced_says_so_and_nothing_after_it() {
+    let rules = |count| RuleSet {
+        degrade: vec![breaks_on_errors("r", count)],
+        ..RuleSet::default()
+    };
+    let (board, notebook) = board(&rules(0.0));
+    let resource = board.resource("r").unwrap();
+    let enter = |now_ns| match board.entry(resource, now_ns) {
+        Entry::Pass(guard) => guard,
+        other => panic!("{other:?}"),
+    };
+    enter(0).fail(0);
+    let probe = enter(SEC);
+    board.apply(&rules(1.0)).unwrap();
+    probe.succeed(SEC);
+    assert_eq!(notebook.transitions().len(), 2, "opened and half-opened");
+    let replaced = Event::Replaced {
+        resource: "r".into(),
+        breaker: 0,
+        state: State::HalfOpen,
+    };
+    assert_eq!(
+        notebook
+            .events()
+            .iter()
+            .filter(|event| **event == replaced)
+            .count(),
+        1
+    );
+    board.apply(&RuleSet::default()).unwrap();
+    assert_eq!(
+        notebook
+            .events()
+            .iter()
+            .filter(|event| matches!(event, Event::Replaced { .. }))
+            .count(),
+        1,
+        "closed ones go without a word"
+    );
 }

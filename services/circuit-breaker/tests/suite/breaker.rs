@@ -1,5 +1,6 @@
 //! Breakers: when they open, how they recover, and that nothing leads off the diagram.
 
+use std::hint;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -305,4 +306,54 @@ fn threads_keep_to_the_diagram_and_never_probe_together() {
     );
     assert!(transitions.iter().any(|one| one.to == State::Recovering));
     assert_eq!(worst.load(Ordering::Acquire), 1, "probes at a time");
+}
+
+/// Two calls fail at the very same time, and two failures open the breaker: whatever each of them sees of the other, it opens.
+/// An optimised build without the fence loses some in a hundred rounds; one for debugging is too slow to.
+#[test]
+fn two_bad_calls_at_once_open_a_breaker_that_two_open() {
+    const ROUNDS: u64 = 5_000;
+    let rule = DegradeRule {
+        recovery_probes: 1,
+        ..breaks_on_errors("r", 1.0)
+    };
+    let (board, _) = board(&set(rule));
+    let resource = board.resource("r").unwrap();
+    // How many rounds have begun, and how many the other thread has ended.
+    let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+    let wait_for = |word: &AtomicU64, round| {
+        for turn in 0_u64.. {
+            if word.load(Ordering::Acquire) >= round {
+                return;
+            }
+            // Where both share a core, the other needs it.
+            if turn % 4_096 == 4_095 {
+                thread::yield_now();
+            }
+            hint::spin_loop();
+        }
+    };
+    let at_ns = |round: u64| round * 10 * SEC;
+    let lost = thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                wait_for(&begun, round);
+                pass(&board, resource, at_ns(round)).fail(at_ns(round));
+                ended.store(round, Ordering::Release);
+            }
+        });
+        let mut lost = 0;
+        for round in 1..=ROUNDS {
+            let guard = pass(&board, resource, at_ns(round));
+            begun.store(round, Ordering::Release);
+            // The other is a little later, by another time each round.
+            (0..round % 64).for_each(|_| hint::spin_loop());
+            guard.fail(at_ns(round));
+            wait_for(&ended, round);
+            lost += u64::from(board.states(resource)[0] != State::Open);
+            pass(&board, resource, at_ns(round) + SEC).succeed(at_ns(round) + SEC);
+        }
+        lost
+    });
+    assert_eq!(lost, 0, "of {ROUNDS}");
 }

@@ -61,6 +61,40 @@ fn one_quick_second_begins_the_thirty_anew() {
     assert_eq!(light_in(&policy, 59, 900), 95);
 }
 
+/// Three requests a second, so that of twenty there is not one in a second.
+#[test]
+fn the_full_model_is_found_quick_again_by_few_requests() {
+    let (policy, _) = policy();
+    let mut models = Vec::new();
+    for number in 0..3 * 120 {
+        let now_ns = number * SEC / 3;
+        let full_ms = if number < 3 * 40 { 900 } else { 100 };
+        let Scoring::Call(model, guard) = policy.model(now_ns, number) else {
+            panic!("nothing guards the models but latency");
+        };
+        let lasts_ms = if model == Model::Full { full_ms } else { 20 };
+        guard.succeed(now_ns + lasts_ms * MS);
+        models.push(model);
+    }
+    let second_of = |model, from: usize| {
+        let found = models[from..].iter().position(|one| *one == model);
+        found.map(|at| (from + at) / 3)
+    };
+    // The first verdict needs five calls, the first after the change as many samples: one a second.
+    let light = second_of(Model::Light, 0);
+    assert!(
+        light.is_some_and(|second| (30..34).contains(&second)),
+        "{light:?}"
+    );
+    let samples = models[3 * 45..3 * 60]
+        .iter()
+        .filter(|model| **model == Model::Full);
+    assert!((15..=18).contains(&samples.count()));
+    let lights = models.iter().rposition(|model| *model == Model::Light);
+    let back = lights.map(|last| last / 3);
+    assert!(back.is_some_and(|second| (70..80).contains(&second)), "{back:?}");
+}
+
 #[test]
 fn more_than_five_percent_of_errors_break_recall_and_three_probes_mend_it() {
     let (policy, notebook) = policy();

@@ -69,8 +69,8 @@ fn rules_survive_being_written_and_read() {
         resource: "other".to_owned(),
         ..LatencyRule::default()
     });
-    let text = serde_json::json!({ "flow": rules.flow, "degrade": rules.degrade, "latency": rules.latency });
-    assert_eq!(RuleSet::from_json(&text.to_string()).unwrap(), rules);
+    let text = serde_json::to_string(&rules).unwrap();
+    assert_eq!(RuleSet::from_json(&text).unwrap(), rules);
 }
 
 #[test]
@@ -106,6 +106,30 @@ fn what_would_be_decided_otherwise_is_refused_rather_than_ignored() {
         let found = faults(&text);
         assert!(found[0].contains(field), "{found:?}");
     }
+}
+
+#[test]
+fn a_field_that_nobody_knows_is_refused_with_those_there_are() {
+    let text = r#"{
+        "flow": [{ "resource": "a", "cuont": 1, "refResource": "b", "clusterConfig": {} }],
+        "degrade": [{ "resource": "a", "count": 1, "timeWindow": 1, "controlBehavior": 0 }],
+        "latency": [{ "resource": "a", "limitApp": "default" }]
+    }"#;
+    let found = faults(text);
+    assert_eq!(
+        found[0],
+        "flow[0] (resource `a`): `cuont` is no field of this rule; use controlBehavior, count, grade, maxQueueingTimeMs, resource, \
+         statBuckets, statIntervalMs, warmUpPeriodSec"
+    );
+    assert!(
+        found[1].contains("`controlBehavior` is no field of this rule"),
+        "{found:?}"
+    );
+    assert!(
+        found[2].contains("`limitApp` is no field of this rule"),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 3, "{found:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use squall_circuit_breaker::{Entry, RuleSet, Switchboard, Unobserved};
+use squall_circuit_breaker::{Entry, Guard, RuleSet, Switchboard, Unobserved};
 
 use crate::support::MS;
 
@@ -40,14 +40,18 @@ fn sequence(name: &str) -> (Value, Vec<Call>) {
     (sequence["rules"].clone(), calls)
 }
 
-/// Whether each call passes here, and how long it is told to wait before, in microseconds.
+/// Whether each call passes here, and how long it is told to wait before, in microseconds. Calls overlap as they did when they were recorded: what was
+/// due to end when a call is made has ended before it.
 fn decide(rules: &Value, calls: &[Call]) -> Vec<(bool, u64)> {
     let board = Switchboard::new(Arc::new(Unobserved));
     board
         .apply(&RuleSet::from_json(&rules.to_string()).unwrap())
         .unwrap();
     let resource = board.resource("r").unwrap();
-    let one = |call: &Call| {
+    let mut under_way: Vec<(Call, Guard<'_>)> = Vec::new();
+    let mut decisions = Vec::new();
+    for call in calls {
+        end_until(call.at_us, &mut under_way);
         let (entry, waited) = match board.entry(resource, call.at_us * 1_000) {
             Entry::Wait(waiting) => {
                 let wait = waiting.wait();
@@ -56,18 +60,32 @@ fn decide(rules: &Value, calls: &[Call]) -> Vec<(bool, u64)> {
             }
             entry => (entry, Duration::ZERO),
         };
-        let Entry::Pass(guard) = entry else {
-            return (false, 0);
-        };
+        decisions.push(match entry {
+            Entry::Pass(guard) => {
+                under_way.push((*call, guard));
+                (true, waited.as_micros() as u64)
+            }
+            Entry::Blocked(_) => (false, 0),
+            Entry::Wait(_) => panic!("it has waited"),
+        });
+    }
+    end_until(u64::MAX, &mut under_way);
+    decisions
+}
+
+/// Ends the calls that are due until then, in the order of their ends.
+fn end_until(until_us: u64, under_way: &mut Vec<(Call, Guard<'_>)>) {
+    while let Some(at) = (0..under_way.len()).min_by_key(|at| under_way[*at].0.ended_us)
+        && under_way[at].0.ended_us <= until_us
+    {
+        let (call, guard) = under_way.remove(at);
         let ended_ns = call.ended_us * 1_000;
         if call.failed {
             guard.fail(ended_ns);
         } else {
             guard.succeed(ended_ns);
         }
-        (true, waited.as_micros() as u64)
-    };
-    calls.iter().map(one).collect()
+    }
 }
 
 /// The calls on which the decisions differ, as (number, time in milliseconds, passed there).
@@ -158,4 +176,75 @@ fn warming_up_differs_by_the_second_that_is_looked_back_to() {
     assert_telling(&calls);
     assert_eq!(calls.len(), 422);
     assert_eq!(differences(&rules, &calls), [(178, 4_382, true)]);
+}
+
+#[test]
+fn a_limit_of_calls_at_a_time_decides_the_same() {
+    let (rules, calls) = sequence("concurrency");
+    assert_telling(&calls);
+    assert_eq!(differences(&rules, &calls), []);
+}
+
+#[test]
+fn calls_that_overlap_decide_the_same_of_a_breaker() {
+    // Just below the thresholds, since sentinel-core opens at them.
+    for (name, field, below) in [
+        ("error-ratio-overlapping", "count", 0.499),
+        ("slow-ratio-overlapping", "slowRatioThreshold", 0.299),
+    ] {
+        let (rules, calls) = sequence(name);
+        assert_telling(&calls);
+        let overlap = calls.windows(2).filter(|pair| pair[0].ended_us > pair[1].at_us);
+        assert!(overlap.count() > 100, "{name}");
+        assert_eq!(differences(&with(&rules, field, below), &calls), [], "{name}");
+    }
+}
+
+/// Where a queue warms up, sentinel-core's bucket of tokens differs as without a queue, and here each wait follows from the ones before: decisions on
+/// single calls part. The rate that comes of them does not: cold, while the bucket has not changed yet, every call is decided the same, its wait cut off
+/// rather than rounded there; afterwards as many calls pass in each second, but for one or two.
+#[test]
+fn a_queue_that_warms_up_moves_as_fast() {
+    let (rules, calls) = sequence("warm-up-queue");
+    assert_telling(&calls);
+    let here = decide(&rules, &calls);
+    let cold = calls.iter().zip(&here).filter(|(call, _)| call.at_us < 2_000_000);
+    for (call, (passed, waited_us)) in cold {
+        assert_eq!(call.passed, *passed, "{call:?}");
+        assert!(
+            waited_us - call.waited_us <= 1,
+            "{call:?} waited {waited_us} us here"
+        );
+    }
+    let in_second = |second: u64| {
+        let of = calls
+            .iter()
+            .zip(&here)
+            .filter(move |(call, _)| call.at_us / 1_000_000 == second);
+        let there = of.clone().filter(|(call, _)| call.passed).count();
+        (there, of.filter(|(_, here)| here.0).count())
+    };
+    let seconds: Vec<_> = (1..9).map(in_second).collect();
+    for (there, here) in &seconds {
+        assert!(there.abs_diff(*here) <= 1, "{seconds:?}");
+    }
+    assert!(seconds[0].1 * 2 < seconds[7].1, "it warms up: {seconds:?}");
+}
+
+/// While a probe is under way, a call from before the breaker opened ends well. sentinel-core closes the breaker, as Sentinel does; here
+/// only the probe decides.
+#[test]
+fn a_call_from_before_closes_a_breaker_there_and_not_here() {
+    let (rules, calls) = sequence("error-count-late");
+    assert_telling(&calls);
+    let differences = differences(&with(&rules, "recoveryProbes", 1), &calls);
+    let (first, at_ms, passed) = differences[0];
+    assert_eq!((at_ms, passed), (2_600, true));
+    let opened = calls.iter().position(|call| !call.passed).unwrap();
+    let from_before = calls[..opened]
+        .iter()
+        .filter(|call| call.ended_us == at_ms * 1_000);
+    assert_eq!(from_before.count(), 1, "it ends well just then");
+    let probe = calls[opened..first].iter().find(|call| call.passed).unwrap();
+    assert!(probe.failed && probe.ended_us > at_ms * 1_000, "{probe:?}");
 }

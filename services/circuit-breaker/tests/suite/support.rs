@@ -30,6 +30,10 @@ const ARROWS: [(State, State); 7] = [
 ];
 
 impl Notebook {
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+
     pub fn transitions(&self) -> Vec<Transition> {
         let events = self.0.lock().unwrap();
         let transition = |event: &Event| match event {
