@@ -79,6 +79,33 @@ fn canary(name: &str, expected: Exit, reason: &str) -> RunRecord {
     record
 }
 
+/// Runs a scenario; asserts that each of `invariants` held and had something to look at, and that every fault met its victim. Where
+/// the machine is calm, the run passes.
+#[track_caller]
+fn run_held_to(name: &str, more: &[&str], invariants: &[&str]) -> RunRecord {
+    let stage = Stage::alone();
+    let ended = stage.run(name, more);
+    ended.assert_nothing_left();
+    let record = ended.record();
+    for path in invariants {
+        let (checked, violations, verdict) = invariant(&record, path);
+        assert!(
+            checked > 0 && violations == 0 && verdict == Verdict::Pass,
+            "{path}: {:#?}",
+            record.invariants
+        );
+    }
+    assert!(
+        record.faults.iter().all(|fault| fault.proved),
+        "{:#?}",
+        record.faults
+    );
+    if ended.is_calm() {
+        ended.assert_exit(Exit::Pass);
+    }
+    record
+}
+
 #[track_caller]
 fn invariant(record: &RunRecord, path: &str) -> (u64, u64, Verdict) {
     let found = record.invariants.iter().find(|one| one.path() == path);

@@ -2,38 +2,17 @@
 //! is looked at all the same.
 
 use squall_model::exit::Exit;
-use squall_model::record::{RunRecord, Verdict};
+use squall_model::record::RunRecord;
 
-use super::{canary, invariant};
-use crate::support::Stage;
+use super::{canary, run_held_to};
 
 /// What every reader is held to.
 const PROMISES: [&str; 3] = ["reader.monotonic", "reader.untorn", "reader.converged"];
 
-/// Runs a scenario; asserts that it broke no promise, and that each of `invariants` had something to look at.
+/// Runs a scenario, which is held to its readers' promises and to these invariants.
 #[track_caller]
 fn run(name: &str, more: &[&str], invariants: &[&str]) -> RunRecord {
-    let stage = Stage::alone();
-    let ended = stage.run(name, more);
-    ended.assert_nothing_left();
-    let record = ended.record();
-    for path in PROMISES.iter().chain(invariants) {
-        let (checked, violations, verdict) = invariant(&record, path);
-        assert!(
-            checked > 0 && violations == 0 && verdict == Verdict::Pass,
-            "{path}: {:#?}",
-            record.invariants
-        );
-    }
-    assert!(
-        record.faults.iter().all(|fault| fault.proved),
-        "{:#?}",
-        record.faults
-    );
-    if ended.is_calm() {
-        ended.assert_exit(Exit::Pass);
-    }
-    record
+    run_held_to(name, more, &[&PROMISES[..], invariants].concat())
 }
 
 /// Failed requests of a load, over all phases.

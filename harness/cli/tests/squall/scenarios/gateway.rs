@@ -2,35 +2,15 @@
 //! the same.
 
 use squall_model::exit::Exit;
-use squall_model::record::{RunRecord, Verdict};
+use squall_model::record::RunRecord;
 
-use super::{canary, invariant};
-use crate::support::Stage;
+use super::{canary, run_held_to};
 
-/// Runs a scenario; asserts that each of `invariants` held and had something to look at, and that no request failed but those of `may_fail`.
+/// Runs a scenario, which is held to these invariants; no request may fail but those of `may_fail`.
 #[track_caller]
 fn run(name: &str, invariants: &[&str], may_fail: &[&str]) -> RunRecord {
-    let stage = Stage::alone();
-    let ended = stage.run(name, &[]);
-    ended.assert_nothing_left();
-    let record = ended.record();
-    for path in invariants {
-        let (checked, violations, verdict) = invariant(&record, path);
-        assert!(
-            checked > 0 && violations == 0 && verdict == Verdict::Pass,
-            "{path}: {:#?}",
-            record.invariants
-        );
-    }
-    assert!(
-        record.faults.iter().all(|fault| fault.proved),
-        "{:#?}",
-        record.faults
-    );
+    let record = run_held_to(name, &[], invariants);
     assert_eq!(refused(&record, may_fail), 0, "{:#?}", record.phases);
-    if ended.is_calm() {
-        ended.assert_exit(Exit::Pass);
-    }
     record
 }
 
