@@ -65,3 +65,8 @@ bench-unique:
 # Squall's numbers beside those of a server whose delays are known: `just bench-truth laws`, `just bench-truth noise --runs 10`.
 bench-truth *ARGS:
     cargo bench -p squall --bench truth -- {{ARGS}}
+
+# The report of an hour with 18 services and 10 loads: time to make it, its bytes, and how soon a browser shows it.
+bench-report:
+    cargo run --release -q -p squall-report --example long_run -- target/long_run.html
+    cargo test --release -q -p squall-report --test browser -- --ignored first_paint

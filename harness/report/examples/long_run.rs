@@ -1,4 +1,4 @@
-//! Prints how long the report of an hour with 18 services and 10 loads takes: to read the folder, to make the page; and how large it is.
+//! Prints how long the report of an hour with 18 services and 10 loads takes: to make the page of what was read; and how large it is.
 //!
 //!     cargo run --release -p squall-report --example long_run -- OUT.html
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]

@@ -3,6 +3,7 @@
 //! From top to bottom: the phases as a band, the names of the faults over the windows that they shade, the plot, the
 //! horizontal axis, a row for each thing that told of its states. The legend is not part of the drawing: the page sets it above, where it can wrap.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use plotters::coord::Shift;
@@ -52,13 +53,13 @@ pub const NARROW: Size = Size {
 /// A chart of a stack, beside other things on a screen.
 pub const PANEL: Size = Size {
     width: 660,
-    height: 96,
+    height: 88,
     names: true,
 };
 /// The same on a phone.
 pub const NARROW_PANEL: Size = Size {
     width: 340,
-    height: 96,
+    height: 88,
     names: false,
 };
 
@@ -459,15 +460,22 @@ impl<'c> Drawing<'c> {
         };
         let cut = (0_u32..).zip(tracks);
         let cut = cut.filter(|(_, track)| self.beside_track(&track.name) != track.name);
-        cut.map(|(row, track)| {
+        // Writing to a String cannot fail.
+        let mut names = String::new();
+        for (row, track) in cut {
             let (top, width) = ((first + row * TRACK) * FACTOR, units(self.left()));
-            format!(
-                "<rect class=\"name\" x=\"0\" y=\"{top}\" width=\"{width}\" height=\"{}\" fill=\"transparent\"><title>{}</title></rect>",
-                TRACK * FACTOR,
+            let height = TRACK * FACTOR;
+            let _ = write!(
+                names,
+                "<rect class=\"name\" x=\"0\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"transparent\">"
+            );
+            let _ = write!(
+                names,
+                "<title>{}</title></rect>",
                 crate::render::escaped(&track.name)
-            )
-        })
-        .collect()
+            );
+        }
+        names
     }
 
     fn band(&self, root: &Area<'_>) -> Drawn {

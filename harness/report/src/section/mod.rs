@@ -111,7 +111,7 @@ pub(crate) static SECTIONS: [Section; 17] = [
     },
     Section {
         id: "generator",
-        title: "Load generator",
+        title: "Generator",
         blocks: generator::blocks,
     },
     Section {
