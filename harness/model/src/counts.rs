@@ -183,9 +183,9 @@ mod tests {
 
     fn of(values: &[u64]) -> Histogram {
         let mut histogram = histogram::empty();
-        values
-            .iter()
-            .for_each(|value| histogram::record(&mut histogram, *value, 1));
+        for value in values {
+            histogram::record(&mut histogram, *value, 1);
+        }
         histogram
     }
 

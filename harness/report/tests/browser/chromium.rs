@@ -23,7 +23,7 @@ static RUNNING: Mutex<Weak<Chromium>> = Mutex::new(Weak::new());
 /// A browser that was started here.
 pub struct Chromium {
     child: Child,
-    /// Where its DevTools listen: `127.0.0.1:PORT`, and the path of the browser as a whole.
+    /// Where its `DevTools` listen: `127.0.0.1:PORT`, and the path of the browser as a whole.
     pub address: String,
     pub path: String,
     /// Profile, crash reports and the pages that are shown.

@@ -1,4 +1,4 @@
-//! A page in the browser, led over the DevTools protocol: what is asked is answered, and what the page does meanwhile is kept.
+//! A page in the browser, led over the `DevTools` protocol: what is asked is answered, and what the page does meanwhile is kept.
 
 use std::net::TcpStream;
 use std::sync::Arc;
