@@ -73,3 +73,8 @@ bench-truth *ARGS:
 # What the gateway adds and carries beside nginx and HAProxy, in one run (says what it needs).
 bench-gateway *ARGS:
     cargo bench -p squall-gateway --bench versus -- {{ARGS}}
+
+# The report of an hour with 18 services and 10 loads: time to make it, its bytes, and how soon a browser shows it.
+bench-report:
+    cargo run --release -q -p squall-report --example long_run -- target/long_run.html
+    cargo test --release -q -p squall-report --test browser -- --ignored first_paint

@@ -4,6 +4,7 @@
 //! can't be read is skipped, counted and said. Only a run of which nothing is known is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use squall_model::event::{Event, EventKind, RunHeader};
 use squall_model::hlog::{self, Interval};
@@ -34,6 +35,42 @@ pub struct Recording {
     pub reading_notes: Vec<String>,
     /// The last run of the same scenario before this one that could be judged, where whoever read this one found it.
     pub previous: Option<Box<RunRecord>>,
+    rows: RowIndex,
+}
+
+/// Which rows of the series are those of a load, looked for once: an hour with many loads and services has a million rows.
+#[derive(Debug, Default)]
+struct RowIndex(OnceLock<BTreeMap<String, Vec<usize>>>);
+
+impl RowIndex {
+    fn of(&self, series: &[SeriesRow], load: &str) -> &[usize] {
+        let index = self.0.get_or_init(|| {
+            let mut index: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+            for (at, row) in series.iter().enumerate() {
+                let SeriesRow::Load(row) = row else { continue };
+                match index.get_mut(&row.load) {
+                    Some(places) => places.push(at),
+                    None => drop(index.insert(row.load.clone(), vec![at])),
+                }
+            }
+            index
+        });
+        index.get(load).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The series can be changed in a copy, so a copy looks for itself.
+impl Clone for RowIndex {
+    fn clone(&self) -> RowIndex {
+        RowIndex::default()
+    }
+}
+
+/// It follows from the series, which is compared.
+impl PartialEq for RowIndex {
+    fn eq(&self, _: &RowIndex) -> bool {
+        true
+    }
 }
 
 /// Why there is no report.
@@ -90,6 +127,7 @@ pub fn recording(
         is_remade: !whole,
         reading_notes,
         previous: None,
+        rows: RowIndex::default(),
     };
     if !whole {
         partial::fill(&mut recording);
@@ -192,8 +230,9 @@ impl Recording {
 
     /// The rows of one load.
     pub fn load_rows<'a>(&'a self, load: &'a str) -> impl Iterator<Item = &'a LoadRow> {
-        self.series.iter().filter_map(move |row| match row {
-            SeriesRow::Load(row) if row.load == load => Some(row),
+        let places = self.rows.of(&self.series, load).iter();
+        places.filter_map(move |at| match self.series.get(*at) {
+            Some(SeriesRow::Load(row)) if row.load == load => Some(row),
             _ => None,
         })
     }

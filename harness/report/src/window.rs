@@ -4,7 +4,7 @@
 //! interval histograms are merged, window by window, until they do. Percentiles are never averaged, and a window never
 //! reaches across the edge of a phase or of a fault, where the truth on both sides differs.
 
-use squall_model::histogram::{Histogram, empty, quantile};
+use squall_model::counts::Counts;
 use squall_model::hlog::{Interval, Kind};
 use squall_model::series::{LoadRow, RowLatency};
 
@@ -36,12 +36,18 @@ pub(crate) fn from_rows(rows: &[&LoadRow], of: fn(&RowLatency) -> Option<u64>) -
     (busy > 0 && spans.len() as f64 >= ENOUGH_ROWS * busy as f64).then_some(spans)
 }
 
-/// Interval histograms of one kind, decoded, in order.
-pub(crate) fn decoded(intervals: &[Interval], kind: Kind) -> Vec<(u64, u64, Histogram)> {
+/// What interval histograms of one kind counted, in order: begin, end, counts.
+pub(crate) fn decoded(intervals: &[Interval], kind: Kind) -> Vec<(u64, u64, Counts)> {
     let of_kind = intervals.iter().filter(|interval| interval.kind == kind);
     let mut decoded: Vec<_> = of_kind
-        .filter_map(|interval| Some((interval.start_us, interval.end_us, interval.histogram().ok()?)))
-        .filter(|(_, _, histogram)| !histogram.is_empty())
+        .filter_map(|interval| {
+            Some((
+                interval.start_us,
+                interval.end_us,
+                Counts::decode(&interval.hdr).ok()?,
+            ))
+        })
+        .filter(|(_, _, counts)| !counts.is_empty())
         .collect();
     decoded.sort_by_key(|(start_us, ..)| *start_us);
     decoded
@@ -50,7 +56,7 @@ pub(crate) fn decoded(intervals: &[Interval], kind: Kind) -> Vec<(u64, u64, Hist
 /// The quantile over windows merged until ten samples lie beyond it, none across an edge in `edges`.
 ///
 /// What is left before an edge joins the window before it; where there is none, the stretch has no value.
-pub(crate) fn widened(intervals: &[(u64, u64, Histogram)], q: f64, edges: &[u64]) -> Vec<Span> {
+pub(crate) fn widened(intervals: &[(u64, u64, Counts)], q: f64, edges: &[u64]) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut rest = intervals;
     while let Some((start_us, end_us, _)) = rest.first() {
@@ -73,26 +79,31 @@ pub(crate) fn widened(intervals: &[(u64, u64, Histogram)], q: f64, edges: &[u64]
     spans
 }
 
-fn widened_stretch(stretch: &[(u64, u64, Histogram)], q: f64) -> Vec<Span> {
-    let mut windows: Vec<(u64, u64, Histogram)> = Vec::new();
-    let mut open: Option<(u64, u64, Histogram)> = None;
-    for (start_us, end_us, histogram) in stretch {
-        let (begin, _, mut merged) = open.take().unwrap_or_else(|| (*start_us, *end_us, empty()));
-        let _ = merged.add(histogram);
-        if quantile(&merged, q).is_some() {
+fn widened_stretch(stretch: &[(u64, u64, Counts)], q: f64) -> Vec<Span> {
+    let mut windows: Vec<(u64, u64, Counts)> = Vec::new();
+    let mut open: Option<(u64, u64, Counts)> = None;
+    for (start_us, end_us, counts) in stretch {
+        let (begin, merged) = match open.take() {
+            Some((begin, _, mut merged)) => {
+                merged.add(counts);
+                (begin, merged)
+            }
+            None => (*start_us, counts.clone()),
+        };
+        if merged.quantile(q).is_some() {
             windows.push((begin, *end_us, merged));
         } else {
             open = Some((begin, *end_us, merged));
         }
     }
     if let (Some((_, end_us, rest)), Some(last)) = (open, windows.last_mut()) {
-        let _ = last.2.add(rest);
+        last.2.add(&rest);
         last.1 = end_us;
     }
     windows
         .iter()
         .filter_map(|(start_us, end_us, merged)| {
-            let value = quantile(merged, q)? as f64;
+            let value = merged.quantile(q)? as f64;
             Some(Span {
                 start_us: *start_us,
                 end_us: *end_us,
@@ -103,7 +114,7 @@ fn widened_stretch(stretch: &[(u64, u64, Histogram)], q: f64) -> Vec<Span> {
 }
 
 /// The largest value of every interval.
-pub(crate) fn largest(intervals: &[(u64, u64, Histogram)]) -> Vec<Span> {
+pub(crate) fn largest(intervals: &[(u64, u64, Counts)]) -> Vec<Span> {
     let spans = intervals.iter().map(|(start_us, end_us, h)| Span {
         start_us: *start_us,
         end_us: *end_us,
@@ -114,14 +125,17 @@ pub(crate) fn largest(intervals: &[(u64, u64, Histogram)]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
+    use squall_model::histogram::{empty, encode};
+
     use super::*;
 
     /// `n` seconds of `per_second` samples, all of them `value`.
-    fn seconds(range: std::ops::Range<u64>, per_second: u64, value: u64) -> Vec<(u64, u64, Histogram)> {
+    fn seconds(range: std::ops::Range<u64>, per_second: u64, value: u64) -> Vec<(u64, u64, Counts)> {
         let second = |s: u64| {
             let mut h = empty();
             h.record_n(value, per_second).unwrap();
-            (s * 1_000_000, (s + 1) * 1_000_000, h)
+            let counts = Counts::decode(&encode(&h)).unwrap();
+            (s * 1_000_000, (s + 1) * 1_000_000, counts)
         };
         range.map(second).collect()
     }

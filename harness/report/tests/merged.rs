@@ -26,13 +26,9 @@ fn merged() -> (Recording, Recording) {
         series,
         intervals,
     } = merge(&parts, How::Repeats, "0.1.0").expect("they belong together");
-    let both = Recording {
-        record,
-        events,
-        series,
-        intervals,
-        ..runs[0].clone()
-    };
+    let mut both = runs[0].clone();
+    (both.record, both.events) = (record, events);
+    (both.series, both.intervals) = (series, intervals);
     (runs[0].clone(), both)
 }
 

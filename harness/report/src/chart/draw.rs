@@ -3,6 +3,7 @@
 //! From top to bottom: the phases as a band, the names of the faults over the windows that they shade, the plot, the
 //! horizontal axis, a row for each thing that told of its states. The legend is not part of the drawing: the page sets it above, where it can wrap.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use plotters::coord::Shift;
@@ -52,19 +53,22 @@ pub const NARROW: Size = Size {
 /// A chart of a stack, beside other things on a screen.
 pub const PANEL: Size = Size {
     width: 660,
-    height: 96,
+    height: 88,
     names: true,
 };
 /// The same on a phone.
 pub const NARROW_PANEL: Size = Size {
     width: 340,
-    height: 96,
+    height: 88,
     names: false,
 };
 
 /// Drawing units per CSS pixel. plotters rounds to whole units; a script reads values from the lines, to about a thousandth of the
 /// axis.
 const FACTOR: u32 = 5;
+
+/// How thick a line is, in CSS pixels; what is narrower can't be told apart.
+const STROKE: u32 = 2;
 
 /// Height of the phases' band, of a row of labels and of the horizontal axis, in CSS pixels.
 const BAND: u32 = 20;
@@ -114,7 +118,9 @@ pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
          <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
         crate::render::escaped(&chart.title),
         crate::render::escaped(&chart.about),
-        coloured(body, theme, FACTOR).replace(">\n", ">")
+        coloured(body, theme, FACTOR)
+            .replace(">\n", ">")
+            .replace("</svg>", &format!("{}</svg>", drawing.track_names()))
     )
 }
 
@@ -333,13 +339,13 @@ impl<'c> Drawing<'c> {
         let width = if line.ink == Ink::Extreme {
             FACTOR
         } else {
-            FACTOR * 2
+            FACTOR * STROKE
         };
         let stroke = Role::Line(number, line.ink).stand_in().stroke_width(width);
         let dot = Role::Line(number, line.ink).stand_in().filled();
         for piece in &line.pieces {
             let placed: Vec<(f64, f64)> = piece.iter().filter_map(|point| self.position(*point)).collect();
-            let points = thinned(&placed, self.end, self.size.width);
+            let points = thinned(&placed, self.end, self.size.width / STROKE);
             match points[..] {
                 [] => {}
                 [point] => {
@@ -414,13 +420,8 @@ impl<'c> Drawing<'c> {
             let top = first + row * TRACK + TRACK_GAP;
             let bottom = first + (row + 1) * TRACK;
             let middle = f64::midpoint(f64::from(top), f64::from(bottom));
-            let room = ((self.left() - 8.0) / LETTER) as usize;
             let place = (units(self.left() - 6.0), units(middle));
-            root.draw(&Text::new(
-                shortened(&track.name, room.saturating_sub(1)),
-                place,
-                beside.clone(),
-            ))?;
+            root.draw(&Text::new(self.beside_track(&track.name), place, beside.clone()))?;
             for stretch in &track.stretches {
                 let (from, to) = (self.pixel(stretch.start_us), self.pixel(stretch.end_us));
                 // A state that was left at once is still seen.
@@ -441,6 +442,40 @@ impl<'c> Drawing<'c> {
             }
         }
         Ok(())
+    }
+
+    /// The name of a track as far as the margin holds it.
+    fn beside_track(&self, name: &str) -> String {
+        let room = ((self.left() - 8.0) / LETTER) as usize;
+        shortened(name, room.saturating_sub(1))
+    }
+
+    /// Over the name of each track that had to be shortened, the whole of it, for a pointer that rests there.
+    fn track_names(&self) -> String {
+        let first = self.size.height - tracks_height(self.chart);
+        let tracks = if self.chart.part.has_axis() {
+            &self.chart.marks.tracks[..]
+        } else {
+            &[]
+        };
+        let cut = (0_u32..).zip(tracks);
+        let cut = cut.filter(|(_, track)| self.beside_track(&track.name) != track.name);
+        // Writing to a String cannot fail.
+        let mut names = String::new();
+        for (row, track) in cut {
+            let (top, width) = ((first + row * TRACK) * FACTOR, units(self.left()));
+            let height = TRACK * FACTOR;
+            let _ = write!(
+                names,
+                "<rect class=\"name\" x=\"0\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"transparent\">"
+            );
+            let _ = write!(
+                names,
+                "<title>{}</title></rect>",
+                crate::render::escaped(&track.name)
+            );
+        }
+        names
     }
 
     fn band(&self, root: &Area<'_>) -> Drawn {

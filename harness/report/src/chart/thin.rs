@@ -5,7 +5,7 @@
 
 /// The points of one piece, thinned to `columns` columns of a range of `width` in units of x.
 pub(crate) fn thinned(points: &[(f64, f64)], width: f64, columns: u32) -> Vec<(f64, f64)> {
-    if points.len() <= columns as usize || !width.is_finite() || width <= 0.0 {
+    if columns == 0 || !width.is_finite() || width <= 0.0 {
         return points.to_vec();
     }
     let column = |x: f64| (x / width * f64::from(columns)).floor() as i64;

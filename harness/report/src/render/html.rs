@@ -22,6 +22,9 @@ const STYLE: &str = include_str!("style.css");
 /// What a reader can do with the charts; the page is whole without it.
 const SCRIPT: &str = include_str!("script.js");
 
+/// How many charts of a section are drawn in the whole width, in every size.
+const LARGE_CHARTS: usize = 4;
+
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
     let record = &recording.record;
@@ -58,8 +61,8 @@ pub fn html(recording: &Recording) -> String {
         if !title.is_empty() {
             page.element("h2", "", title);
         }
-        for block in blocks {
-            page.block(block);
+        for (at, block) in blocks.iter().enumerate() {
+            page.block_of(blocks, at, block);
         }
         page.raw("</section>");
     }
@@ -143,6 +146,18 @@ impl Page {
         self.raw(&format!("<style>{STYLE}</style></head>"));
     }
 
+    /// A block among those of its section: charts beyond the first few are small and side by side, so that a run with many loads is
+    /// still a page that opens at once.
+    fn block_of(&mut self, blocks: &[Block], at: usize, block: &Block) {
+        let before = blocks[..at].iter().filter(|one| matches!(one, Block::Chart(_)));
+        match block {
+            Block::Chart(chart) if before.count() >= LARGE_CHARTS => {
+                self.figure(chart, " class=\"small\"", &[("narrow", NARROW)]);
+            }
+            other => self.block(other),
+        }
+    }
+
     fn block(&mut self, block: &Block) {
         match block {
             Block::Verdict {
@@ -209,7 +224,7 @@ impl Page {
             self.raw("<div>");
             self.element("dt", "", &figure.name);
             self.element("dd", "value", &figure.value);
-            self.element("dd", "beside", &figure.beside);
+            self.element("dd", "against", &figure.beside);
             self.raw("</div>");
         }
         self.raw("</dl>");
@@ -303,19 +318,23 @@ impl Page {
     fn stack(&mut self, charts: &[Chart]) {
         self.raw("<div class=\"stack\">");
         for chart in charts {
-            self.figure(chart, &[("wide", PANEL), ("narrow", NARROW_PANEL)]);
+            self.figure(chart, "", &[("wide", PANEL), ("narrow", NARROW_PANEL)]);
         }
         self.raw("</div>");
     }
 
     fn chart(&mut self, chart: &Chart) {
-        self.figure(chart, &[("wide", WIDE), ("medium", MEDIUM), ("narrow", NARROW)]);
+        self.figure(
+            chart,
+            "",
+            &[("wide", WIDE), ("medium", MEDIUM), ("narrow", NARROW)],
+        );
     }
 
     /// A chart in several sizes, of which the page shows the one that fits.
-    fn figure(&mut self, chart: &Chart, sizes: &[(&str, Size)]) {
+    fn figure(&mut self, chart: &Chart, class: &str, sizes: &[(&str, Size)]) {
         self.raw(&format!(
-            "<figure data-unit=\"{}\" data-axis=\"{}\"",
+            "<figure{class} data-unit=\"{}\" data-axis=\"{}\"",
             chart.unit.name(),
             axis(chart)
         ));

@@ -29,6 +29,8 @@
     const button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-pressed", "true");
+    const title = this.figure.querySelector("figcaption strong").textContent;
+    button.setAttribute("aria-label", `${item.textContent}, line of ${title}`);
     button.append(...item.childNodes);
     const value = document.createElement("output");
     item.append(button, value);
@@ -127,7 +129,8 @@
     const beyond = x > (this.left + this.right) / 2;
     text.setAttribute("text-anchor", beyond ? "end" : "start");
     text.setAttribute("x", x + (beyond ? -5 : 5) * this.factor);
-    text.textContent = clock(moment);
+    // Finer than the axis: about as fine as a pixel.
+    text.textContent = clock(moment, (to - from) / 10);
   };
 
   /** Where a moment is drawn in the window. */

@@ -91,11 +91,7 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         },
     );
     lines.retain(|line| line.points().next().is_some());
-    let slowest = largest(&intervals)
-        .iter()
-        .chain(&max)
-        .map(|span| span.value)
-        .fold(0.0, f64::max);
+    let slowest = max.iter().map(|span| span.value).fold(0.0, f64::max);
     (!lines.is_empty()).then(|| Chart {
         id: format!("latency-{at}"),
         title: format!("{load}: response time"),
@@ -116,12 +112,15 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
 /// P99 over time, as fine as the data allows.
 pub(super) fn p99(recording: &Recording, load: &str) -> Vec<Vec<(f64, f64)>> {
     let rows: Vec<&LoadRow> = recording.load_rows(load).collect();
-    let intervals = decoded(
-        recording.intervals.get(load).map_or(&[][..], Vec::as_slice),
-        Kind::Response,
-    );
-    let edges = edges(&marks(recording));
-    pieces(&from_rows(&rows, |row| row.p99).unwrap_or_else(|| widened(&intervals, 0.99, &edges)))
+    let spans = from_rows(&rows, |row| row.p99).unwrap_or_else(|| {
+        let intervals = recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
+        widened(
+            &decoded(intervals, Kind::Response),
+            0.99,
+            &edges(&marks(recording)),
+        )
+    });
+    pieces(&spans)
 }
 
 /// Spans as pieces of a line; a gap ends a piece.

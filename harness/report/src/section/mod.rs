@@ -86,22 +86,22 @@ pub(crate) static SECTIONS: [Section; 17] = [
     },
     Section {
         id: "latency",
-        title: "Latency over time",
+        title: "Latency",
         blocks: latency::blocks,
     },
     Section {
         id: "throughput",
-        title: "Throughput and errors over time",
+        title: "Throughput",
         blocks: throughput::blocks,
     },
     Section {
         id: "pauses",
-        title: "Pauses over time",
+        title: "Pauses",
         blocks: pauses::blocks,
     },
     Section {
         id: "spectrum",
-        title: "Percentile spectrum",
+        title: "Percentiles",
         blocks: spectrum::blocks,
     },
     Section {
@@ -111,7 +111,7 @@ pub(crate) static SECTIONS: [Section; 17] = [
     },
     Section {
         id: "generator",
-        title: "Load generator",
+        title: "Generator",
         blocks: generator::blocks,
     },
     Section {

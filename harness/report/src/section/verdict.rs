@@ -133,7 +133,7 @@ fn figures(recording: &Recording) -> Option<Block> {
             name: "Requests completed".into(),
             value: figure::count(completed),
             beside: if recording.approximate.is_empty() {
-                format!("{} of those intended", figure::ratio(achieved))
+                format!("{} of intended", figure::ratio(achieved))
             } else {
                 "about, before it was cut off".to_owned()
             },

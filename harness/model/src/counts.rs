@@ -1,0 +1,222 @@
+//! The counts of a histogram that are not zero, for whoever reads tens of thousands of them.
+//!
+//! A histogram in memory has a place for every value that it could hold: 184 KiB, of which a second's latencies fill a few hundred
+//! places. A report of an hour with ten loads reads 36,000 of them, so here only what was counted is read, merged and asked.
+//! The text form is that of [`crate::histogram::encode`], and so is every answer; this module must never round otherwise.
+
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::histogram::{HistogramError, SAMPLES_BEYOND};
+
+/// How the compressed form and what is inside begin, the format's version in the low bits left out.
+const COMPRESSED: u32 = 0x1c84_9304;
+const PLAIN: u32 = 0x1c84_9303;
+/// Bits that tell of no more than how wide a counter is.
+const WIDTH_BITS: u32 = 0xf0;
+/// Bytes before the counts.
+const HEADER: usize = 40;
+/// The most bytes of counts: far more than the widest histogram takes.
+const LONGEST: u64 = 1 << 22;
+
+/// Counts by value, in the order of the values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Highest value that counts as the same, in microseconds, and how often it was seen; never zero.
+    places: Vec<(u64, u64)>,
+    total: u64,
+}
+
+impl Counts {
+    /// Reads what [`crate::histogram::encode`] wrote.
+    pub fn decode(text: &str) -> Result<Counts, HistogramError> {
+        let bytes = STANDARD.decode(text)?;
+        let broken = || HistogramError::Format("cut off or of another kind".to_owned());
+        let number = |bytes: &[u8], at: usize| {
+            let four = bytes.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(four))
+        };
+        if number(&bytes, 0).map(|cookie| cookie & !WIDTH_BITS) != Some(COMPRESSED & !WIDTH_BITS) {
+            return Err(broken());
+        }
+        let mut plain = Vec::new();
+        flate2::read::ZlibDecoder::new(&bytes[8.min(bytes.len())..])
+            .take(LONGEST)
+            .read_to_end(&mut plain)
+            .map_err(|error| HistogramError::Format(error.to_string()))?;
+        let header = |at| number(&plain, at).ok_or_else(broken);
+        let lowest = u64::from(header(16)?) << 32 | u64::from(header(20)?);
+        // What this workspace writes: no shift, three digits, from one microsecond.
+        if header(0)? & !WIDTH_BITS != PLAIN & !WIDTH_BITS
+            || header(8)? != 0
+            || header(12)? != 3
+            || lowest != 1
+        {
+            return Err(broken());
+        }
+        let length = header(4)? as usize;
+        let payload = plain.get(HEADER..HEADER + length).ok_or_else(broken)?;
+        Counts::of(payload).ok_or_else(broken)
+    }
+
+    /// From zig-zag numbers of variable length: a count, or below zero how many places are empty.
+    fn of(mut payload: &[u8]) -> Option<Counts> {
+        let mut counts = Counts::default();
+        let mut place = 0_u64;
+        while !payload.is_empty() {
+            let number = varint(&mut payload)?;
+            let number = (number >> 1) as i64 ^ -((number & 1) as i64);
+            if let Ok(count) = u64::try_from(number) {
+                if count > 0 {
+                    counts.places.push((highest(place)?, count));
+                    counts.total = counts.total.checked_add(count)?;
+                }
+                place += 1;
+            } else {
+                place = place.checked_add(number.unsigned_abs())?;
+            }
+        }
+        Some(counts)
+    }
+
+    /// How many samples.
+    pub fn len(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// The largest sample; 0 without samples.
+    pub fn max(&self) -> u64 {
+        self.places.last().map_or(0, |(value, _)| *value)
+    }
+
+    /// Adds the samples of another.
+    pub fn add(&mut self, other: &Counts) {
+        let (mut left, mut right) = (self.places.iter().peekable(), other.places.iter().peekable());
+        let mut merged = Vec::with_capacity(self.places.len() + other.places.len() / 4);
+        loop {
+            let next = match (left.peek(), right.peek()) {
+                (Some(a), Some(b)) if a.0 == b.0 => {
+                    let both = (a.0, a.1 + b.1);
+                    left.next();
+                    right.next();
+                    both
+                }
+                (Some(a), Some(b)) if a.0 < b.0 => {
+                    let one = **a;
+                    left.next();
+                    one
+                }
+                (Some(a), None) => {
+                    let one = **a;
+                    left.next();
+                    one
+                }
+                (_, Some(b)) => {
+                    let one = **b;
+                    right.next();
+                    one
+                }
+                (None, None) => break,
+            };
+            merged.push(next);
+        }
+        self.places = merged;
+        self.total += other.total;
+    }
+
+    /// The value at quantile `q` (0..1) in microseconds, or nothing where fewer than ten samples lie beyond it; as
+    /// [`crate::histogram::quantile`] has it.
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        let beyond = self.total as f64 * (1.0 - q);
+        if beyond < SAMPLES_BEYOND - 1e-6 {
+            return None;
+        }
+        let rank = ((q * self.total as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        let at = self.places.iter().find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        });
+        at.map(|(value, _)| *value)
+    }
+}
+
+/// Seven bits a byte, the lowest first; the ninth byte has eight.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for at in 0..9 {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        if at == 8 {
+            return Some(number | u64::from(*first) << 56);
+        }
+        number |= u64::from(first & 0x7f) << (7 * at);
+        if first & 0x80 == 0 {
+            break;
+        }
+    }
+    Some(number)
+}
+
+/// The highest value that is counted in a place: 2,048 places of one each, then 1,024 for every doubling.
+fn highest(place: u64) -> Option<u64> {
+    if place < 2_048 {
+        return Some(place);
+    }
+    let doublings = u32::try_from(place / 1_024 - 1).ok().filter(|n| *n < 50)?;
+    Some((((place % 1_024) + 1_024 + 1) << doublings) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::histogram::{self, Histogram};
+
+    fn of(values: &[u64]) -> Histogram {
+        let mut histogram = histogram::empty();
+        for value in values {
+            histogram::record(&mut histogram, *value, 1);
+        }
+        histogram
+    }
+
+    proptest! {
+        #[test]
+        fn every_answer_is_that_of_the_histogram(
+            first in prop::collection::vec(0_u64..4_000_000_000, 0..300),
+            second in prop::collection::vec(0_u64..70_000, 0..300),
+        ) {
+            let (mut dense, other) = (of(&first), of(&second));
+            let mut counts = Counts::decode(&histogram::encode(&dense)).unwrap();
+            counts.add(&Counts::decode(&histogram::encode(&other)).unwrap());
+            dense.add(&other).unwrap();
+            prop_assert_eq!(counts.len(), dense.len());
+            prop_assert_eq!(counts.max(), dense.max());
+            for q in [0.0001, 0.5, 0.9, 0.99] {
+                prop_assert_eq!(counts.quantile(q), histogram::quantile(&dense, q));
+            }
+        }
+
+        #[test]
+        fn what_is_no_histogram_is_an_error_and_no_panic(text in "[A-Za-z0-9+/]{0,80}") {
+            prop_assert!(Counts::decode(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_off_is_an_error() {
+        let text = histogram::encode(&of(&[5, 70_000, 3_000_000_000]));
+        for length in (0..text.len() - 4).step_by(4) {
+            assert!(Counts::decode(&text[..length]).is_err(), "{length}");
+        }
+    }
+}
