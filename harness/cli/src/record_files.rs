@@ -83,7 +83,7 @@ fn recording(folder: &Path, series: &str, logs: &BTreeMap<String, &str>) -> anyh
 fn text(folder: &Path, name: &str) -> anyhow::Result<String> {
     let path = folder.join(name);
     let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 /// Writes a merged run into `folder`, which holds nothing yet; the record last, so that a folder with one is whole.

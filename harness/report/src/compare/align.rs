@@ -11,7 +11,7 @@ use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
 use crate::marks::{edges, marks};
 use crate::recording::Recording;
 use crate::section::latency::pieces;
-use crate::window::{Span, decoded, from_rows, widened};
+use crate::window::{Span, from_rows, streamed};
 
 /// The shortest window that rates and processor time are counted in.
 const WINDOW_US: u64 = 500_000;
@@ -83,7 +83,8 @@ impl<'r> Aligned<'r> {
         let from_intervals = || {
             let intervals = self.recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
             let edges = edges(&marks(self.recording));
-            widened(&decoded(intervals, Kind::Response), 0.99, &edges)
+            let least_us = self.recording.end_us() / WINDOWS;
+            streamed(intervals, Kind::Response, 0.99, &edges, least_us)
         };
         self.moved(&from_rows(rows, |row| row.p99).unwrap_or_else(from_intervals))
     }

@@ -65,7 +65,7 @@ impl Row {
 /// Why so many runs have no interval.
 pub(crate) fn too_few(first: usize, second: usize) -> String {
     format!(
-        "{first} and {second} runs are too few for an interval at 95 %; 4 and 4 are the fewest of equal number"
+        "{first} and {second} runs are too few for an interval at 95 %, which takes at least 4 and 4, 3 and 5 or 2 and 8"
     )
 }
 
@@ -160,8 +160,13 @@ impl Change {
         }
     }
 
-    /// `×1.24`, `+0.12 %` or what stands for nothing.
+    /// `×1.24`, `+0.12 %` or what stands for nothing; with a question mark where it can't be trusted.
     pub(crate) fn text(&self, by: By) -> String {
+        let doubt = if self.spoilt { " ?" } else { "" };
+        format!("{}{doubt}", self.sure_text(by))
+    }
+
+    fn sure_text(&self, by: By) -> String {
         match (self.estimate, by) {
             (Some(ratio), By::Ratio) => times(ratio),
             (Some(difference), By::Difference) => points(difference),
@@ -171,19 +176,25 @@ impl Change {
         }
     }
 
-    /// `1.10 to 1.31`; nothing where there is no interval.
+    /// `1.10 to 1.31`; nothing where there is no interval, or none that shows.
     pub(crate) fn interval_text(&self, by: By) -> Option<String> {
         let interval = self.interval?;
-        Some(match by {
-            By::Ratio => format!("{} to {}", decimals(interval.low), decimals(interval.high)),
-            By::Difference => format!("{} to {}", points(interval.low), points(interval.high)),
-        })
+        let print = match by {
+            By::Ratio => decimals,
+            By::Difference => points,
+        };
+        let (low, high) = (print(interval.low), print(interval.high));
+        (low != high).then(|| format!("{low} to {high}"))
     }
 
-    /// `683 µs → 847 µs`.
+    /// `683 µs → 847 µs`, and once what looks the same.
     pub(crate) fn values_text(&self, unit: Unit) -> String {
         let print = |value: Option<f64>| figure::or_absent(value, |value| unit.print(value));
-        format!("{} → {}", print(self.before), print(self.after))
+        let (before, after) = (print(self.before), print(self.after));
+        if before == after {
+            return before;
+        }
+        format!("{before} → {after}")
     }
 }
 

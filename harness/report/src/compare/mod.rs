@@ -153,13 +153,6 @@ impl Comparisons {
     }
 
     fn frame(&self) -> Frame {
-        let sides = self.of.iter().flat_map(|one| &one.names);
-        let mut names: Vec<&str> = Vec::new();
-        for name in sides.map(String::as_str) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
         let title = self.title();
         let about = self.of.first().map_or("", |one| one.base().record.about.as_str());
         Frame {
@@ -170,7 +163,9 @@ impl Comparisons {
             } else {
                 String::new()
             },
-            origin: names.join(" · "),
+            origin: self.of.first().map_or_else(String::new, |one| {
+                format!("{} against {}", one.names[1..].join(", "), one.names[0])
+            }),
             skip: "Skip to the comparison",
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use squall_model::record::{LoadMode, Machine, RunRecord, Verdict};
 
 use super::measure::{phase, phases};
+use super::naming::last;
 use super::{Comparison, Run, Side};
 use crate::block::Tone;
 use crate::figure;
@@ -54,6 +55,22 @@ fn bounded(mut texts: Vec<String>) -> Vec<String> {
 
 fn all(comparison: &Comparison) -> impl Iterator<Item = &Run> {
     comparison.sides.iter().flat_map(|side| &side.runs)
+}
+
+/// All runs, each with the name of its side, and of several its own.
+fn named(comparison: &Comparison) -> impl Iterator<Item = (String, &Run)> {
+    let sides = comparison.sides.iter().zip(&comparison.names);
+    sides.flat_map(|(side, name)| {
+        let alone = side.runs.len() == 1;
+        side.runs.iter().map(move |run| {
+            let own = if alone {
+                String::new()
+            } else {
+                format!(" {}", last(&run.name))
+            };
+            (format!("{name}{own}"), run)
+        })
+    })
 }
 
 /// The distinct values of the runs.
@@ -158,31 +175,40 @@ fn timelines(comparison: &Comparison) -> Option<String> {
 }
 
 fn invalid(comparison: &Comparison) -> Vec<String> {
-    let runs = all(comparison).filter(|run| run.recording.record.verdict == Verdict::Invalid);
-    runs.map(|run| {
+    let runs = named(comparison).filter(|(_, run)| run.recording.record.verdict == Verdict::Invalid);
+    runs.map(|(name, run)| {
         let reasons = &run.recording.record.reasons;
         let reason = reasons.first().map_or("no reason was recorded", String::as_str);
-        format!("{} is invalid: {reason}", run.name)
+        format!("{name} is invalid: {reason}")
     })
     .collect()
 }
 
-/// Loads of runs that are not invalid as a whole, and whose numbers can't be trusted in a phase.
+/// Runs that are not invalid as a whole, and of which some numbers can't be trusted.
 fn spoilt(comparison: &Comparison) -> Vec<String> {
     let names = phases(&comparison.sides);
     let mut texts = Vec::new();
-    for run in all(comparison).filter(|run| run.recording.record.verdict != Verdict::Invalid) {
-        for part in names.iter().filter_map(|name| phase(&run.recording, name)) {
-            let loads = part.load.iter();
-            for (load, record) in
-                loads.filter(|(_, record)| record.spoils.is_some() && record.mode != LoadMode::Off)
-            {
-                let reason = record.invalid.first().map_or("", String::as_str);
-                texts.push(format!(
-                    "{}: {load} in {} can't be trusted: {reason}",
-                    run.name, part.name
-                ));
-            }
+    for (name, run) in named(comparison).filter(|(_, run)| run.recording.record.verdict != Verdict::Invalid) {
+        let phases = names.iter().filter_map(|name| phase(&run.recording, name));
+        let spoilt: Vec<(&str, &str, &str)> = phases
+            .flat_map(|part| {
+                let loads = part.load.iter();
+                let spoilt =
+                    loads.filter(|(_, record)| record.spoils.is_some() && record.mode != LoadMode::Off);
+                spoilt.map(|(load, record)| {
+                    let reason = record.invalid.first().map_or("", String::as_str);
+                    (load.as_str(), part.name.as_str(), reason)
+                })
+            })
+            .collect();
+        if let Some((load, phase, reason)) = spoilt.first() {
+            let more = match spoilt.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more of its loads and phases)"),
+            };
+            texts.push(format!(
+                "{name}: {load} in {phase}{more} can't be trusted: {reason}"
+            ));
         }
     }
     texts
@@ -207,13 +233,13 @@ fn mixed(comparison: &Comparison) -> Option<String> {
 }
 
 fn torn(comparison: &Comparison) -> Vec<String> {
-    all(comparison)
-        .filter_map(|run| {
+    named(comparison)
+        .filter_map(|(name, run)| {
             let note = run
                 .recording
                 .interruption()
                 .or_else(|| run.recording.reading_notes.first().cloned())?;
-            Some(format!("{}: {note}", run.name))
+            Some(format!("{name}: {note}"))
         })
         .collect()
 }

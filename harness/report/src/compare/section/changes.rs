@@ -14,13 +14,13 @@ const MOST_ROWS: usize = 400;
 pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     let mut groups: Vec<Group> = Vec::new();
     let mut left = MOST_ROWS;
-    for (number, phase) in phases(comparison).into_iter().enumerate() {
+    for phase in phases(comparison) {
         let mut rows = rows(comparison, phase, detail);
         rows.truncate(left);
         left -= rows.len();
         if !rows.is_empty() {
             groups.push(Group {
-                title: format!("{}. {phase}", number + 1),
+                title: numbered(comparison, phase),
                 about: String::new(),
                 tone: Tone::Plain,
                 rows,
@@ -61,6 +61,15 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
         };
         blocks.push(Block::Paragraph(text));
     }
+    let spoilt = comparison
+        .rows
+        .iter()
+        .any(|row| comparison.others().any(|other| row.change(other).spoilt));
+    if spoilt {
+        let text =
+            "?: a run says itself that this number of its can't be trusted, and its side has no other.";
+        blocks.push(Block::Paragraph(text.to_owned()));
+    }
     if left == 0 {
         blocks.push(Block::Paragraph(format!(
             "Only the first {MOST_ROWS} rows are shown; squall compare --json has all."
@@ -84,6 +93,13 @@ fn explained(comparison: &Comparison) -> String {
         "{head} Of repeats, the median of each side, and the Hodges-Lehmann ratio with its interval from the exact rank-sum \
          distribution; it is coloured where that interval leaves out “no change”."
     )
+}
+
+/// The phase with the number that names it in charts.
+pub(super) fn numbered(comparison: &Comparison, phase: &str) -> String {
+    let mut phases = comparison.base().record.phases.iter();
+    let at = phases.position(|one| one.name == phase);
+    at.map_or_else(|| phase.to_owned(), |at| format!("{}. {phase}", at + 1))
 }
 
 fn phases(comparison: &Comparison) -> Vec<&str> {

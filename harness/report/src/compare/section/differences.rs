@@ -41,8 +41,21 @@ static FACTS: [Fact; 9] = [
         Network::Isolated => "isolated".to_owned(),
     }),
     ("Squall", |record| record.squall.clone()),
-    ("Command", |record| record.command.clone()),
+    ("Command", |record| command(&record.command)),
 ];
+
+/// A command without its seed, which has a row of its own, and without where its runs land.
+fn command(text: &str) -> String {
+    let mut words = Vec::new();
+    let mut rest = text.split(' ');
+    while let Some(word) = rest.next() {
+        match word {
+            "--seed" | "--out" => drop(rest.next()),
+            word => words.push(word),
+        }
+    }
+    words.join(" ")
+}
 
 /// What differs: the name, and the value of each side.
 pub(in super::super) fn facts(comparison: &Comparison) -> Vec<(&'static str, Vec<String>)> {

@@ -5,8 +5,9 @@ use squall_model::record::FaultRecord;
 use super::super::change::median;
 use super::super::{Comparison, Side, newest};
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
-use crate::figure::{self, ABSENT, Unit};
+use crate::figure::{self, ABSENT};
 use crate::section::Detail;
+use crate::visible::shortened;
 
 /// The most faults listed.
 const MOST: usize = 60;
@@ -102,6 +103,28 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     blocks
 }
 
+/// How long each side took to be well again, for the first screen; nothing where it was not measured, or of too many sides.
+pub(super) fn recoveries(comparison: &Comparison, most: usize) -> Option<Block> {
+    if comparison.sides.len() > 3 {
+        return None;
+    }
+    let recovered = FELT.iter().find(|felt| felt.key == "recover_us")?;
+    let mut columns = vec![Column::wide("Recovered after", 0)];
+    columns.extend(comparison.names.iter().map(|name| Column::right(name, 0)));
+    let rows = names(comparison).into_iter().take(most).map(|name| {
+        let mut cells = vec![Cell::plain(shortened(name, 32))];
+        cells.extend(comparison.sides.iter().map(|side| {
+            let faults: Vec<&FaultRecord> = of_side(side, name).into_iter().flatten().collect();
+            value(recovered, &faults)
+        }));
+        cells
+    });
+    let rows: Vec<Vec<Cell>> = rows
+        .filter(|cells| cells[1..].iter().any(|cell| cell.text != ABSENT))
+        .collect();
+    (!rows.is_empty()).then(|| Block::Table(Table::of("How long it took to recover", columns, rows)))
+}
+
 fn group(comparison: &Comparison, name: &str) -> Group {
     let sides = comparison.sides.iter().zip(&comparison.names);
     let rows = sides.map(|(side, label)| {
@@ -163,11 +186,9 @@ fn value(felt: &Felt, faults: &[&FaultRecord]) -> Cell {
             .fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
                 (least.min(*value), most.max(*value))
             });
-        text += &format!(
-            "\n{} to {}",
-            Unit::Duration.print(least),
-            Unit::Duration.print(most)
-        );
+        if least < most {
+            text += &format!("\n{} to {}", figure::duration(least), figure::duration(most));
+        }
     }
     if lost > 0 {
         text += &format!("\nnot seen in {lost} of {}", faults.len());

@@ -1,8 +1,7 @@
 //! The first screen: the sides over time in one stack of charts, and beside it which run is which.
 
-use super::super::measure::loads;
 use super::super::{Comparison, newest, runs};
-use super::series::{Together, explained};
+use super::series::{Together, drawn, explained};
 use crate::block::{Block, Cell, Column, Table};
 use crate::chart::{Chart, Part};
 use crate::compare::align::Aligned;
@@ -12,15 +11,17 @@ use crate::visible::shortened;
 
 /// The most sides listed.
 const SIDES: usize = 7;
+/// The most faults listed; a section below has all.
+const FAULTS: usize = 6;
 
 pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     if detail == Detail::Brief {
         return Vec::new();
     }
     let together = Together::new(comparison);
-    let loads = loads(&comparison.sides);
+    let loads = drawn(comparison);
     let first = loads.first().map_or("", String::as_str);
-    let panel = |id: &str, title: String, unit, of: &dyn Fn(&Aligned<'_>) -> _| {
+    let panel = |id: &str, title: String, unit, of: &(dyn Fn(&Aligned<'_>) -> _ + Sync)| {
         together.chart(format!("first-{id}"), title, unit, of)
     };
     let name = shortened(first, 40);
@@ -60,10 +61,9 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
         };
     }
     let main = vec![Block::Stack(charts)];
-    let side = vec![
-        sides(comparison),
-        Block::Paragraph(explained(comparison, &together)),
-    ];
+    let mut side = vec![sides(comparison)];
+    side.extend(super::faults::recoveries(comparison, FAULTS));
+    side.push(Block::Paragraph(explained(comparison, &together)));
     vec![Block::Beside { main, side }]
 }
 

@@ -1,7 +1,7 @@
 //! The sides over time on one axis, aligned at the faults: per load P99 and what was completed, then pauses and CPU.
 
 use super::super::align::{Aligned, Pieces, all_have_faults, zero};
-use super::super::measure::loads;
+use super::super::measure::{Of, P99, loads};
 use super::super::{Comparison, newest};
 use crate::block::Block;
 use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Part};
@@ -9,10 +9,35 @@ use crate::figure::{self, Unit};
 use crate::marks::marks;
 use crate::recording::Recording;
 use crate::section::Detail;
-use crate::section::latency::CHARTS;
 
 /// The most sides drawn: as many as there are inks that the colour-blind can tell apart.
 pub(super) const LINES: usize = 7;
+
+/// The most loads that are drawn.
+const LOADS: usize = 4;
+
+/// The loads that are drawn, those whose P99 differs most first.
+pub(super) fn drawn(comparison: &Comparison) -> Vec<String> {
+    let difference = |load: &String| {
+        let of = Of::Load(load.clone());
+        let rows = comparison
+            .rows
+            .iter()
+            .filter(|row| row.of == of && row.metric.key == P99.key);
+        let sizes = rows.flat_map(|row| {
+            comparison
+                .others()
+                .map(|other| row.change(other).size(row.metric.by))
+        });
+        sizes.fold(0.0, f64::max)
+    };
+    let mut loads: Vec<(f64, String)> = loads(&comparison.sides)
+        .into_iter()
+        .map(|load| (difference(&load), load))
+        .collect();
+    loads.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    loads.into_iter().take(LOADS).map(|(_, load)| load).collect()
+}
 
 /// The newest run of each side, on the axis of the first.
 pub(super) struct Together<'c> {
@@ -47,17 +72,22 @@ impl<'c> Together<'c> {
         id: String,
         title: String,
         unit: Unit,
-        of: impl Fn(&Aligned<'c>) -> Pieces,
+        of: impl Fn(&Aligned<'c>) -> Pieces + Sync,
     ) -> Option<Chart> {
-        let lines: Vec<Line> = self
-            .runs
-            .iter()
+        // A thread for each run: of an hour there are thousands of histograms to read.
+        let pieces: Vec<Pieces> = std::thread::scope(|scope| {
+            let lines: Vec<_> = self.runs.iter().map(|run| scope.spawn(|| of(run))).collect();
+            let lines = lines.into_iter().map(std::thread::ScopedJoinHandle::join);
+            lines.map(|line| line.unwrap_or_default()).collect()
+        });
+        let lines: Vec<Line> = pieces
+            .into_iter()
             .zip(&self.comparison.names)
             .enumerate()
-            .map(|(at, (run, name))| Line {
+            .map(|(at, (pieces, name))| Line {
                 label: name.clone(),
                 ink: Ink::Series(at as u8),
-                pieces: of(run),
+                pieces,
             })
             .collect();
         let is_drawn = lines.iter().any(|line| line.points().next().is_some());
@@ -81,10 +111,10 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
         return Vec::new();
     }
     let together = Together::new(comparison);
-    let loads = loads(&comparison.sides);
+    let loads = drawn(comparison);
     let mut charts: Vec<Chart> = Vec::new();
-    // The first load is on the first screen.
-    for (at, load) in loads.iter().enumerate().take(CHARTS).skip(1) {
+    // The first of them is on the first screen.
+    for (at, load) in loads.iter().enumerate().skip(1) {
         charts.extend(together.chart(
             format!("p99-{at}"),
             format!("{load}: P99 response time"),
@@ -109,10 +139,18 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     }
     let mut blocks = vec![Block::Paragraph(explained(comparison, &together))];
     blocks.extend(charts.into_iter().map(|chart| Block::Chart(Box::new(chart))));
-    if let Some(text) = crate::section::latency::left_out(loads.len()) {
+    let more = loads_of(comparison).saturating_sub(loads.len());
+    if more > 0 {
+        let text = format!(
+            "{more} more loads, whose P99 differs less, are not drawn; their numbers are in the tables."
+        );
         blocks.push(Block::Paragraph(text));
     }
     blocks
+}
+
+fn loads_of(comparison: &Comparison) -> usize {
+    loads(&comparison.sides).len()
 }
 
 /// How the lines came onto one axis, and of which runs they are.

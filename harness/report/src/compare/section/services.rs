@@ -2,7 +2,7 @@
 
 use super::super::Comparison;
 use super::super::measure::{CORES, Metric, Of, PAUSE_MAX, PAUSED, RSS_MAX, Row};
-use super::changes::cell;
+use super::changes::{cell, numbered};
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
 use crate::section::Detail;
 
@@ -25,9 +25,10 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
         }
     }
     for (phase, service, rows) in &of_services {
-        if groups.last().is_none_or(|group| group.title != *phase) {
+        let title = numbered(comparison, phase);
+        if groups.last().is_none_or(|group| group.title != title) {
             groups.push(Group {
-                title: (*phase).to_owned(),
+                title,
                 about: String::new(),
                 tone: Tone::Plain,
                 rows: Vec::new(),
