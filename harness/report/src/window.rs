@@ -155,7 +155,8 @@ pub(crate) fn streamed(
             }
             None => (interval.start_us, histogram),
         };
-        match quantile(&merged, q).filter(|_| interval.end_us - start_us >= least_us) {
+        let is_long = interval.end_us - start_us >= least_us;
+        match is_long.then(|| quantile(&merged, q)).flatten() {
             Some(value) => {
                 spans.push(Span {
                     start_us,

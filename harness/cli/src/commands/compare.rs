@@ -26,22 +26,17 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<Exit> {
         }
     };
     let comparisons = &gathered.comparisons;
-    if let Some(file) = &arguments.out {
+    let prints_only = arguments.json || arguments.markdown;
+    let beside = (!prints_only).then(|| beside(&gathered));
+    let file = arguments.out.clone().or(beside);
+    if let Some(file) = &file {
         write_page(comparisons, file)?;
     }
     if arguments.json {
         output::out(&compare::json(comparisons));
     } else if arguments.markdown {
         output::out(&compare::markdown(comparisons));
-    } else {
-        let file = match &arguments.out {
-            Some(file) => file.clone(),
-            None => {
-                let file = beside(&gathered);
-                write_page(comparisons, &file)?;
-                file
-            }
-        };
+    } else if let Some(file) = file {
         output::out(&compare::terminal(
             comparisons,
             output::width(),

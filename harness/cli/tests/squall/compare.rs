@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::support::{Ended, Stage};
 
+/// Names of sides, and how many runs each has.
+type Sides<'t> = &'t [(&'t str, usize)];
+
 /// A copy of a run in another folder, started in another minute.
 fn copy(of: &Path, to: &Path, minute: u32, change: impl Fn(&mut Value)) {
     std::fs::create_dir_all(to).expect("made");
@@ -44,7 +47,9 @@ fn two_sides(n: u32) -> Stage {
     for (name, revision) in [("base", "aaaaaaa"), ("candidate", "bbbbbbb")] {
         for at in 1..=n {
             let to = stage.path(&format!("{name}/s/{at}"));
-            copy(&made, &to, at, |record| record["revision"] = revision.into());
+            copy(&made, &to, at, |record| {
+                record["revision"] = revision.into();
+            });
         }
     }
     stage
@@ -80,7 +85,7 @@ fn named(sides: &[(&str, usize)]) -> Vec<(String, usize)> {
 fn arguments_become_sides_as_a_reader_means_them() {
     let stage = two_sides(2);
     let path = |name: &str| stage.path(name);
-    let table: [(&[&str], &[(&str, usize)]); 6] = [
+    let table: [(&[&str], Sides<'_>); 6] = [
         // Two runs, also by their record.
         (
             &["base/s/1", "candidate/s/2/run.json"],
@@ -111,10 +116,10 @@ fn a_folder_is_its_newest_valid_run_and_what_repeats_it() {
     let stage = two_sides(2);
     let made = stage.path("base/s/1");
     copy(&made, &stage.path("base/s/3"), 3, |record| {
-        record["verdict"] = "invalid".into()
+        record["verdict"] = "invalid".into();
     });
     copy(&made, &stage.path("base/s/0"), 0, |record| {
-        record["revision"] = "ccccccc".into()
+        record["revision"] = "ccccccc".into();
     });
     std::os::unix::fs::symlink("2", stage.path("base/s/latest")).expect("linked");
     let paths = [stage.path("base"), stage.path("candidate")];
@@ -144,7 +149,7 @@ fn folders_of_several_scenarios_pair_by_name() {
     let made = stage.path("base/s/1");
     for (side, name) in [("base", "feed"), ("candidate", "feed"), ("base", "alone")] {
         copy(&made, &stage.path(&format!("{side}/{name}/1")), 5, |record| {
-            record["scenario"] = name.into()
+            record["scenario"] = name.into();
         });
     }
     let page = stage.path("pages/out.html");
@@ -208,7 +213,7 @@ fn what_is_no_run_is_refused_with_the_reason() {
     std::fs::create_dir(stage.path("empty")).expect("made");
     let broken = stage.path("broken/1");
     copy(&stage.path("base/s/1"), &broken, 1, |record| {
-        record["schema"] = 99.into()
+        record["schema"] = 99.into();
     });
     let table = [
         ("nowhere", "No such file"),

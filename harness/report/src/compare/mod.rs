@@ -22,6 +22,7 @@ use crate::figure;
 use crate::recording::Recording;
 use crate::render::{Frame, Part};
 use crate::section::Detail;
+use crate::visible::on_one_line;
 
 pub use rank_sum::MOST_RUNS;
 
@@ -136,7 +137,9 @@ impl Comparisons {
                         "" => comparison.scenario().to_owned(),
                         title => title.to_owned(),
                     };
-                    blocks.iter_mut().for_each(|block| prefix(block, at));
+                    for block in &mut blocks {
+                        prefix(block, at);
+                    }
                     (format!("c{at}-{}", section.id), title)
                 } else {
                     (section.id.to_owned(), section.title.to_owned())
@@ -203,12 +206,10 @@ pub fn markdown(comparisons: &Comparisons) -> String {
 
 /// The comparison for a screen `width` characters wide, with ANSI colours if `colour`.
 pub fn terminal(comparisons: &Comparisons, width: usize, colour: bool) -> String {
-    crate::render::screen(
-        &comparisons.title(),
-        &comparisons.parts(Detail::Brief),
-        width,
-        colour,
-    )
+    let title = comparisons.title();
+    let (bold, plain) = if colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let heading = format!("{bold}Compared: {}{plain}\n\n", on_one_line(&title));
+    heading + &crate::render::screen(&title, &comparisons.parts(Detail::Brief), width, colour)
 }
 
 /// The numbers of the comparison as JSON, as docs/compare.md describes them.

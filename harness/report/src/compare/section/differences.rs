@@ -68,9 +68,11 @@ pub(in super::super) fn facts(comparison: &Comparison) -> Vec<(&'static str, Vec
 }
 
 fn value(side: &Side, of: fn(&RunRecord) -> String) -> String {
-    let values = distinct(side.runs.iter(), of);
+    let mut values: Vec<String> = distinct(side.runs.iter(), of).into_iter().collect();
+    // Numbers by their size.
+    values.sort_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));
     let more = values.len().saturating_sub(MOST_VALUES);
-    let mut values: Vec<String> = values.into_iter().take(MOST_VALUES).collect();
+    values.truncate(MOST_VALUES);
     if more > 0 {
         values.push(format!("{more} more"));
     }

@@ -115,7 +115,12 @@ pub(super) fn recoveries(comparison: &Comparison, most: usize) -> Option<Block> 
         let mut cells = vec![Cell::plain(shortened(name, 32))];
         cells.extend(comparison.sides.iter().map(|side| {
             let faults: Vec<&FaultRecord> = of_side(side, name).into_iter().flatten().collect();
-            value(recovered, &faults)
+            let cell = value(recovered, &faults);
+            // How far repeats lie apart stands in the section on faults.
+            Cell {
+                text: cell.text.lines().next().unwrap_or_default().to_owned(),
+                ..cell
+            }
         }));
         cells
     });
@@ -179,20 +184,19 @@ fn value(felt: &Felt, faults: &[&FaultRecord]) -> Cell {
             (lost, n) => Cell::plain(format!("not seen in {lost} of {n}")).toned(Tone::Bad),
         };
     };
-    let mut text = figure::duration(middle);
-    if values.len() > 1 {
-        let (least, most) = values
-            .iter()
-            .fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
-                (least.min(*value), most.max(*value))
-            });
-        if least < most {
-            text += &format!("\n{} to {}", figure::duration(least), figure::duration(most));
-        }
+    let mut lines = vec![figure::duration(middle)];
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    if least < most {
+        lines.push(format!(
+            "{} to {}",
+            figure::duration(least),
+            figure::duration(most)
+        ));
     }
     if lost > 0 {
-        text += &format!("\nnot seen in {lost} of {}", faults.len());
-        return Cell::plain(text).toned(Tone::Bad);
+        lines.push(format!("not seen in {lost} of {}", faults.len()));
+        return Cell::plain(lines.join("\n")).toned(Tone::Bad);
     }
-    Cell::plain(text)
+    Cell::plain(lines.join("\n"))
 }

@@ -78,7 +78,9 @@ impl<'c> Together<'c> {
         let pieces: Vec<Pieces> = std::thread::scope(|scope| {
             let lines: Vec<_> = self.runs.iter().map(|run| scope.spawn(|| of(run))).collect();
             let lines = lines.into_iter().map(std::thread::ScopedJoinHandle::join);
-            lines.map(|line| line.unwrap_or_default()).collect()
+            lines
+                .map(|line| line.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         });
         let lines: Vec<Line> = pieces
             .into_iter()
@@ -163,7 +165,8 @@ pub(super) fn explained(comparison: &Comparison, together: &Together<'_>) -> Str
         text += " Of repeats the newest run is drawn.";
     }
     if comparison.sides.len() > LINES {
-        text += &format!(" Only the first {LINES} of {} are drawn.", comparison.sides.len());
+        let more = format!(" Only the first {LINES} of {} are drawn.", comparison.sides.len());
+        text.push_str(&more);
     }
     text
 }

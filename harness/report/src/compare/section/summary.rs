@@ -55,16 +55,12 @@ fn found(comparison: &Comparison, other: usize) -> String {
     let (before, after) = (&comparison.sides[0], &comparison.sides[other]);
     let (base, name) = (&comparison.names[0], &comparison.names[other]);
     let changes = headlines(comparison, other);
+    let largest = match largest(&changes) {
+        none if none.is_empty() => "no latency, rate or cost differs by more than 5 %".to_owned(),
+        some => format!("the largest differences: {}", some.join("; ")),
+    };
     if before.runs.len() == 1 && after.runs.len() == 1 {
-        let largest = largest(&changes);
-        return if largest.is_empty() {
-            format!("{name} against {base}: no latency, rate or cost differs by more than 5 %.")
-        } else {
-            format!(
-                "{name} against {base}, the largest differences: {}.",
-                largest.join("; ")
-            )
-        };
+        return format!("{name} against {base}, {largest}.");
     }
     let counts = format!(
         "{name} ({}) against {base} ({})",
@@ -73,11 +69,7 @@ fn found(comparison: &Comparison, other: usize) -> String {
     );
     if !is_enough(before.runs.len(), after.runs.len()) {
         let why = too_few(before.runs.len(), after.runs.len());
-        let largest = largest(&changes);
-        return format!(
-            "{counts}: {why}. The largest differences: {}.",
-            largest.join("; ")
-        );
+        return format!("{counts}: {why}; {largest}.");
     }
     let tested = changes
         .iter()
@@ -85,28 +77,25 @@ fn found(comparison: &Comparison, other: usize) -> String {
         .count();
     let (worse, better) = (borne_out(&changes, true), borne_out(&changes, false));
     let by_chance = format!(
-        "Of {tested} numbers with an interval at 95 %, one in twenty leaves room for no change by chance: the gate corrects for that, this does not."
-    )
-    .replace("leaves room for no change", "stands out");
-    match (worse.0, better.0) {
-        (0, 0) => format!("{counts}: nothing changed beyond what the runs vary by. {by_chance}"),
-        _ => {
-            let list = |what: &str, (count, names): (usize, Vec<String>)| {
-                let more = count.saturating_sub(names.len());
-                let more = if more > 0 {
-                    format!("; and {more} more")
-                } else {
-                    String::new()
-                };
-                (count > 0).then(|| format!("{what}: {}{more}.", names.join("; ")))
-            };
-            let lists: Vec<String> = [list("Worse", worse), list("Better", better)]
-                .into_iter()
-                .flatten()
-                .collect();
-            format!("{counts}. {} {by_chance}", lists.join(" "))
-        }
+        "Of {tested} numbers with an interval at 95 %, one in twenty stands out by chance; nothing here corrects for that."
+    );
+    if worse.0 + better.0 == 0 {
+        return format!("{counts}: nothing changed beyond what the runs vary by. {by_chance}");
     }
+    let lists: Vec<String> = [("Worse", worse), ("Better", better)]
+        .into_iter()
+        .filter_map(|(what, found)| listed(what, found))
+        .collect();
+    format!("{counts}. {} {by_chance}", lists.join(" "))
+}
+
+/// `Worse: ...; and 3 more.`; nothing for none.
+fn listed(what: &str, (count, names): (usize, Vec<String>)) -> Option<String> {
+    let more = match count.saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    (count > 0).then(|| format!("{what}: {}{more}.", names.join("; ")))
 }
 
 /// How many changes the runs bear out in one direction, and the largest of them.
