@@ -21,7 +21,7 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     let together = Together::new(comparison);
     let loads = drawn(comparison);
     let first = loads.first().map_or("", String::as_str);
-    let panel = |id: &str, title: String, unit, of: &(dyn Fn(&Aligned<'_>) -> _ + Sync)| {
+    let panel = |id: &str, title: String, unit, of: &dyn Fn(&Aligned<'_>) -> _| {
         together.chart(format!("first-{id}"), title, unit, of)
     };
     let name = shortened(first, 40);

@@ -72,24 +72,17 @@ impl<'c> Together<'c> {
         id: String,
         title: String,
         unit: Unit,
-        of: impl Fn(&Aligned<'c>) -> Pieces + Sync,
+        of: impl Fn(&Aligned<'c>) -> Pieces,
     ) -> Option<Chart> {
-        // A thread for each run: of an hour there are thousands of histograms to read.
-        let pieces: Vec<Pieces> = std::thread::scope(|scope| {
-            let lines: Vec<_> = self.runs.iter().map(|run| scope.spawn(|| of(run))).collect();
-            let lines = lines.into_iter().map(std::thread::ScopedJoinHandle::join);
-            lines
-                .map(|line| line.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        });
-        let lines: Vec<Line> = pieces
-            .into_iter()
+        let lines: Vec<Line> = self
+            .runs
+            .iter()
             .zip(&self.comparison.names)
             .enumerate()
-            .map(|(at, (pieces, name))| Line {
+            .map(|(at, (run, name))| Line {
                 label: name.clone(),
                 ink: Ink::Series(at as u8),
-                pieces,
+                pieces: of(run),
             })
             .collect();
         let is_drawn = lines.iter().any(|line| line.points().next().is_some());
