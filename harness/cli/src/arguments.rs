@@ -47,6 +47,8 @@ pub enum Command {
     Faults(FaultsArguments),
     /// Make the report of a run again, whole or interrupted.
     Report(ReportArguments),
+    /// Hold runs against each other: what changed, with intervals where there are repeats.
+    Compare(CompareArguments),
     /// Merge the records of several runs without loss.
     Merge(MergeArguments),
     /// Put load on one URL.
@@ -189,6 +191,29 @@ pub struct ReportArguments {
     /// Write what happened over time as CSV, `-` for standard output, and leave the report as it is.
     #[arg(long, value_name = "FILE", conflicts_with = "open")]
     pub csv: Option<PathBuf>,
+}
+
+/// `squall compare`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall compare base/* candidate/*\n\n\
+    RUN is a run's folder or its run.json, or a folder of runs. A folder is one side: of each scenario its newest run that is \
+    not invalid, and the runs in it that repeat that one. Runs named one by one are sides by the folders they lie in, where \
+    these are several and one has several of them; else each is a side. The first side is what the others are held against.\n\n\
+    Without --out the page lands in reports/compare/. It informs and decides nothing: exit 0 once written, 2 where there is \
+    nothing to compare.")]
+pub struct CompareArguments {
+    /// Runs or folders of runs, two or more.
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The page to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the numbers as JSON, and nothing else; writes no page unless --out.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the summary as Markdown, and nothing else; writes no page unless --out.
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// `squall merge`.

@@ -63,6 +63,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Faults(arguments) => commands::faults::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),
         Command::Capacity(arguments) => commands::capacity::run(&arguments),

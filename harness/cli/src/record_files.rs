@@ -11,18 +11,16 @@ use squall_model::merge::Merged;
 use squall_model::record::{RunRecord, Verdict};
 use squall_report::Recording;
 
-/// Reads what was recorded of a run.
+/// Reads what was recorded of a run, and the result of the one before it.
 pub fn read(folder: &Path) -> anyhow::Result<Recording> {
-    let text = |name: &str| {
-        let path = folder.join(name);
-        // A cut can fall inside a character.
-        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        Ok::<_, anyhow::Error>(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let events =
-        text("events.ndjson").with_context(|| format!("{} is not the folder of a run", folder.display()))?;
-    let series = text("series.ndjson").unwrap_or_default();
-    let run = text("run.json").ok();
+    let mut recording = read_alone(folder)?;
+    recording.previous = previous(folder, &recording.record).map(Box::new);
+    Ok(recording)
+}
+
+/// Reads what was recorded of a run, without looking for others beside it.
+pub fn read_alone(folder: &Path) -> anyhow::Result<Recording> {
+    let series = text(folder, "series.ndjson").unwrap_or_default();
     let mut logs = BTreeMap::new();
     for entry in fs::read_dir(folder)
         .with_context(|| format!("reading {}", folder.display()))?
@@ -43,10 +41,7 @@ pub fn read(folder: &Path) -> anyhow::Result<Recording> {
         .iter()
         .map(|(load, text)| (load.clone(), text.as_str()))
         .collect();
-    let mut recording = squall_report::recording(&events, &series, &logs, run.as_deref())
-        .with_context(|| format!("reading the run in {}", folder.display()))?;
-    recording.previous = previous(folder, &recording.record).map(Box::new);
-    Ok(recording)
+    recording(folder, &series, &logs)
 }
 
 /// The most runs that are looked at for the last one that could be judged.
@@ -69,6 +64,26 @@ fn previous(folder: &Path, record: &RunRecord) -> Option<RunRecord> {
         let is_like = other.scenario == record.scenario && other.quick == record.quick;
         (is_like && other.verdict != Verdict::Invalid).then_some(other)
     })
+}
+
+/// Reads the result of a run and its timeline, without what happened over time.
+pub fn read_result(folder: &Path) -> anyhow::Result<Recording> {
+    recording(folder, "", &BTreeMap::new())
+}
+
+fn recording(folder: &Path, series: &str, logs: &BTreeMap<String, &str>) -> anyhow::Result<Recording> {
+    let events = text(folder, "events.ndjson")
+        .with_context(|| format!("{} is not the folder of a run", folder.display()))?;
+    let run = text(folder, "run.json").ok();
+    squall_report::recording(&events, series, logs, run.as_deref())
+        .with_context(|| format!("reading the run in {}", folder.display()))
+}
+
+/// A file of the folder. A cut can fall inside a character.
+fn text(folder: &Path, name: &str) -> anyhow::Result<String> {
+    let path = folder.join(name);
+    let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 /// Writes a merged run into `folder`, which holds nothing yet; the record last, so that a folder with one is whole.

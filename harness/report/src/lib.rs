@@ -5,10 +5,12 @@
 //!
 //! The way through: [`recording()`] reads the texts of a run's folder; each file in `section/` turns the recording into
 //! [`block::Block`]s; each file in `render/` turns blocks into one format. A new section is one file and one line in
-//! `section/mod.rs`; a new format is one file in `render/`. `chart/` draws, and knows no run.
+//! `section/mod.rs`; a new format is one file in `render/`. `chart/` draws, and knows no run. `compare/` does the same for several
+//! runs beside each other.
 
 pub mod block;
 pub mod chart;
+pub mod compare;
 pub mod figure;
 mod marks;
 mod partial;

@@ -113,6 +113,74 @@ fn widened_stretch(stretch: &[(u64, u64, Counts)], q: f64) -> Vec<Span> {
         .collect()
 }
 
+/// The same of intervals that are not decoded yet, with windows of `least_us` at least: for lines of an hour, which no screen shows
+/// second by second. Of all histograms two are in memory at a time.
+pub(crate) fn streamed(
+    intervals: &[Interval],
+    kind: Kind,
+    q: f64,
+    edges: &[u64],
+    least_us: u64,
+) -> Vec<Span> {
+    let mut of_kind: Vec<&Interval> = intervals
+        .iter()
+        .filter(|interval| interval.kind == kind)
+        .collect();
+    of_kind.sort_by_key(|interval| interval.start_us);
+    let stretch_of = |interval: &Interval| {
+        let middle = interval.start_us + (interval.end_us - interval.start_us) / 2;
+        edges.partition_point(|edge| *edge <= middle)
+    };
+    let mut spans: Vec<Span> = Vec::new();
+    // The open window, and the last one of this stretch with its place in `spans`.
+    let mut open: Option<(u64, u64, Counts)> = None;
+    let mut last: Option<Counts> = None;
+    let mut stretch = 0;
+    let close = |spans: &mut Vec<Span>, open: &mut Option<(u64, u64, Counts)>, last: &mut Option<Counts>| {
+        let (Some((_, end_us, rest)), Some(mut merged)) = (open.take(), last.take()) else {
+            return;
+        };
+        merged.add(&rest);
+        if let (Some(span), Some(value)) = (spans.last_mut(), merged.quantile(q)) {
+            (span.end_us, span.value) = (end_us, value as f64);
+        }
+    };
+    for interval in of_kind {
+        let Some(counts) = Counts::decode(&interval.hdr)
+            .ok()
+            .filter(|counts| !counts.is_empty())
+        else {
+            continue;
+        };
+        if stretch_of(interval) != stretch {
+            close(&mut spans, &mut open, &mut last);
+            (open, last) = (None, None);
+            stretch = stretch_of(interval);
+        }
+        let (start_us, merged) = match open.take() {
+            Some((start_us, _, mut merged)) => {
+                merged.add(&counts);
+                (start_us, merged)
+            }
+            None => (interval.start_us, counts),
+        };
+        let is_long = interval.end_us - start_us >= least_us;
+        match is_long.then(|| merged.quantile(q)).flatten() {
+            Some(value) => {
+                spans.push(Span {
+                    start_us,
+                    end_us: interval.end_us,
+                    value: value as f64,
+                });
+                last = Some(merged);
+            }
+            None => open = Some((start_us, interval.end_us, merged)),
+        }
+    }
+    close(&mut spans, &mut open, &mut last);
+    spans
+}
+
 /// The largest value of every interval.
 pub(crate) fn largest(intervals: &[(u64, u64, Counts)]) -> Vec<Span> {
     let spans = intervals.iter().map(|(start_us, end_us, h)| Span {
@@ -129,15 +197,23 @@ mod tests {
 
     use super::*;
 
-    /// `n` seconds of `per_second` samples, all of them `value`.
-    fn seconds(range: std::ops::Range<u64>, per_second: u64, value: u64) -> Vec<(u64, u64, Counts)> {
-        let second = |s: u64| {
-            let mut h = empty();
-            h.record_n(value, per_second).unwrap();
-            let counts = Counts::decode(&encode(&h)).unwrap();
-            (s * 1_000_000, (s + 1) * 1_000_000, counts)
+    /// Seconds of `per_second` samples, all of them `value`.
+    fn written(range: std::ops::Range<u64>, per_second: u64, value: u64) -> Vec<Interval> {
+        let second = |s: u64| Interval {
+            kind: Kind::Response,
+            start_us: s * 1_000_000,
+            end_us: (s + 1) * 1_000_000,
+            hdr: {
+                let mut h = empty();
+                h.record_n(value, per_second).unwrap();
+                encode(&h)
+            },
         };
         range.map(second).collect()
+    }
+
+    fn seconds(range: std::ops::Range<u64>, per_second: u64, value: u64) -> Vec<(u64, u64, Counts)> {
+        decoded(&written(range, per_second, value), Kind::Response)
     }
 
     fn lengths(spans: &[Span]) -> Vec<u64> {
@@ -160,6 +236,28 @@ mod tests {
             lengths(&widened(&data, 0.9999, &[])),
             [0; 0],
             "24,000 samples carry no P99.99"
+        );
+    }
+
+    #[test]
+    fn streamed_windows_are_the_same_and_can_be_longer() {
+        let mut intervals = written(0..12, 2_000, 700);
+        intervals.extend(written(12..31, 1_500, 900));
+        for q in [0.5, 0.99, 0.999] {
+            for edges in [&[][..], &[12_000_000], &[5_000_000, 12_000_000, 25_000_000]] {
+                let read = decoded(&intervals, Kind::Response);
+                assert_eq!(
+                    streamed(&intervals, Kind::Response, q, edges, 0),
+                    widened(&read, q, edges),
+                    "{q} {edges:?}"
+                );
+            }
+        }
+        let long = streamed(&intervals, Kind::Response, 0.99, &[12_000_000], 5_000_000);
+        assert_eq!(
+            lengths(&long),
+            [5, 7, 5, 5, 9],
+            "what is left joins the window before"
         );
     }
 

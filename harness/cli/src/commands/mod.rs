@@ -3,6 +3,7 @@
 pub mod capacity;
 pub mod check;
 pub mod clean;
+pub mod compare;
 pub mod completions;
 pub mod faults;
 pub mod list;

@@ -212,6 +212,7 @@ fn every_command_has_a_help_with_an_example() {
         "plan",
         "list",
         "report",
+        "compare",
         "load",
         "merge",
         "capacity",

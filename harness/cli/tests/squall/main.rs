@@ -10,6 +10,7 @@ mod bad_luck;
 mod capacity;
 mod check;
 mod commands;
+mod compare;
 mod datagrams;
 mod edges;
 mod formats;

@@ -14,7 +14,8 @@ use crate::chart::{
 };
 use crate::figure;
 use crate::recording::Recording;
-use crate::section::{Detail, SECTIONS};
+use crate::render::{Frame, Part, parts};
+use crate::section::Detail;
 use crate::visible::{bound, on_one_line, visible};
 
 /// The style of the page.
@@ -28,41 +29,45 @@ const LARGE_CHARTS: usize = 4;
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
     let record = &recording.record;
-    let sections: Vec<(&str, &str, Vec<Block>)> = SECTIONS
-        .iter()
-        .map(|section| {
-            (
-                section.id,
-                section.title,
-                (section.blocks)(recording, Detail::Full),
-            )
-        })
-        .filter(|(_, _, blocks)| !blocks.is_empty())
-        .collect();
+    let frame = Frame {
+        title: format!("{} – {}", record.scenario, record.verdict.as_str()),
+        heading: record.scenario.clone(),
+        about: record.about.clone(),
+        origin: origin(recording),
+        skip: "Skip to the report",
+    };
+    page(&frame, &parts(recording, Detail::Full))
+}
+
+/// `parts` as one page.
+pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
     let mut page = Page {
         out: String::with_capacity(256 * 1024),
     };
-    page.head(&format!("{} – {}", record.scenario, record.verdict.as_str()));
-    page.raw("<body><a class=\"skip\" href=\"#main\">Skip to the report</a><header>");
-    page.element("h1", "", &record.scenario);
-    if !record.about.is_empty() {
-        page.element("p", "about", &record.about);
+    page.head(&frame.title);
+    page.raw("<body><a class=\"skip\" href=\"#main\">");
+    page.text(frame.skip);
+    page.raw("</a><header>");
+    page.element("h1", "", &frame.heading);
+    if !frame.about.is_empty() {
+        page.element("p", "about", &frame.about);
     }
-    page.element("p", "origin", &origin(recording));
+    page.element("p", "origin", &frame.origin);
     page.raw("<nav aria-label=\"Sections\">");
-    for (id, title, _) in sections.iter().filter(|(_, title, _)| !title.is_empty()) {
-        page.raw(&format!("<a href=\"#{id}\">"));
-        page.text(title);
+    for part in parts.iter().filter(|part| !part.title.is_empty()) {
+        page.raw(&format!("<a href=\"#{}\">", part.id));
+        page.text(&part.title);
         page.raw("</a>");
     }
     page.raw("</nav></header><main id=\"main\">");
-    for (id, title, blocks) in &sections {
-        page.raw(&format!("<section id=\"{id}\">"));
-        if !title.is_empty() {
-            page.element("h2", "", title);
+    for part in parts {
+        page.raw(&format!("<section id=\"{}\"", part.id));
+        page.raw(if part.bare { " class=\"bare\">" } else { ">" });
+        if !part.title.is_empty() {
+            page.element("h2", "", &part.title);
         }
-        for (at, block) in blocks.iter().enumerate() {
-            page.block_of(blocks, at, block);
+        for (at, block) in part.blocks.iter().enumerate() {
+            page.block_of(&part.blocks, at, block);
         }
         page.raw("</section>");
     }

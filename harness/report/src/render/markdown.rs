@@ -7,18 +7,23 @@ use squall_model::record::Verdict;
 
 use crate::block::{Align, Block, Cell, Table};
 use crate::recording::Recording;
-use crate::section::{Detail, SECTIONS};
+use crate::render::{Part, parts};
+use crate::section::Detail;
 use crate::visible::{on_one_line, visible};
 
 /// The summary of a run.
 pub fn markdown(recording: &Recording) -> String {
-    let mut out = format!("# {}\n\n", plain(&recording.record.scenario));
-    for section in &SECTIONS {
-        let blocks = (section.blocks)(recording, Detail::Brief);
-        if !blocks.is_empty() && !section.title.is_empty() {
-            out.extend(["## ", section.title, "\n\n"]);
+    document(&recording.record.scenario, &parts(recording, Detail::Brief))
+}
+
+/// `parts` below a heading.
+pub(crate) fn document(heading: &str, parts: &[Part]) -> String {
+    let mut out = format!("# {}\n\n", plain(heading));
+    for part in parts {
+        if !part.title.is_empty() {
+            out.extend(["## ", &plain(&part.title), "\n\n"]);
         }
-        for block in &blocks {
+        for block in &part.blocks {
             out.push_str(&block_text(block));
         }
     }

@@ -6,9 +6,52 @@ mod junit;
 mod markdown;
 mod terminal;
 
+use crate::block::Block;
+use crate::recording::Recording;
+use crate::section::{Detail, SECTIONS};
+
 pub use csv::csv;
-pub(crate) use html::escaped;
 pub use html::html;
+pub(crate) use html::{escaped, page};
 pub use junit::junit;
+pub(crate) use markdown::document;
 pub use markdown::markdown;
+pub(crate) use terminal::screen;
 pub use terminal::terminal;
+
+/// What stands around the sections of a page.
+pub(crate) struct Frame {
+    /// The title of the window.
+    pub(crate) title: String,
+    /// The heading.
+    pub(crate) heading: String,
+    /// What it is about; may be empty.
+    pub(crate) about: String,
+    /// When and of what, in a line.
+    pub(crate) origin: String,
+    /// The link that leads keyboard users past the navigation.
+    pub(crate) skip: &'static str,
+}
+
+/// A section with its blocks.
+pub(crate) struct Part {
+    /// Names it inside a page: letters, digits and dashes.
+    pub(crate) id: String,
+    /// Its heading; empty for the one that needs none.
+    pub(crate) title: String,
+    /// Whether its blocks lie on the page itself, not on a card of their own.
+    pub(crate) bare: bool,
+    /// What it holds, at least one.
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// The sections of a run's report that have something to say.
+fn parts(recording: &Recording, detail: Detail) -> Vec<Part> {
+    let sections = SECTIONS.iter().map(|section| Part {
+        id: section.id.to_owned(),
+        title: section.title.to_owned(),
+        bare: false,
+        blocks: (section.blocks)(recording, detail),
+    });
+    sections.filter(|part| !part.blocks.is_empty()).collect()
+}

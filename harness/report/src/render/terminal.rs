@@ -5,7 +5,8 @@
 
 use crate::block::{Align, Block, Cell, Table, Tone};
 use crate::recording::Recording;
-use crate::section::{Detail, SECTIONS};
+use crate::render::{Part, parts};
+use crate::section::Detail;
 use crate::visible::{bound, on_one_line, shortened, visible};
 
 /// The narrowest screen that is laid out for.
@@ -15,19 +16,28 @@ const LONGEST_CELL: usize = 60;
 
 /// The summary for a screen `width` characters wide, with ANSI colours if `colour`.
 pub fn terminal(recording: &Recording, width: usize, colour: bool) -> String {
+    screen(
+        &recording.record.scenario,
+        &parts(recording, Detail::Brief),
+        width,
+        colour,
+    )
+}
+
+/// `parts`, which are about `name`, for a screen.
+pub(crate) fn screen(name: &str, parts: &[Part], width: usize, colour: bool) -> String {
     let mut screen = Screen {
         out: String::new(),
         width: width.max(NARROWEST),
         colour,
     };
-    for section in &SECTIONS {
-        let blocks = (section.blocks)(recording, Detail::Brief);
-        if !blocks.is_empty() && !section.title.is_empty() {
-            let title = screen.bold(section.title);
+    for part in parts {
+        if !part.title.is_empty() {
+            let title = screen.bold(&on_one_line(&part.title));
             screen.line(&title);
         }
-        for block in &blocks {
-            screen.block(&recording.record.scenario, block);
+        for block in &part.blocks {
+            screen.block(name, block);
         }
     }
     screen.out

@@ -12,7 +12,7 @@ use crate::recording::Recording;
 use crate::window::{Span, decoded, from_rows, largest, widened};
 
 /// The most loads that get a chart of their own.
-pub(super) const CHARTS: usize = 12;
+pub(crate) const CHARTS: usize = 12;
 
 /// The field of a row that holds a percentile.
 type OfRow = fn(&RowLatency) -> Option<u64>;
@@ -54,7 +54,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
 }
 
 /// What to say of loads beyond the bound.
-pub(super) fn left_out(loads: usize) -> Option<String> {
+pub(crate) fn left_out(loads: usize) -> Option<String> {
     (loads > CHARTS).then(|| {
         format!(
             "{} more loads are not drawn; their numbers are in the tables.",
@@ -124,7 +124,7 @@ pub(super) fn p99(recording: &Recording, load: &str) -> Vec<Vec<(f64, f64)>> {
 }
 
 /// Spans as pieces of a line; a gap ends a piece.
-pub(super) fn pieces(spans: &[Span]) -> Vec<Vec<(f64, f64)>> {
+pub(crate) fn pieces(spans: &[Span]) -> Vec<Vec<(f64, f64)>> {
     let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
     let mut previous: Option<&Span> = None;
     for span in spans {

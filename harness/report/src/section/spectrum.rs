@@ -77,7 +77,7 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
 }
 
 /// From the median's left to where ten samples lie beyond: (1 / (1 - q), value).
-fn points(histogram: &Histogram) -> Vec<(f64, f64)> {
+pub(crate) fn points(histogram: &Histogram) -> Vec<(f64, f64)> {
     let last = (histogram.len() as f64 / SAMPLES_BEYOND).log10();
     if last < 0.0 {
         return Vec::new();

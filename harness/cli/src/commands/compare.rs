@@ -1,0 +1,85 @@
+//! `squall compare`: runs beside each other, as a page, in the terminal, as JSON or Markdown.
+
+mod gather;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use squall_engine::record::write_whole;
+use squall_model::exit::Exit;
+use squall_report::compare;
+
+use crate::arguments::CompareArguments;
+use crate::output;
+use gather::Gathered;
+
+/// The longest name of a page, in bytes, below what file systems take.
+const LONGEST_NAME: usize = 180;
+
+/// Compares. Exits 0 once it is written, whatever it finds, and 2 where there is nothing to compare.
+pub fn run(arguments: &CompareArguments) -> anyhow::Result<Exit> {
+    let gathered = match gather::gather(&arguments.runs) {
+        Ok(gathered) => gathered,
+        Err(e) => {
+            output::error(&e);
+            return Ok(Exit::Usage);
+        }
+    };
+    let comparisons = &gathered.comparisons;
+    let prints_only = arguments.json || arguments.markdown;
+    let beside = (!prints_only).then(|| beside(&gathered));
+    let file = arguments.out.clone().or(beside);
+    if let Some(file) = &file {
+        write_page(comparisons, file)?;
+    }
+    if arguments.json {
+        output::out(&compare::json(comparisons));
+    } else if arguments.markdown {
+        output::out(&compare::markdown(comparisons));
+    } else if let Some(file) = file {
+        output::out(&compare::terminal(
+            comparisons,
+            output::width(),
+            output::colours(),
+        ));
+        let file = std::fs::canonicalize(&file).unwrap_or(file);
+        output::line(&format!("report: {}", file.display()));
+    }
+    Ok(Exit::Pass)
+}
+
+fn write_page(comparisons: &compare::Comparisons, file: &Path) -> anyhow::Result<()> {
+    if file.is_dir() {
+        bail!(
+            "writing {}: it is a folder; --out names the page to write",
+            file.display()
+        );
+    }
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    write_whole(file, compare::html(comparisons).as_bytes())
+        .with_context(|| format!("writing {}", file.display()))
+}
+
+/// Where a page lands that `--out` does not name: it follows from what is compared, so that the same command makes the same
+/// page again.
+fn beside(gathered: &Gathered) -> PathBuf {
+    let scenario = match &gathered.comparisons.of[..] {
+        [one] => one.scenario(),
+        _ => "scenarios",
+    };
+    let name = format!("{scenario}-{}", gathered.newest.join("-vs-"));
+    let mut name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    name.truncate(LONGEST_NAME);
+    PathBuf::from("reports/compare").join(format!("{}.html", name.trim_start_matches('.')))
+}
