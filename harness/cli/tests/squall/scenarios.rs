@@ -60,6 +60,7 @@ fn every_shipped_scenario_is_run_here() {
         include_str!("scenarios/edges.rs"),
         include_str!("scenarios/circuit_breaker.rs"),
         include_str!("scenarios/config_center.rs"),
+        include_str!("scenarios/gateway.rs"),
     ]
     .concat();
     for name in shipped().iter().filter_map(|name| name.strip_suffix(".yaml")) {
