@@ -1,84 +1,26 @@
 //! Drawing a chart as SVG with plotters.
 //!
 //! From top to bottom: the phases as a band, the names of the faults over the windows that they shade, the plot, the
-//! horizontal axis, a row for each thing that told of its states. The legend is not part of the drawing: the page sets it above, where it can wrap.
+//! horizontal axis, a row for each thing that told of its states. Phases, faults and states are in `draw/marks.rs`. The legend is not
+//! part of the drawing: the page sets it above, where it can wrap.
 
-use std::fmt::Write as _;
+mod marks;
+
 use std::ops::Range;
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::label::{LETTER, Label, TEXT, placed};
+use super::label::{Label, TEXT, placed};
 use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
+use super::size::{BAND, FACTOR, LABEL_ROW, Size, axis_height, tracks_height, units, with_tracks};
 use super::theme::{Role, Theme, coloured};
 use super::thin::thinned;
 use super::{Chart, Horizontal, Ink, Line, Part};
-use crate::visible::shortened;
-
-/// How large a drawing is, in CSS pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Its width.
-    pub width: u32,
-    /// Its height.
-    pub height: u32,
-    /// Whether there is room for the names of faults beside their letters.
-    pub names: bool,
-}
-
-/// For a screen.
-pub const WIDE: Size = Size {
-    width: 960,
-    height: 300,
-    names: true,
-};
-
-/// For a tablet or half a screen.
-pub const MEDIUM: Size = Size {
-    width: 680,
-    height: 280,
-    names: true,
-};
-
-/// For a phone.
-pub const NARROW: Size = Size {
-    width: 340,
-    height: 250,
-    names: false,
-};
-
-/// A chart of a stack, beside other things on a screen.
-pub const PANEL: Size = Size {
-    width: 660,
-    height: 88,
-    names: true,
-};
-/// The same on a phone.
-pub const NARROW_PANEL: Size = Size {
-    width: 340,
-    height: 88,
-    names: false,
-};
-
-/// Drawing units per CSS pixel. plotters rounds to whole units; a script reads values from the lines, to about a thousandth of the
-/// axis.
-const FACTOR: u32 = 5;
 
 /// How thick a line is, in CSS pixels; what is narrower can't be told apart.
 const STROKE: u32 = 2;
-
-/// Height of the phases' band, of a row of labels and of the horizontal axis, in CSS pixels.
-const BAND: u32 = 20;
-const LABEL_ROW: u32 = 17;
-const X_LABELS: u32 = 24;
-/// What is left under a plot whose axis is that of the last in its stack.
-const FOOT: u32 = 7;
-/// Height of a row of states, with its gap.
-const TRACK: u32 = 19;
-const TRACK_GAP: u32 = 3;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Coordinates = Cartesian2d<Axis, Axis>;
@@ -118,37 +60,11 @@ pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
          <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
         crate::render::escaped(&chart.title),
         crate::render::escaped(&chart.about),
-        coloured(body, theme, FACTOR)
-            .replace(">\n", ">")
-            .replace("</svg>", &format!("{}</svg>", drawing.track_names()))
+        coloured(body, theme, FACTOR).replace(">\n", ">").replace(
+            "</svg>",
+            &format!("{}{}</svg>", drawing.names(theme), drawing.track_names())
+        )
     )
-}
-
-/// A size with room for the states below.
-fn with_tracks(chart: &Chart, size: Size) -> Size {
-    // The plots of a stack are all as high: what only some of them have comes on top.
-    let besides = match chart.part {
-        Part::Whole | Part::Middle => 0,
-        Part::Top => BAND + LABEL_ROW,
-        Part::Bottom => X_LABELS - FOOT,
-    };
-    Size {
-        height: size.height + tracks_height(chart) + besides,
-        ..size
-    }
-}
-
-fn tracks_height(chart: &Chart) -> u32 {
-    if chart.part.has_axis() {
-        chart.marks.tracks.len() as u32 * TRACK
-    } else {
-        0
-    }
-}
-
-/// The height of the horizontal axis; a chart in a stack leaves it to the last.
-fn axis_height(chart: &Chart) -> u32 {
-    if chart.part.has_axis() { X_LABELS } else { FOOT }
 }
 
 /// An axis with the ticks that it was given.
@@ -264,13 +180,8 @@ impl<'c> Drawing<'c> {
         for (number, line) in self.chart.lines.iter().enumerate() {
             self.line(&mut context, number.min(255) as u8, line)?;
         }
-        if self.has_phases() {
-            self.band(&root)?;
-        }
-        self.name_faults(&root)?;
-        if self.chart.part.has_axis() {
-            self.tracks(&root)?;
-        }
+        self.band(&root)?;
+        self.tracks(&root)?;
         root.present()
     }
 
@@ -369,147 +280,6 @@ impl<'c> Drawing<'c> {
             self.vertical.position(y)?,
         ))
     }
-
-    fn shade_faults(&self, root: &Area<'_>) -> Drawn {
-        let (top, bottom) = (
-            if self.has_phases() { BAND + 2 } else { 0 },
-            self.size.height - axis_height(self.chart) - tracks_height(self.chart),
-        );
-        for fault in &self.chart.marks.faults {
-            let role = if fault.proved {
-                Role::Fault
-            } else {
-                Role::FaultUnproved
-            };
-            let (from, to) = (self.pixel(fault.start_us), self.pixel(fault.end_us));
-            let to = to.max(from + 2.0);
-            root.draw(&Rectangle::new(
-                [
-                    (units(from), units(f64::from(top))),
-                    (units(to), units(f64::from(bottom))),
-                ],
-                role.stand_in().filled(),
-            ))?;
-            let edge = Role::FaultText.stand_in().mix(0.6).stroke_width(FACTOR);
-            let x = units(from);
-            root.draw(&PathElement::new(
-                [(x, units(f64::from(top))), (x, units(f64::from(bottom)))],
-                edge,
-            ))?;
-        }
-        Ok(())
-    }
-
-    fn name_faults(&self, root: &Area<'_>) -> Drawn {
-        let base = if self.has_phases() { BAND + 2 } else { 0 };
-        let style = style(Role::FaultText).pos(Pos::new(HPos::Left, VPos::Center));
-        for label in &self.labels {
-            let y = f64::from(base + label.row as u32 * LABEL_ROW) + f64::from(LABEL_ROW) / 2.0;
-            let place = (units(label.x + 3.0), units(y));
-            root.draw(&Text::new(label.text.clone(), place, style.clone()))?;
-        }
-        Ok(())
-    }
-
-    /// The states, a row for each thing that has some: its name in the left margin, each state's name where there is room.
-    fn tracks(&self, root: &Area<'_>) -> Drawn {
-        let first = self.size.height - tracks_height(self.chart);
-        let beside = style(Role::Muted).pos(Pos::new(HPos::Right, VPos::Center));
-        let inside = style(Role::StateText).pos(Pos::new(HPos::Center, VPos::Center));
-        for (row, track) in (0_u32..).zip(&self.chart.marks.tracks) {
-            let top = first + row * TRACK + TRACK_GAP;
-            let bottom = first + (row + 1) * TRACK;
-            let middle = f64::midpoint(f64::from(top), f64::from(bottom));
-            let place = (units(self.left() - 6.0), units(middle));
-            root.draw(&Text::new(self.beside_track(&track.name), place, beside.clone()))?;
-            for stretch in &track.stretches {
-                let (from, to) = (self.pixel(stretch.start_us), self.pixel(stretch.end_us));
-                // A state that was left at once is still seen.
-                let to = to.max(from + 1.5);
-                let role = Role::state(stretch.shade);
-                root.draw(&Rectangle::new(
-                    [
-                        (units(from), units(f64::from(top))),
-                        (units(to), units(f64::from(bottom))),
-                    ],
-                    role.stand_in().filled(),
-                ))?;
-                let room = ((to - from - 6.0) / LETTER).max(0.0) as usize;
-                if stretch.name.chars().count() <= room {
-                    let place = (units(f64::midpoint(from, to)), units(middle));
-                    root.draw(&Text::new(stretch.name.clone(), place, inside.clone()))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The name of a track as far as the margin holds it.
-    fn beside_track(&self, name: &str) -> String {
-        let room = ((self.left() - 8.0) / LETTER) as usize;
-        shortened(name, room.saturating_sub(1))
-    }
-
-    /// Over the name of each track that had to be shortened, the whole of it, for a pointer that rests there.
-    fn track_names(&self) -> String {
-        let first = self.size.height - tracks_height(self.chart);
-        let tracks = if self.chart.part.has_axis() {
-            &self.chart.marks.tracks[..]
-        } else {
-            &[]
-        };
-        let cut = (0_u32..).zip(tracks);
-        let cut = cut.filter(|(_, track)| self.beside_track(&track.name) != track.name);
-        // Writing to a String cannot fail.
-        let mut names = String::new();
-        for (row, track) in cut {
-            let (top, width) = ((first + row * TRACK) * FACTOR, units(self.left()));
-            let height = TRACK * FACTOR;
-            let _ = write!(
-                names,
-                "<rect class=\"name\" x=\"0\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"transparent\">"
-            );
-            let _ = write!(
-                names,
-                "<title>{}</title></rect>",
-                crate::render::escaped(&track.name)
-            );
-        }
-        names
-    }
-
-    fn band(&self, root: &Area<'_>) -> Drawn {
-        let style = style(Role::PhaseText).pos(Pos::new(HPos::Center, VPos::Center));
-        for (at, phase) in self.chart.marks.phases.iter().enumerate() {
-            let role = if at % 2 == 0 {
-                Role::PhaseEven
-            } else {
-                Role::PhaseOdd
-            };
-            let (from, to) = (self.pixel(phase.start_us), self.pixel(phase.end_us));
-            root.draw(&Rectangle::new(
-                [(units(from), 0), (units(to), units(f64::from(BAND)))],
-                role.stand_in().filled(),
-            ))?;
-            let room = ((to - from - 6.0) / LETTER).max(0.0) as usize;
-            let number = phase.number.to_string();
-            let name = shortened(&phase.name, 60);
-            // A name cut short may read like the next one; the number can't.
-            let text = [name, number]
-                .into_iter()
-                .find(|text| text.chars().count() <= room);
-            if let Some(text) = text {
-                let middle = (units(f64::midpoint(from, to)), units(f64::from(BAND) / 2.0));
-                root.draw(&Text::new(text, middle, style.clone()))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// CSS pixels to drawing units.
-fn units(pixels: f64) -> i32 {
-    (pixels * f64::from(FACTOR)).round() as i32
 }
 
 fn style(role: Role) -> TextStyle<'static> {
@@ -524,7 +294,7 @@ fn style(role: Role) -> TextStyle<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::{Band, Marks, Shade};
+    use crate::chart::{Band, MEDIUM, Marks, NARROW, Shade, WIDE};
     use crate::figure::Unit;
 
     fn chart(points: Vec<(f64, f64)>) -> Chart {

@@ -24,6 +24,9 @@ pub(crate) struct Label {
     pub(crate) x: f64,
     /// The letter of the fault, and its name where there is room.
     pub(crate) text: String,
+    /// When the fault held.
+    pub(crate) start_us: u64,
+    pub(crate) end_us: u64,
 }
 
 impl Label {
@@ -74,7 +77,13 @@ fn in_rows(
         let x = pixel(fault.start_us).min(limit - width);
         if let Some(row) = ends.iter().position(|end| *end + 4.0 <= x) {
             ends[row] = x + width;
-            labels.push(Label { row, x, text });
+            labels.push(Label {
+                row,
+                x,
+                text,
+                start_us: fault.start_us,
+                end_us: fault.end_us,
+            });
         }
     }
     labels

@@ -6,11 +6,13 @@
 mod draw;
 mod label;
 mod scale;
+mod size;
 mod theme;
 mod thin;
 
 pub(crate) use draw::axis;
-pub use draw::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE, draw};
+pub use draw::draw;
+pub use size::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE};
 pub use theme::Theme;
 pub(crate) use theme::swatch;
 

@@ -25,9 +25,6 @@ pub(crate) enum Role {
     StateSecond,
     StateThird,
     StateFourth,
-    /// The name of a phase, and of a state: they move with what they name.
-    PhaseText,
-    StateText,
     /// A label of the horizontal axis.
     Tick,
     /// A line, by its number in the legend.
@@ -81,7 +78,7 @@ pub(crate) fn number(ink: Ink) -> u8 {
 }
 
 impl Role {
-    const PLAIN: [Role; 16] = [
+    const PLAIN: [Role; 14] = [
         Role::Text,
         Role::Muted,
         Role::Grid,
@@ -95,8 +92,6 @@ impl Role {
         Role::StateSecond,
         Role::StateThird,
         Role::StateFourth,
-        Role::PhaseText,
-        Role::StateText,
         Role::Tick,
     ];
 
@@ -131,9 +126,9 @@ impl Role {
         }
     }
 
-    fn colour(self, theme: Theme) -> &'static str {
+    pub(crate) fn colour(self, theme: Theme) -> &'static str {
         let (page, alone) = match self {
-            Role::Text | Role::PhaseText | Role::StateText => ("var(--text)", "#1c2330"),
+            Role::Text => ("var(--text)", "#1c2330"),
             Role::Muted | Role::Tick => ("var(--muted)", "#5b6472"),
             Role::Grid => ("var(--grid)", "#e3e6eb"),
             Role::Axis => ("var(--axis)", "#9aa3b0"),
