@@ -10,9 +10,9 @@ default:
 bench SCENARIO *ARGS:
     {{squall}} run {{SCENARIO}} {{ARGS}}
 
-# Compare runs (comes with a later version).
+# Compare runs, or folders of runs, and write the page: `just compare base candidate`.
 compare +RUNS:
-    @echo "compare: not in this version yet; every run keeps what it needs in reports/" >&2; exit 2
+    {{squall}} compare {{RUNS}}
 
 # Gate a change on a real regression (comes with a later version).
 gate +ARGS:
