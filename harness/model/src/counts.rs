@@ -57,7 +57,8 @@ impl Counts {
             return Err(broken());
         }
         let length = header(4)? as usize;
-        let payload = plain.get(HEADER..HEADER + length).ok_or_else(broken)?;
+        let payload = plain.get(HEADER..).and_then(|rest| rest.get(..length));
+        let payload = payload.ok_or_else(broken)?;
         Counts::of(payload).ok_or_else(broken)
     }
 
@@ -73,7 +74,7 @@ impl Counts {
                     counts.places.push((highest(place)?, count));
                     counts.total = counts.total.checked_add(count)?;
                 }
-                place += 1;
+                place = place.checked_add(1)?;
             } else {
                 place = place.checked_add(number.unsigned_abs())?;
             }
@@ -96,14 +97,14 @@ impl Counts {
         self.places.last().map_or(0, |(value, _)| *value)
     }
 
-    /// Adds the samples of another.
+    /// Adds the samples of another. More than fit are counted as the most that fit.
     pub fn add(&mut self, other: &Counts) {
         let (mut left, mut right) = (self.places.iter().peekable(), other.places.iter().peekable());
         let mut merged = Vec::with_capacity(self.places.len() + other.places.len() / 4);
         loop {
             let next = match (left.peek(), right.peek()) {
                 (Some(a), Some(b)) if a.0 == b.0 => {
-                    let both = (a.0, a.1 + b.1);
+                    let both = (a.0, a.1.saturating_add(b.1));
                     left.next();
                     right.next();
                     both
@@ -128,7 +129,7 @@ impl Counts {
             merged.push(next);
         }
         self.places = merged;
-        self.total += other.total;
+        self.total = self.total.saturating_add(other.total);
     }
 
     /// The value at quantile `q` (0..1) in microseconds, or nothing where fewer than ten samples lie beyond it; as
@@ -139,9 +140,9 @@ impl Counts {
             return None;
         }
         let rank = ((q * self.total as f64).ceil() as u64).max(1);
-        let mut seen = 0;
+        let mut seen = 0_u64;
         let at = self.places.iter().find(|(_, count)| {
-            seen += count;
+            seen = count.saturating_add(seen);
             seen >= rank
         });
         at.map(|(value, _)| *value)
@@ -165,13 +166,15 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     Some(number)
 }
 
-/// The highest value that is counted in a place: 2,048 places of one each, then 1,024 for every doubling.
+/// The highest value that is counted in a place: 2,048 places of one each, then 1,024 for every doubling. Nothing for a place
+/// beyond all values.
 fn highest(place: u64) -> Option<u64> {
-    if place < 2_048 {
+    let Some(above) = place.checked_sub(2_048) else {
         return Some(place);
-    }
-    let doublings = u32::try_from(place / 1_024 - 1).ok().filter(|n| *n < 50)?;
-    Some((((place % 1_024) + 1_024 + 1) << doublings) - 1)
+    };
+    let doublings = above / 1_024 + 1;
+    let width = 1_u64.checked_shl(u32::try_from(doublings).ok()?)?;
+    (place % 1_024 + 1_024 + 1).checked_mul(width)?.checked_sub(1)
 }
 
 #[cfg(test)]
@@ -209,6 +212,69 @@ mod tests {
         #[test]
         fn what_is_no_histogram_is_an_error_and_no_panic(text in "[A-Za-z0-9+/]{0,80}") {
             prop_assert!(Counts::decode(&text).is_err());
+        }
+    }
+
+    /// A text as [`histogram::encode`] writes it, with this payload that says to be so long.
+    fn written(payload: &[u8], length: u32) -> String {
+        use std::io::Write as _;
+        let mut plain = Vec::new();
+        for number in [PLAIN | 0x10, length, 0, 3, 0, 1, 0, 3_600_000_000, 0x3ff0_0000, 0] {
+            plain.extend(number.to_be_bytes());
+        }
+        plain.extend(payload);
+        let mut deflated = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflated.write_all(&plain).unwrap();
+        let deflated = deflated.finish().unwrap();
+        let mut bytes = (COMPRESSED | 0x10).to_be_bytes().to_vec();
+        bytes.extend((deflated.len() as u32).to_be_bytes());
+        bytes.extend(deflated);
+        STANDARD.encode(bytes)
+    }
+
+    /// A number as the payload has it.
+    fn zig_zag(number: i64) -> Vec<u8> {
+        let mut rest = (number << 1 ^ number >> 63).cast_unsigned();
+        let mut bytes = Vec::new();
+        while bytes.len() < 8 && rest >= 0x80 {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes
+    }
+
+    fn payload(numbers: &[i64]) -> Result<Counts, HistogramError> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| zig_zag(*number)).collect();
+        Counts::decode(&written(&bytes, bytes.len() as u32))
+    }
+
+    #[test]
+    fn counts_beyond_what_a_number_holds_are_an_error_and_added_up_the_most() {
+        let some = payload(&[-5, 7, 0, 1]).unwrap();
+        assert_eq!((some.len(), some.max()), (8, 7));
+        assert!(
+            payload(&[i64::MAX, i64::MAX, i64::MAX]).is_err(),
+            "more than 2^64 - 1 samples"
+        );
+        let mut most = payload(&[i64::MAX, i64::MAX]).unwrap();
+        most.add(&most.clone());
+        assert_eq!((most.len(), most.max()), (u64::MAX, 1));
+        assert_eq!(most.quantile(0.25), Some(0));
+    }
+
+    #[test]
+    fn places_beyond_all_values_and_lengths_beyond_the_text_are_errors() {
+        assert!(payload(&[i64::MIN, i64::MIN, 1]).is_err());
+        assert!(payload(&[-60_000_000, 1]).is_err());
+        assert!(Counts::decode(&written(&[2, 2], 3)).is_err());
+        assert!(Counts::decode(&written(&[2, 2], u32::MAX)).is_err());
+        for place in (0..64).map(|shift| 1_u64 << shift).chain([u64::MAX]) {
+            let value = highest(place);
+            assert!(
+                value.is_none() || value >= Some(place.min(2_048)),
+                "{place}: {value:?}"
+            );
         }
     }
 
