@@ -2,7 +2,9 @@
 //!
 //! Its profile is a temporary folder and its port one of the loopback, so nothing of a person's own browser is touched.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,8 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Names under which it is looked for, after what `SQUALL_BROWSER` says.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// The one that runs, as long as a test uses it.
-static RUNNING: Mutex<Weak<Chromium>> = Mutex::new(Weak::new());
+/// The one that runs, as long as a test uses it; or why it can't be started, which is tried once.
+static RUNNING: Mutex<Result<Weak<Chromium>, String>> = Mutex::new(Ok(Weak::new()));
 
 /// A browser that was started here.
 pub struct Chromium {
@@ -30,22 +32,22 @@ pub struct Chromium {
     pub folder: TempDir,
 }
 
-/// The browser; nothing where the machine has none, which is said loudly.
+/// The browser; nothing where the machine has none or it does not start, which is said loudly.
 pub fn chromium() -> Option<Arc<Chromium>> {
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(there) = running.upgrade() {
-        return Some(there);
-    }
-    let Some(program) = found() else {
-        not_checked(
-            "the report in a browser",
-            "no Chromium is here; install one (apt-get install chromium) or name it in SQUALL_BROWSER",
-        );
-        return None;
+    let started = match &*running {
+        Ok(there) => match there.upgrade() {
+            Some(there) => return Some(there),
+            None => found().and_then(|program| Chromium::start(&program)),
+        },
+        Err(why) => Err(why.clone()),
     };
-    let started = Arc::new(Chromium::start(&program));
-    *running = Arc::downgrade(&started);
-    Some(started)
+    let started = started.map(Arc::new);
+    if let Err(why) = &started {
+        not_checked("the report in a browser", why);
+    }
+    *running = started.as_ref().map(Arc::downgrade).map_err(Clone::clone);
+    started.ok()
 }
 
 /// Written past the test harness, which keeps what a test that passes prints.
@@ -53,19 +55,25 @@ pub fn not_checked(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "NOT CHECKED: {what}: {why}");
 }
 
-fn found() -> Option<PathBuf> {
+/// Where it lies, or what to do about it.
+fn found() -> Result<PathBuf, String> {
     if let Some(named) = std::env::var_os("SQUALL_BROWSER") {
-        return Some(named.into());
+        return Ok(named.into());
     }
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let mut places = NAMES
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    places.find(|place| place.is_file())
+    let none = "no Chromium is here; install one (apt-get install chromium) or name it in SQUALL_BROWSER";
+    places
+        .find(|place| place.is_file())
+        .ok_or_else(|| none.to_owned())
 }
 
 impl Chromium {
-    fn start(program: &Path) -> Chromium {
+    /// Starts it and waits until it listens. Why it does not, otherwise: a broken browser says nothing of the page.
+    fn start(program: &Path) -> Result<Chromium, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let profile = folder.path().join("profile");
         let mut command = Command::new(program);
@@ -103,25 +111,28 @@ impl Chromium {
             // Its sandbox refuses to work for root.
             command.arg("--no-sandbox");
         }
+        let said = folder.path().join("stderr");
         let child = command
             .arg("about:blank")
             .env("HOME", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(File::create(&said).expect("a file"))
             .process_group(0)
             .spawn()
-            .unwrap_or_else(|error| panic!("starting {}: {error}", program.display()));
+            .map_err(|error| format!("starting {}: {error}", program.display()))?;
         let mut started = Chromium {
             child,
             address: String::new(),
             path: String::new(),
             folder,
         };
-        let (port, path) = started.port(&profile.join("DevToolsActivePort"));
+        let (port, path) = started
+            .port(&profile.join("DevToolsActivePort"))
+            .map_err(|why| format!("{} {why}{}", program.display(), last_line(&said)))?;
         started.address = format!("127.0.0.1:{port}");
         started.path = path;
-        started
+        Ok(started)
     }
 
     /// Waits for the file in which the browser says where it listens: port and path, a line each.
@@ -129,7 +140,7 @@ impl Chromium {
         clippy::disallowed_methods,
         reason = "a file of another program sends no event to this process"
     )]
-    fn port(&mut self, file: &Path) -> (u16, String) {
+    fn port(&mut self, file: &Path) -> Result<(u16, String), String> {
         let begun = Instant::now();
         loop {
             let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -137,15 +148,27 @@ impl Chromium {
                 && let Ok(port) = port.parse()
                 && path.starts_with("/devtools/")
             {
-                return (port, path.trim_end().to_owned());
+                return Ok((port, path.trim_end().to_owned()));
             }
             if let Some(status) = self.child.try_wait().expect("our own child") {
-                panic!("the browser ended before it listened: {status}");
+                return Err(format!("ended before it listened: {status}"));
             }
-            assert!(begun.elapsed() < PATIENCE, "the browser never listened");
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("did not listen within {} s", PATIENCE.as_secs()));
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// The last thing that it said.
+fn last_line(said: &Path) -> String {
+    let text = std::fs::read(said).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().rfind(|line| !line.trim().is_empty());
+    last.map_or_else(String::new, |line| {
+        format!("; it said: {}", line.chars().take(300).collect::<String>())
+    })
 }
 
 impl Drop for Chromium {
@@ -156,4 +179,19 @@ impl Drop for Chromium {
         }
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn a_browser_that_does_not_start_is_no_browser_and_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = Chromium::start(&folder.path().join("chromium")).err();
+    assert!(missing.is_some_and(|why| why.contains("No such file")));
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "#!/bin/sh\necho 'no libnss3.so' >&2\nexit 7\n").expect("written");
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    let why = Chromium::start(&broken).err().unwrap_or_default();
+    assert!(
+        why.contains("ended before it listened: exit status: 7; it said: no libnss3.so"),
+        "{why}"
+    );
 }
