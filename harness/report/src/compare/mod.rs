@@ -120,39 +120,48 @@ impl Comparisons {
             parts.push(Part {
                 id: "notes".to_owned(),
                 title: String::new(),
+                in_navigation: false,
                 bare: true,
                 blocks: self.notes.iter().map(|text| note(text)).collect(),
             });
         }
-        let several = self.of.len() > 1;
         for (at, comparison) in self.of.iter().enumerate() {
-            for section in &section::SECTIONS {
-                let mut blocks = (section.blocks)(comparison, detail);
-                if blocks.is_empty() {
-                    continue;
-                }
-                let (id, title) = if several {
-                    // Of several, the page leads to the summary of each.
-                    let title = match section.title {
-                        "" => comparison.scenario().to_owned(),
-                        title => title.to_owned(),
-                    };
-                    for block in &mut blocks {
-                        prefix(block, at);
-                    }
-                    (format!("c{at}-{}", section.id), title)
-                } else {
-                    (section.id.to_owned(), section.title.to_owned())
-                };
-                parts.push(Part {
-                    id,
-                    title,
-                    bare: section.title.is_empty(),
-                    blocks,
-                });
-            }
+            parts.extend(section::SECTIONS.iter().filter_map(|section| {
+                let blocks = (section.blocks)(comparison, detail);
+                (!blocks.is_empty()).then(|| self.part(at, section, blocks))
+            }));
         }
         parts
+    }
+
+    /// A section of the comparison of this number. Of several on one page each has its name in every heading, and the navigation
+    /// leads to where each begins.
+    fn part(&self, at: usize, section: &section::Section, mut blocks: Vec<Block>) -> Part {
+        let bare = section.title.is_empty();
+        if self.of.len() == 1 {
+            return Part {
+                id: section.id.to_owned(),
+                title: section.title.to_owned(),
+                in_navigation: !bare,
+                bare,
+                blocks,
+            };
+        }
+        blocks.iter_mut().for_each(|block| prefix(block, at));
+        let scenario = self.of[at].scenario();
+        let begins = section.id == section::SECTIONS[0].id;
+        let title = match section.title {
+            "" if begins => scenario.to_owned(),
+            "" => String::new(),
+            title => format!("{title} – {scenario}"),
+        };
+        Part {
+            id: format!("c{at}-{}", section.id),
+            title,
+            in_navigation: begins,
+            bare,
+            blocks,
+        }
     }
 
     fn frame(&self) -> Frame {

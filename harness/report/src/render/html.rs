@@ -54,7 +54,7 @@ pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
     }
     page.element("p", "origin", &frame.origin);
     page.raw("<nav aria-label=\"Sections\">");
-    for part in parts.iter().filter(|part| !part.title.is_empty()) {
+    for part in parts.iter().filter(|part| part.in_navigation) {
         page.raw(&format!("<a href=\"#{}\">", part.id));
         page.text(&part.title);
         page.raw("</a>");

@@ -39,6 +39,8 @@ pub(crate) struct Part {
     pub(crate) id: String,
     /// Its heading; empty for the one that needs none.
     pub(crate) title: String,
+    /// Whether the navigation leads to it.
+    pub(crate) in_navigation: bool,
     /// Whether its blocks lie on the page itself, not on a card of their own.
     pub(crate) bare: bool,
     /// What it holds, at least one.
@@ -50,6 +52,7 @@ fn parts(recording: &Recording, detail: Detail) -> Vec<Part> {
     let sections = SECTIONS.iter().map(|section| Part {
         id: section.id.to_owned(),
         title: section.title.to_owned(),
+        in_navigation: !section.title.is_empty(),
         bare: false,
         blocks: (section.blocks)(recording, detail),
     });
