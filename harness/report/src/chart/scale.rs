@@ -141,17 +141,17 @@ pub(crate) fn time_ticks(end_us: f64, most: usize) -> Vec<f64> {
     (0..=count).map(|at| at as f64 * step * 1e6).collect()
 }
 
-/// The label of a moment on the time axis: seconds, or minutes and seconds where the run is long.
+/// The label of a moment on the time axis: seconds, from five minutes on minutes and seconds, from an hour on hours too.
 pub(crate) fn time_label(at_us: f64, end_us: f64) -> String {
     let seconds = at_us / 1e6;
     if end_us < 300e6 {
         return format!("{} s", figure::three(seconds));
     }
     let whole = seconds.round() as u64;
-    if end_us < 3.0 * 3_600e6 {
+    if end_us < 3_600e6 {
         format!("{}:{:02}", whole / 60, whole % 60)
     } else {
-        format!("{}:{:02} h", whole / 3_600, whole / 60 % 60)
+        format!("{}:{:02}:{:02}", whole / 3_600, whole / 60 % 60, whole % 60)
     }
 }
 
@@ -235,8 +235,17 @@ mod tests {
             ["0 s", "10 s", "20 s", "30 s", "40 s", "50 s", "60 s"]
         );
         assert_eq!(
-            labels(3_600e6, 6),
-            ["0:00", "10:00", "20:00", "30:00", "40:00", "50:00", "60:00"]
+            labels(1_800e6, 6),
+            ["0:00", "5:00", "10:00", "15:00", "20:00", "25:00", "30:00"]
+        );
+        assert_eq!(
+            labels(3_600e6, 4),
+            ["0:00:00", "0:15:00", "0:30:00", "0:45:00", "1:00:00"]
+        );
+        assert_eq!(
+            labels(9_000e6, 4),
+            ["0:00:00", "1:00:00", "2:00:00"],
+            "two hours and a half"
         );
         assert_eq!(labels(400e3, 4), ["0 s", "0.1 s", "0.2 s", "0.3 s", "0.4 s"]);
         assert_eq!(labels(1.0, 4).len(), 1 + 4 - 2, "a run of a microsecond");

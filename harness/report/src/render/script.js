@@ -7,9 +7,13 @@
   const timed = figures.filter((figure) => figure.dataset.end);
   const end = Math.max(1, ...timed.map((figure) => +figure.dataset.end));
   const charts = [];
+  // The window, and where the crosshair stands, in microseconds of the longest chart.
   let from = 0;
   let to = end;
   let at = null;
+  const isWhole = () => from === 0 && to === end;
+  /** About how wide a letter of a name is, in pixels; as in chart/label.rs. */
+  const LETTER = 7;
 
   /** One figure: its legend and its drawings, of which the page shows the one that fits. */
   function Chart(figure) {
@@ -33,6 +37,8 @@
     button.setAttribute("aria-label", `${item.textContent}, line of ${title}`);
     button.append(...item.childNodes);
     const value = document.createElement("output");
+    // It changes with every move of the pointer, which nobody wants read out.
+    value.setAttribute("aria-live", "off");
     item.append(button, value);
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
@@ -41,8 +47,9 @@
     });
   };
 
-  /** Shows what each line is at a moment; nothing where nothing is known. */
-  Chart.prototype.read = function (moment) {
+  /** Shows what each line is at a moment; nothing where nothing is known, as beyond the chart's end. */
+  Chart.prototype.read = function (asked) {
+    const moment = asked === null || asked > this.end ? null : asked;
     const drawing = moment === null ? null : this.shown();
     this.items.forEach((item) => {
       const value = drawing && drawing.value(item.dataset.line, moment);
@@ -61,6 +68,11 @@
 
   Drawing.prototype.print = function (value) {
     return print(value, this.chart.figure.dataset.unit);
+  };
+
+  /** The stretch of time that is shown. Charts end where their runs do: without a zoom each shows all of its own. */
+  Drawing.prototype.window = function () {
+    return [from, isWhole() ? this.chart.end : to];
   };
 
   Drawing.prototype.toggle = function (line, on) {
@@ -107,7 +119,8 @@
 
   /** Draws the crosshair. */
   Drawing.prototype.cross = function (moment) {
-    if (moment === null || moment < from || moment > to) {
+    const [low, high] = this.window();
+    if (moment === null || moment < low || moment > high) {
       if (this.cursor) {
         this.cursor.remove();
         this.cursor = null;
@@ -130,12 +143,13 @@
     text.setAttribute("text-anchor", beyond ? "end" : "start");
     text.setAttribute("x", x + (beyond ? -5 : 5) * this.factor);
     // Finer than the axis: about as fine as a pixel.
-    text.textContent = clock(moment, (to - from) / 10);
+    text.textContent = clock(moment, (high - low) / 10, this.chart.end);
   };
 
   /** Where a moment is drawn in the window. */
   Drawing.prototype.place = function (moment) {
-    return this.left + ((moment - from) / (to - from)) * (this.right - this.left);
+    const [low, high] = this.window();
+    return this.left + ((moment - low) / (high - low)) * (this.right - this.left);
   };
 
   /** Which moment lies under a point of the screen. */
@@ -144,7 +158,8 @@
     const scale = this.svg.viewBox.baseVal.width / box.width;
     const x = (event.clientX - box.left) * scale;
     const share = Math.min(1, Math.max(0, (x - this.left) / (this.right - this.left)));
-    return from + share * (to - from);
+    const [low, high] = this.window();
+    return low + share * (high - low);
   };
 
   /** Takes what is drawn over time into two frames that can show a part of it: one behind the grid, one before it. */
@@ -156,10 +171,16 @@
     const frames = ["back", "front"].map(() => make("svg", {
       x: this.left, y: 0, width: this.right - this.left, height, preserveAspectRatio: "none", overflow: "hidden",
     }));
-    const texts = [];
+    const [names, dots] = [[], []];
     for (const part of this.svg.querySelectorAll("[data-k], [data-line]")) {
+      // What must keep its shape is moved, not stretched.
       if (part.localName === "text") {
-        texts.push([part, +part.getAttribute("x")]);
+        const [begins, ends] = part.dataset.k.split(" ").map(Number);
+        names.push({ part, begins, ends, x: +part.getAttribute("x"), row: part.getAttribute("y") });
+        continue;
+      }
+      if (part.localName === "circle") {
+        dots.push([part, +part.getAttribute("cx")]);
         continue;
       }
       const thin = part.getAttribute("stroke-width");
@@ -178,7 +199,7 @@
     const cover = this.svg.querySelector("text");
     this.svg.insertBefore(frames[1], cover);
     const ticks = [...this.svg.querySelectorAll("[data-x]"), ...this.upright()];
-    this.zoomed = { frames, texts, ticks, width, added: [] };
+    this.zoomed = { frames, names, dots, ticks, added: [] };
     return this.zoomed;
   };
 
@@ -193,29 +214,51 @@
     ];
   };
 
+  /** Puts each name at the middle of what is seen of its stretch, or, if that is how it is set, at the begin. */
+  Drawing.prototype.name = function (names, moved) {
+    const taken = new Map();
+    for (const { part, begins, ends, x, row } of names) {
+      const width = part.textContent.length * LETTER * this.factor;
+      const [low, high] = [Math.max(this.left, moved(begins)), Math.min(this.right, moved(ends))];
+      const centred = part.getAttribute("text-anchor") === "middle";
+      // A name at the begin of its stretch may reach beyond its end, but not over the next one.
+      const place = centred
+        ? (low + high) / 2
+        : Math.max(Math.min(low + 3 * this.factor, this.right - width), taken.get(row) ?? this.left);
+      const fits = low < high && (centred ? width <= high - low : place + width <= this.right + this.factor);
+      part.setAttribute("x", isWhole() ? x : place);
+      part.setAttribute("visibility", isWhole() || fits ? "visible" : "hidden");
+      if (fits && !centred) {
+        taken.set(row, place + width + LETTER * this.factor);
+      }
+    }
+  };
+
   /** Shows the window. */
   Drawing.prototype.show = function () {
-    if (from === 0 && to === end && !this.zoomed) {
+    const whole = isWhole();
+    if (whole && !this.zoomed) {
       return;
     }
-    const { frames, texts, ticks, added } = this.frame();
+    const { frames, names, dots, ticks, added } = this.frame();
+    const [low, high] = this.window();
     const width = this.right - this.left;
-    const start = this.left + (from / end) * width;
-    const part = Math.max(1e-6, (to - from) / end) * width;
+    const start = this.left + (low / this.chart.end) * width;
+    const part = Math.max(1e-6, (high - low) / this.chart.end) * width;
     const height = this.svg.viewBox.baseVal.height;
     frames.forEach((frame) => frame.setAttribute("viewBox", `${start} 0 ${part} ${height}`));
-    for (const [text, x] of texts) {
-      const moved = this.left + ((x - start) / part) * width;
-      text.setAttribute("x", moved);
-      text.style.display = moved < this.left || moved > this.right ? "none" : "";
+    const moved = (x) => this.left + ((x - start) / part) * width;
+    this.name(names, moved);
+    for (const [dot, x] of dots) {
+      dot.setAttribute("transform", `translate(${moved(x) - x} 0)`);
+      dot.setAttribute("visibility", moved(x) < this.left || moved(x) > this.right ? "hidden" : "visible");
     }
-    const whole = from === 0 && to === end;
     ticks.forEach((tick) => {
       tick.style.display = whole ? "" : "none";
     });
     added.splice(0).forEach((tick) => tick.remove());
     if (!whole) {
-      const [moments, step] = steps(from, to, width / this.factor > 500 ? 9 : 4);
+      const [moments, step] = steps(low, high, width / this.factor > 500 ? 9 : 4);
       for (const moment of moments) {
         const x = this.place(moment);
         const line = make("line", { class: "tick", x1: x, x2: x, y1: this.top, y2: this.bottom });
@@ -224,7 +267,7 @@
         const label = make("text", {
           class: "tick", x, y: this.bottom + 17 * this.factor, "text-anchor": "middle", "font-size": 12 * this.factor,
         });
-        label.textContent = clock(moment, step * 10);
+        label.textContent = clock(moment, step * 10, this.chart.end);
         this.svg.append(label);
         added.push(label);
       }
@@ -282,22 +325,33 @@
   };
 
   Drawing.prototype.key = function (event) {
-    const window_ = to - from;
-    const step = window_ / (event.shiftKey ? 20 : 200);
-    const middle = at === null ? from + window_ / 2 : at;
+    const [low, high] = this.window();
+    const length = high - low;
+    const step = length / (event.shiftKey ? 20 : 200);
+    const middle = at === null ? low + length / 2 : Math.min(high, Math.max(low, at));
     const act = {
-      ArrowLeft: () => look(Math.max(from, middle - step)),
-      ArrowRight: () => look(Math.min(to, middle + step)),
-      Home: () => look(from),
-      End: () => look(to),
-      "+": () => zoom(middle - window_ / 4, middle + window_ / 4),
-      "-": () => zoom(middle - window_, middle + window_),
+      ArrowLeft: () => look(Math.max(low, middle - step)),
+      ArrowRight: () => look(Math.min(high, this.chart.end, middle + step)),
+      Home: () => look(low),
+      End: () => look(Math.min(high, this.chart.end)),
+      "+": () => zoom(middle - length / 4, middle + length / 4),
+      "-": () => isWhole() || zoom(middle - length, middle + length),
       Escape: () => zoom(0, end),
     }[event.key];
     if (act && !event.ctrlKey && !event.metaKey && !event.altKey) {
       act();
       event.preventDefault();
+      if (event.key.length > 1 && event.key !== "Escape") {
+        said.textContent = this.spoken();
+      }
     }
+  };
+
+  /** What the crosshair reads, in words: the moment, and what each line is then. */
+  Drawing.prototype.spoken = function () {
+    const values = this.chart.items.map((item) => [item.querySelector("button"), item.querySelector("output")]);
+    const known = values.filter(([, value]) => value.textContent).map(([name, value]) => `${name.textContent} ${value.textContent}`);
+    return this.cursor ? [this.cursor.textContent, ...known].join(", ") : "";
   };
 
   function make(name, attributes) {
@@ -319,11 +373,13 @@
     return x - points[low][0] < points[high][0] - x ? points[low] : points[high];
   }
 
-  /** Moments to label, in steps of 1, 2 or 5 times a power of ten. */
+  /** Moments to label, in steps that a clock knows; below a second 1, 2 or 5 times a power of ten. */
   function steps(low, high, most) {
     const rough = (high - low) / most;
     const power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((times) => times * power).find((one) => one >= rough) || 10 * power;
+    const seconds = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400].map((one) => one * 1e6);
+    const fine = [1, 2, 5, 10].map((times) => times * power);
+    const step = (rough > 5e5 ? seconds : fine).find((one) => one >= rough) || 10 * power;
     const moments = [];
     for (let tick = Math.ceil(low / step) * step; tick <= high && moments.length < 50; tick += step) {
       moments.push(tick);
@@ -331,17 +387,24 @@
     return [moments, step];
   }
 
-  /** A moment of the run, as fine as a window of this length asks for. */
-  function clock(us, span = to - from) {
+  /**
+   * A moment of a chart that ends at `last`, as fine as a stretch of this length asks for. From which length on minutes and hours
+   * stand apart is as on the axis, see time_label in chart/scale.rs.
+   */
+  function clock(us, span, last) {
     const decimals = [1e7, 1e6, 1e5].filter((length) => span < length).length;
-    const seconds = us / 1e6;
-    if (end < 3600e6) {
-      return `${seconds.toFixed(decimals)} s`;
+    // Rounded before it is taken apart, or 59.96 s would be no minute but 60.0 s.
+    const parts = 10 ** decimals;
+    const rounded = Math.round((us / 1e6) * parts);
+    if (last < 300e6) {
+      return `${(rounded / parts).toFixed(decimals)} s`;
     }
-    const minutes = Math.floor(seconds / 60);
-    const hours = Math.floor(minutes / 60);
-    const pad = (n) => String(n).padStart(2, "0");
-    return `${hours}:${pad(minutes % 60)}:${pad((seconds % 60).toFixed(span > 600e6 ? 0 : decimals))}`;
+    const minutes = Math.floor(rounded / (60 * parts));
+    const seconds = (rounded / parts - 60 * minutes).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0");
+    if (last < 3600e6) {
+      return `${minutes}:${seconds}`;
+    }
+    return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;
   }
 
   /** Three significant digits. */
@@ -356,29 +419,16 @@
     return String(+value.toPrecision(3));
   }
 
-  function scaled(value, step, names, gap) {
-    let place = 0;
-    while (Math.abs(value) >= step && place + 1 < names.length) {
-      value /= step;
-      place += 1;
-    }
-    return `${three(value)}${gap}${names[place]}`;
-  }
-
-  /** A value with its unit. */
+  /** A value with its unit, of those that charts of time have. */
   function print(value, unit) {
-    switch (unit) {
-      case "duration":
-        return value < 1e3 ? `${three(value)} µs` : value < 1e6 ? `${three(value / 1e3)} ms` : `${three(value / 1e6)} s`;
-      case "rate":
-        return `${scaled(value, 1000, ["", "k", "M", "G"], "")}/s`;
-      case "ratio":
-        return `${three(value * 100)} %`;
-      case "bytes":
-        return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB"], " ");
-      default:
-        return three(value);
+    if (unit === "duration") {
+      return value < 1e3 ? `${three(value)} µs` : value < 1e6 ? `${three(value / 1e3)} ms` : `${three(value / 1e6)} s`;
     }
+    if (unit !== "rate") {
+      return three(value);
+    }
+    const place = [1e3, 1e6, 1e9].filter((step) => Math.abs(value) >= step).length;
+    return `${three(value / 1000 ** place)}${["", "k", "M", "G"][place]}/s`;
   }
 
   /** Puts the crosshair of every chart on a moment, or takes it away. */
@@ -393,21 +443,29 @@
     const length = Math.min(end, Math.max(1000, high - low));
     from = Math.min(end - length, Math.max(0, low));
     to = from + length;
-    const whole = from === 0 && to === end;
-    const hash = whole ? "" : `#t=${(from / 1e6).toFixed(3)}-${(to / 1e6).toFixed(3)}`;
     // An address of a file can't always be changed; the zoom works all the same.
     try {
-      history.replaceState(null, "", hash || location.pathname + location.search);
+      history.replaceState(null, "", hash() || location.pathname + location.search);
     } catch {
       // Nothing is lost but the link.
     }
     apply();
   }
 
+  /** What leads to the window at the end of an address; nothing for the whole. */
+  function hash() {
+    return isWhole() ? "" : `#t=${(from / 1e6).toFixed(3)}-${(to / 1e6).toFixed(3)}`;
+  }
+
   function apply() {
     charts.filter((chart) => chart.end).forEach((chart) => chart.drawings.forEach((drawing) => drawing.show()));
-    bar.hidden = from === 0 && to === end;
-    label.textContent = `${clock(from)} to ${clock(to)} of ${clock(end, end)}`;
+    // A button that goes must not take the focus with it to nowhere.
+    if (isWhole() && bar.contains(document.activeElement)) {
+      charts.find((chart) => chart.end)?.shown()?.svg.focus({ preventScroll: true });
+    }
+    bar.hidden = isWhole();
+    label.textContent = `${clock(from, to - from, end)} to ${clock(to, to - from, end)} of ${clock(end, end, end)}`;
+    said.textContent = isWhole() ? "All of the time is shown" : `Shown is ${label.textContent}`;
     look(at);
   }
 
@@ -422,7 +480,8 @@
   const bar = document.createElement("div");
   bar.className = "zoom";
   bar.hidden = true;
-  bar.setAttribute("role", "status");
+  bar.setAttribute("role", "group");
+  bar.setAttribute("aria-label", "Window of time");
   const label = document.createElement("span");
   const back = document.createElement("button");
   back.type = "button";
@@ -431,15 +490,21 @@
   const link = document.createElement("button");
   link.type = "button";
   link.textContent = "Copy link";
-  link.addEventListener("click", () => copy(location.href, link));
+  // The address may say something else: a section that was gone to, or nothing where it can't be changed.
+  link.addEventListener("click", () => copy(location.href.split("#")[0] + hash(), link));
   bar.append(label, back, link);
-  document.body.append(bar);
+  // What happens to the page, for those who don't see it: it must be there before it says anything.
+  const said = document.createElement("p");
+  said.className = "said";
+  said.setAttribute("role", "status");
+  document.body.append(bar, said);
 
   /** Puts a text on the clipboard, and says so on its button. */
   function copy(text, button) {
     const was = button.textContent;
-    const done = (said) => {
-      button.textContent = said;
+    const done = (outcome) => {
+      button.textContent = outcome;
+      said.textContent = outcome;
       setTimeout(() => {
         button.textContent = was;
       }, 1500);
@@ -454,6 +519,7 @@
     area.select();
     done(document.execCommand("copy") ? "Copied" : "Can't copy");
     area.remove();
+    button.focus();
   }
 
   document.querySelectorAll("pre[data-copy]").forEach((pre) => {
@@ -465,6 +531,12 @@
     pre.before(button);
   });
   figures.forEach((figure) => charts.push(new Chart(figure)));
+  if (timed.length > 0) {
+    const hint = document.createElement("p");
+    hint.className = "hint";
+    hint.textContent = "Drag across a chart to zoom in, double-click to see all again. Keys in a chart: ← → move, with Shift faster; + and − zoom; Esc shows all.";
+    (timed[0].closest(".beside > div") || timed[0].closest("section")).append(hint);
+  }
   document.documentElement.classList.add("live");
   addEventListener("hashchange", follow);
   follow();

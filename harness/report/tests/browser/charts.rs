@@ -24,17 +24,32 @@ const TOOLS: &str = "const shown = [...document.querySelectorAll('figure[data-en
      };";
 
 /// Evaluates with [`TOOLS`].
-fn with_tools<T: serde::de::DeserializeOwned>(tab: &mut Tab, expression: &str) -> T {
+pub fn with_tools<T: serde::de::DeserializeOwned>(tab: &mut Tab, expression: &str) -> T {
     tab.eval(&format!("(() => {{ {TOOLS} return {expression}; }})()"))
 }
 
-/// Where a moment lies in the first chart, on the screen.
-fn place(tab: &mut Tab, us: u64) -> (f64, f64) {
-    with_tools(tab, &format!("place(shown[0], {us})"))
+/// Brings the first chart that matches to the middle of the screen.
+pub fn scroll_to(tab: &mut Tab, chart: &str) {
+    tab.eval::<()>(&format!(
+        "void document.querySelector('{chart}').scrollIntoView({{ block: 'center', behavior: 'instant' }})"
+    ));
+    tab.frames();
 }
 
-fn drag(tab: &mut Tab, from_us: u64, to_us: u64) {
-    let (from, to) = (place(tab, from_us), place(tab, to_us));
+/// Any chart.
+const ANY: &str = "figure";
+
+/// Where a moment lies in the first chart that matches, on the screen.
+fn place(tab: &mut Tab, chart: &str, us: u64) -> (f64, f64) {
+    with_tools(
+        tab,
+        &format!("place(shown.find(svg => svg.parentElement.matches('{chart}')), {us})"),
+    )
+}
+
+/// Draws the pointer across the first chart that matches.
+pub fn drag(tab: &mut Tab, chart: &str, from_us: u64, to_us: u64) {
+    let (from, to) = (place(tab, chart, from_us), place(tab, chart, to_us));
     tab.mouse("mouseMoved", from);
     tab.mouse("mousePressed", from);
     tab.mouse("mouseMoved", (f64::midpoint(from.0, to.0), from.1));
@@ -92,7 +107,7 @@ fn the_crosshair_stands_at_one_moment_in_all_charts_and_reads_what_the_data_says
     let Some(browser) = chromium() else { return };
     let folder = synthetic::folder(7);
     let mut tab = Tab::open(&browser, SCREEN, &page(), "");
-    let at = place(&mut tab, MOMENT_US);
+    let at = place(&mut tab, ANY, MOMENT_US);
     tab.mouse("mouseMoved", at);
     tab.frames();
     let (charts, places, times): (usize, Vec<String>, Vec<String>) = with_tools(
@@ -140,7 +155,7 @@ fn dragging_zooms_all_charts_and_the_address_leads_to_the_same_window() {
     let mut tab = Tab::open(&browser, SCREEN, &page(), "");
     let whole = windows(&mut tab);
     assert_eq!(whole.len(), 1, "{whole:?}");
-    drag(&mut tab, 20_000_000, 30_000_000);
+    drag(&mut tab, ANY, 20_000_000, 30_000_000);
     let zoomed = windows(&mut tab);
     assert_eq!(zoomed, ["200-300"]);
     let hash: String = tab.eval("location.hash");
@@ -172,17 +187,17 @@ fn the_crosshair_reads_the_same_in_a_window() {
     let mut tab = Tab::open(&browser, SCREEN, &page(), "");
     let read =
         "[...document.querySelectorAll('figure[data-end] .legend output')].map(one => one.textContent)";
-    let at = place(&mut tab, MOMENT_US);
+    let at = place(&mut tab, ANY, MOMENT_US);
     tab.mouse("mouseMoved", at);
     let whole: Vec<String> = tab.eval(read);
     tab.mouse("mouseMoved", (5.0, 5.0));
     // The moment is in the middle of the window, and so of the chart.
-    drag(&mut tab, MOMENT_US - 5_000_000, MOMENT_US + 5_000_000);
+    drag(&mut tab, ANY, MOMENT_US - 5_000_000, MOMENT_US + 5_000_000);
     let (at, end): ((f64, f64), f64) = with_tools(
         &mut tab,
         "[place(shown[0], 0), +shown[0].parentElement.dataset.end]",
     );
-    let right = place(&mut tab, end as u64);
+    let right = place(&mut tab, ANY, end as u64);
     tab.mouse("mouseMoved", (f64::midpoint(at.0, right.0), at.1));
     tab.frames();
     let zoomed: Vec<String> = tab.eval(read);
@@ -249,4 +264,133 @@ fn everything_works_from_the_keyboard() {
     let (_, after): (usize, String) = tab.eval(read);
     let seconds = |text: &str| text.trim_end_matches(" s").parse::<f64>().unwrap();
     assert!(seconds(&after) > seconds(&before), "{before} {after}");
+}
+
+#[test]
+fn every_key_of_a_chart_does_what_the_hint_says() {
+    let Some(browser) = chromium() else { return };
+    let mut tab = Tab::open(&browser, SCREEN, &page(), "");
+    let hint: String = tab.eval("document.querySelector('.hint').textContent");
+    assert!(hint.contains("← → move") && hint.contains("Esc"), "{hint}");
+    with_tools::<()>(&mut tab, "void shown[0].focus()");
+    let at = |tab: &mut Tab| -> f64 {
+        with_tools(
+            tab,
+            "(([left, , right]) => (+shown[0].querySelector('line.cross').getAttribute('x1') - left) / (right - left))
+               (shown[0].dataset.plot.split(' ').map(Number))",
+        )
+    };
+    let mut pressed = |keys: &[&str]| {
+        for key in keys {
+            tab.key(key);
+        }
+        let at = at(&mut tab);
+        (at, windows(&mut tab).remove(0))
+    };
+    let whole = pressed(&["Home"]);
+    assert!(whole.0.abs() < 1e-6, "{whole:?}");
+    let (end, _) = pressed(&["End"]);
+    assert!((end - 1.0).abs() < 1e-6, "{end}");
+    let (slow, _) = pressed(&["Home", "ArrowRight"]);
+    let (fast, _) = pressed(&["Home", "Shift+ArrowRight"]);
+    assert!(
+        (slow - 0.005).abs() < 1e-3 && (fast - 0.05).abs() < 1e-3,
+        "{slow} {fast}"
+    );
+    let (back, _) = pressed(&["End", "Shift+ArrowLeft"]);
+    assert!((back - 0.95).abs() < 1e-3, "{back}");
+    let length = |window: &str| {
+        let (from, to) = window.split_once('-').expect("two moments");
+        to.parse::<i64>().unwrap() - from.parse::<i64>().unwrap()
+    };
+    let (_, half) = pressed(&["Home", "+"]);
+    let (_, quarter) = pressed(&["+"]);
+    assert!(
+        (length(&whole.1) - 2 * length(&half)).abs() <= 2,
+        "{} {half}",
+        whole.1
+    );
+    assert!(
+        (length(&half) - 2 * length(&quarter)).abs() <= 2,
+        "{half} {quarter}"
+    );
+    assert_eq!(pressed(&["-"]).1, half);
+    assert_eq!(pressed(&["Escape"]).1, whole.1);
+    assert_eq!(pressed(&["-"]).1, whole.1, "there is no more than all");
+}
+
+#[test]
+fn what_changes_is_said_to_those_who_do_not_see_it() {
+    let Some(browser) = chromium() else { return };
+    let mut tab = Tab::open(&browser, SCREEN, &page(), "");
+    let said = "document.querySelector('[role=status]').textContent";
+    assert_eq!(tab.eval::<String>(said), "");
+    with_tools::<()>(&mut tab, "void shown[0].focus()");
+    tab.key("Home");
+    tab.key("ArrowRight");
+    tab.key("Shift+ArrowRight");
+    let text: String = tab.eval(said);
+    assert!(text.contains(" s, next_id ") && text.ends_with('s'), "{text}");
+    tab.key("+");
+    let text: String = tab.eval(said);
+    assert!(text.starts_with("Shown is ") && text.contains(" of "), "{text}");
+    tab.key("Escape");
+    assert_eq!(tab.eval::<String>(said), "All of the time is shown");
+}
+
+#[test]
+fn the_link_leads_to_the_window_whatever_the_address_says() {
+    let Some(browser) = chromium() else { return };
+    let mut tab = Tab::open(&browser, SCREEN, &page(), "#t=20-30");
+    tab.eval::<()>(
+        "(location.hash = '#timeline', Object.defineProperty(navigator, 'clipboard', { value: { writeText: async text => { window.copied = text; } } }), undefined)",
+    );
+    tab.frames();
+    tab.click(".zoom button:last-child");
+    tab.frames();
+    let (copied, said, read): (String, String, String) = tab.eval(
+        "[window.copied, document.querySelector('.zoom button:last-child').textContent, document.querySelector('[role=status]').textContent]",
+    );
+    assert!(
+        copied.starts_with("file://") && copied.ends_with(".html#t=20.000-30.000"),
+        "{copied}"
+    );
+    assert_eq!((said.as_str(), read.as_str()), ("Copied", "Copied"));
+}
+
+#[test]
+fn what_names_and_marks_a_stretch_of_time_stays_inside_the_plot_of_a_window() {
+    let Some(browser) = chromium() else { return };
+    let mut recording = synthetic::folder(7).recording();
+    // A second of its own between two without any requests is a dot.
+    recording.series.retain(|row| match row {
+        SeriesRow::Load(row) => {
+            !(21_000_000..23_000_000).contains(&row.start_us) || row.start_us / 100_000 == 220
+        }
+        SeriesRow::Service(_) => true,
+    });
+    let page = squall_report::html(&recording);
+    for hash in ["#t=21-24", "#t=30.3-45", "#t=46-61"] {
+        let mut tab = Tab::open(&browser, SCREEN, &page, hash);
+        let (names, dots, outside, odd): (usize, usize, Vec<String>, Vec<String>) = with_tools(
+            &mut tab,
+            "(() => {
+               const seen = (svg, what) => [...svg.querySelectorAll(what)].filter(one => one.getAttribute('visibility') !== 'hidden');
+               const names = shown.flatMap(svg => seen(svg, 'text[data-k]'));
+               const dots = shown.flatMap(svg => seen(svg, 'circle'));
+               const outside = [...names, ...dots].filter(one => {
+                 const svg = one.ownerSVGElement;
+                 const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+                 const [left, , right] = svg.dataset.plot.split(' ').map(Number);
+                 const [box, all] = [one.getBoundingClientRect(), svg.getBoundingClientRect()];
+                 return box.left < all.left + left * scale - 4 || box.right > all.left + right * scale + 4;
+               });
+               const odd = dots.map(one => one.getBoundingClientRect()).filter(box => Math.abs(box.width - box.height) > 0.5);
+               return [names.length, dots.length, outside.map(one => one.outerHTML), odd.map(box => `${box.width} ${box.height}`)];
+             })()",
+        );
+        assert!(names > 3, "{names} names in {hash}");
+        assert!(dots > 0 || hash != "#t=21-24", "no dot in {hash}");
+        assert_eq!((outside, odd), (Vec::new(), Vec::new()), "in {hash}");
+    }
 }

@@ -21,7 +21,11 @@ const BEYOND: &str = "[...document.querySelectorAll('body *')].filter(one => {
 #[test]
 fn no_width_makes_the_page_scroll_sideways() {
     let Some(browser) = chromium() else { return };
-    for html in [page(), squall_report::html(&hostile())] {
+    let compared = [crate::comparing::page(), crate::comparing::two_scenarios()];
+    for html in [page(), squall_report::html(&hostile())]
+        .into_iter()
+        .chain(compared)
+    {
         let mut tab = Tab::open(&browser, SCREEN, &html, "");
         for width in WIDTHS {
             tab.resize(Screen { width, ..SCREEN });
@@ -160,7 +164,7 @@ fn on_paper_nothing_is_cut_off() {
     let (clipped, live): (Vec<String>, usize) = tab.eval(
         "[[...document.querySelectorAll('.scroll, pre')].filter(one => one.scrollHeight > one.clientHeight + 1 && getComputedStyle(one).overflowY !== 'visible')
             .map(one => one.textContent.slice(0, 40)),
-          [...document.querySelectorAll('nav, .copy, .zoom')].filter(one => one.getClientRects().length).length]",
+          [...document.querySelectorAll('nav, .copy, .zoom, .hint')].filter(one => one.getClientRects().length).length]",
     );
     assert_eq!(clipped, [""; 0]);
     assert_eq!(live, 0, "what can't be pressed on paper");

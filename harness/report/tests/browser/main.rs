@@ -7,12 +7,15 @@
 mod hostile;
 #[path = "../long_run/mod.rs"]
 mod long_run;
+#[path = "../synthetic/slower.rs"]
+mod slower;
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 
 mod axe;
 mod charts;
 mod chromium;
+mod comparing;
 mod layout;
 mod safe;
 mod scale;

@@ -16,10 +16,11 @@ fn an_hour_with_eighteen_services_and_ten_loads_is_a_page_of_less_than_three_meg
     assert!(page.len() < LARGEST, "{} bytes", page.len());
     let Some(browser) = chromium() else { return };
     let mut tab = Tab::open(&browser, SCREEN, &page, "#t=600-1200");
-    let (loads, zoomed): (usize, bool) = tab.eval(
-        "[document.querySelectorAll('#latency figure').length, !document.querySelector('.zoom').hidden]",
+    let (loads, window): (usize, String) = tab.eval(
+        "[document.querySelectorAll('#latency figure').length, document.querySelector('.zoom span').textContent]",
     );
-    assert_eq!((loads, zoomed), (long_run::LOADS, true));
+    let window = window.split(" of ").next().unwrap_or_default();
+    assert_eq!((loads, window), (long_run::LOADS, "0:10:00 to 0:20:00"));
     assert_eq!(tab.complaints(), [""; 0]);
     let across: u32 = tab.eval("document.documentElement.scrollWidth");
     assert_eq!(across, SCREEN.width);

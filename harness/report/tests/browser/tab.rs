@@ -186,20 +186,34 @@ impl Tab {
         );
     }
 
-    /// A key that has no character, or one that has.
+    /// A key that has no character, or one that has; `Shift+` before it holds that down.
     pub fn key(&mut self, key: &str) {
+        let (key, modifiers) = match key.strip_prefix("Shift+") {
+            Some(key) => (key, 8),
+            None => (key, 0),
+        };
         let code = match key {
             "Tab" => 9,
             "Enter" => 13,
             "Escape" => 27,
+            "End" => 35,
+            "Home" => 36,
             "ArrowLeft" => 37,
             "ArrowRight" => 39,
+            "+" => 187,
+            "-" => 189,
             _ => panic!("a key that no test needed yet: {key}"),
         };
-        let text = if key == "Enter" { "\r" } else { "" };
-        let down = json!({ "type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
+        let text = match key {
+            "Enter" => "\r",
+            "+" | "-" => key,
+            _ => "",
+        };
+        let down = json!({
+            "type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text, "modifiers": modifiers,
+        });
         self.ask("Input.dispatchKeyEvent", &down);
-        let up = json!({ "type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": code });
+        let up = json!({ "type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers });
         self.ask("Input.dispatchKeyEvent", &up);
     }
 
