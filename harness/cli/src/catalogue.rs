@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use squall_engine::catalogue::{
-    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, ResponseValues,
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, Promise,
+    ResponseValues,
 };
 use squall_service_kit::{ServiceInfo, SettingKind};
 
@@ -43,20 +44,10 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
         },
         check: check_setting,
     };
-    let invariant = |promise: &squall_service_kit::InvariantInfo| CatalogueInvariant {
-        name: promise.name.to_owned(),
-        kind: promise.kind.to_owned(),
-        about: promise.about.to_owned(),
-        values: promise
-            .sources
-            .iter()
-            .map(|source| ResponseValues {
-                path: source.path.to_owned(),
-                pointer: source.pointer.to_owned(),
-                each: source.each,
-            })
-            .collect(),
-        allowed: promise.allowed.iter().map(|arrow| (*arrow).to_owned()).collect(),
+    let invariant = |invariant: &squall_service_kit::InvariantInfo| CatalogueInvariant {
+        name: invariant.name.to_owned(),
+        about: invariant.about.to_owned(),
+        promise: promise(invariant.promise),
     };
     CatalogueService {
         name: service.name.to_owned(),
@@ -77,6 +68,29 @@ fn describe(service: &ServiceInfo) -> CatalogueService {
             .iter()
             .map(|milestone| milestone.metric.to_owned())
             .collect(),
+    }
+}
+
+fn promise(promise: squall_service_kit::Promise) -> Promise {
+    match promise {
+        squall_service_kit::Promise::Values { kind, sources } => Promise::Values {
+            kind: kind.to_owned(),
+            values: sources
+                .iter()
+                .map(|source| ResponseValues {
+                    path: source.path.to_owned(),
+                    pointer: source.pointer.to_owned(),
+                    each: source.each,
+                })
+                .collect(),
+        },
+        squall_service_kit::Promise::Transitions(allowed) => {
+            let arrow = |text: &&str| {
+                text.parse()
+                    .expect("a bundled service knows how to write a change of state")
+            };
+            Promise::Transitions(allowed.iter().map(arrow).collect())
+        }
     }
 }
 
@@ -106,5 +120,44 @@ fn schema(kind: SettingKind) -> Value {
         }
         SettingKind::Files => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         SettingKind::Choice(words) => json!({"enum": words}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_engine::catalogue::Promise;
+    use squall_engine::plan::{INVARIANTS, Takes};
+
+    use super::catalogue;
+
+    /// What the engine relies on when it plans the promises of a bundled service.
+    #[test]
+    fn what_services_promise_can_be_judged() {
+        let mut values_promised = 0;
+        let mut transitions_promised = 0;
+        for service in catalogue().unwrap().services {
+            for invariant in service.invariants {
+                let named = format!("{}.{}", service.name, invariant.name);
+                match invariant.promise {
+                    Promise::Values { kind, values } => {
+                        let known = INVARIANTS.iter().find(|known| known.name == kind);
+                        let takes = known.map(|known| known.takes);
+                        assert!(matches!(takes, Some(Takes::Values(_))), "{named}: {kind}");
+                        assert!(!values.is_empty(), "{named}");
+                        for value in values {
+                            assert!(value.path.starts_with('/'), "{named}: {}", value.path);
+                            let is_whole = value.pointer.is_empty() || value.pointer.starts_with('/');
+                            assert!(is_whole, "{named}: {}", value.pointer);
+                        }
+                        values_promised += 1;
+                    }
+                    Promise::Transitions(allowed) => {
+                        assert!(!allowed.is_empty(), "{named}");
+                        transitions_promised += 1;
+                    }
+                }
+            }
+        }
+        assert!(values_promised > 0 && transitions_promised > 0);
     }
 }

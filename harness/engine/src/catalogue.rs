@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::invariant::Arrow;
+
 /// Everything the engine may start without being told how.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -80,14 +82,24 @@ pub struct CatalogueRole {
 pub struct CatalogueInvariant {
     /// Its name: `unique` makes `<service>.unique`.
     pub name: String,
-    /// The generic checker.
-    pub kind: String,
     /// One line.
     pub about: String,
-    /// Where the checked values stand in responses.
-    pub values: Vec<ResponseValues>,
-    /// Of `transitions`: the changes of state that may be, each as `FROM -> TO`.
-    pub allowed: Vec<String>,
+    /// What is looked at, and how it must be.
+    pub promise: Promise,
+}
+
+/// What a promise is about.
+#[derive(Clone, Debug)]
+pub enum Promise {
+    /// Values in responses.
+    Values {
+        /// The kind of invariant that judges them; one that takes nothing besides.
+        kind: String,
+        /// Where they stand.
+        values: Vec<ResponseValues>,
+    },
+    /// Changes of state that the service tells: those that may be.
+    Transitions(Vec<Arrow>),
 }
 
 /// Where values stand in the responses to one path.

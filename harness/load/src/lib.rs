@@ -4,8 +4,8 @@
 //! (`dispatcher`) carrying its part of every load (`lane`: connections; `ledger`: what was asked for, what waits, how it ended).
 //! A `pacer` says when requests are meant to be sent; a `protocol` turns them into bytes and bytes into answers; a
 //! `recorder` keeps samples cheaply; `data` gives requests their values, which `text` writes; `extract` reads values out of
-//! answers, `readings` gathers them, and `check` holds answers to what they must be. Users who make [`journey`]s of several steps have a thread of their own,
-//! the only one with an async runtime. What happened leaves as [`Report`]s.
+//! answers, `readings` gathers them, and `check` holds answers to what they must be. Users who make [`journey`]s of several steps
+//! have a thread of their own, the only one with an async runtime. What happened leaves as [`Report`]s.
 //!
 //! Two times are always recorded: the **response time** from the intended send to the end of the answer, which sees queueing,
 //! and the **service time** from the actual send. This crate never prints, never reads wall time, and never judges a result.

@@ -1,9 +1,9 @@
 //! What the load read out of responses, on its way to the invariant checkers.
 //!
 //! A batch belongs to one load, one generator thread and one of the things read out of that load's responses; it lists
-//! responses in the order in which they completed, each with the values extracted from it. At millions of values a second a heap object per value would cost more
-//! than the check itself, so the values of a batch lie end to end and a response is only two end marks and two
-//! times. This module must never judge a value; it carries them.
+//! responses in the order in which they completed, each with the values extracted from it. At millions of values
+//! a second a heap object per value would cost more than the check itself, so the values of a batch lie end to end and a
+//! response is only two end marks and two times. This module must never judge a value; it carries them.
 
 /// Responses of one load, in completion order, with the values read from each: under 2^32 values and 4 GiB of
 /// text.

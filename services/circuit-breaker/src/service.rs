@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use squall_config_client::{Client, ConfigKey, KeyError, Settings as ClientSettings};
 use squall_service_kit::{
-    InvariantInfo, Launch, Milestone, ResponseValues, Role, ServiceError, ServiceInfo, Setting, SettingKind,
-    Settings, Telemetry, WORKERS, log,
+    InvariantInfo, Launch, Milestone, Promise, ResponseValues, Role, ServiceError, ServiceInfo, Setting,
+    SettingKind, Settings, Telemetry, WORKERS, log,
 };
 
 use self::accepted::Accepted;
@@ -162,10 +162,8 @@ static ROLES: [Role; 4] = [
 static INVARIANTS: [InvariantInfo; 3] = [
     InvariantInfo {
         name: "diagram",
-        kind: "transitions",
         about: "breakers and the choice of model change their states only along the arrows of the diagram",
-        sources: &[],
-        allowed: &[
+        promise: Promise::Transitions(&[
             "closed -> open",
             "open -> half-open",
             "half-open -> open",
@@ -179,29 +177,31 @@ static INVARIANTS: [InvariantInfo; 3] = [
             "replaced -> closed",
             "full -> light",
             "light -> full",
-        ],
+        ]),
     },
     InvariantInfo {
         name: "current",
-        kind: "agree",
         about: "the rules in force are those that the server has; to be asked when they have had time to arrive",
-        sources: &[ResponseValues {
-            path: "/rules/versions",
-            pointer: "/versions",
-            each: true,
-        }],
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "agree",
+            sources: &[ResponseValues {
+                path: "/rules/versions",
+                pointer: "/versions",
+                each: true,
+            }],
+        },
     },
     InvariantInfo {
         name: "recloses",
-        kind: "agree",
         about: "every breaker closes again; to be asked when what is called has been well for long enough",
-        sources: &[ResponseValues {
-            path: "/recovered",
-            pointer: "/states",
-            each: true,
-        }],
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "agree",
+            sources: &[ResponseValues {
+                path: "/recovered",
+                pointer: "/states",
+                each: true,
+            }],
+        },
     },
 ];
 
@@ -406,7 +406,7 @@ fn own_rules(settings: &Settings) -> Result<(RuleSet, Source), StartError> {
 mod tests {
     use squall_service_kit::{Settings, Telemetry};
 
-    use super::{INVARIANTS, MILESTONES, Report, SERVICE};
+    use super::{INVARIANTS, MILESTONES, Promise, Report, SERVICE};
     use crate::State;
 
     #[test]
@@ -433,10 +433,13 @@ mod tests {
     /// The arrows between a breaker's own states are written a second time for the checker.
     #[test]
     fn the_diagram_that_is_checked_is_the_breakers() {
+        let Promise::Transitions(allowed) = INVARIANTS[0].promise else {
+            unreachable!("the breakers promise transitions")
+        };
         let states = [State::Closed, State::Open, State::HalfOpen, State::Recovering];
         for (from, to) in states.iter().flat_map(|from| states.map(|to| (*from, to))) {
             let arrow = format!("{from} -> {to}");
-            let is_allowed = INVARIANTS[0].allowed.contains(&arrow.as_str());
+            let is_allowed = allowed.contains(&arrow.as_str());
             assert_eq!(is_allowed, from.may_become(to), "{arrow}");
         }
     }

@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use squall_config_client::{Client, Settings as ClientSettings};
 use squall_service_kit::host::connections_max;
 use squall_service_kit::{
-    InvariantInfo, Launch, Milestone, Role, ServiceError, ServiceInfo, Setting, SettingKind, Telemetry,
-    WORKERS, log,
+    InvariantInfo, Launch, Milestone, Promise, Role, ServiceError, ServiceInfo, Setting, SettingKind,
+    Telemetry, WORKERS, log,
 };
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -134,17 +134,15 @@ static SETTINGS: [Setting; 13] = [
 
 static INVARIANTS: [InvariantInfo; 1] = [InvariantInfo {
     name: "endpoints",
-    kind: "transitions",
     about: "an endpoint goes only from one state to another that its health allows",
-    sources: &[],
-    allowed: &[
+    promise: Promise::Transitions(&[
         "up -> ejected",
         "up -> down",
         "ejected -> up",
         "ejected -> down",
         "down -> up",
         "down -> ejected",
-    ],
+    ]),
 }];
 
 static MILESTONES: [Milestone; 11] = [

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use squall_service_kit::{
-    InvariantInfo, Launch, Milestone, ResponseValues, ServiceError, ServiceInfo, Setting, SettingKind,
-    Telemetry, WORKERS, log,
+    InvariantInfo, Launch, Milestone, Promise, ResponseValues, ServiceError, ServiceInfo, Setting,
+    SettingKind, Telemetry, WORKERS, log,
 };
 
 use crate::clock::SystemClock;
@@ -65,17 +65,19 @@ static IDS: [ResponseValues; 2] = [
 static INVARIANTS: [InvariantInfo; 2] = [
     InvariantInfo {
         name: "unique",
-        kind: "unique",
         about: "no id is issued twice, across threads, restarts and any movement of the clock",
-        sources: &IDS,
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "unique",
+            sources: &IDS,
+        },
     },
     InvariantInfo {
         name: "monotonic",
-        kind: "monotonic",
         about: "an id asked for after another was received is larger, and the ids of one response increase",
-        sources: &IDS,
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "monotonic",
+            sources: &IDS,
+        },
     },
 ];
 

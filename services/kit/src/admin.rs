@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | `GET /healthz` | `ok` while the service serves |
 //! | `GET /metrics` | every metric, as OpenMetrics 1.0 text |
-//! | `GET /events?after=SEQ` | the events numbered above SEQ, a JSON object a line: `seq`, `at_us`, `kind`, `text`; a change of state also has `transition`, an object with `of`, `from` and `to` |
+//! | `GET /events?after=SEQ` | the events numbered above SEQ, a JSON object a line: `seq`, `at_us`, `kind`, `text` |
 //! | `GET /pauses?after=SEQ` | likewise the hiccups of 1 ms or more: `seq`, `at_us`, `length_us`, `late_us` |
+//!
+//! An event that is a change of state also has `transition`, an object with `of`, `from` and `to`.
 //!
 //! `/pauses` also holds the pauses that a service knows of itself, where it tells of any.
 //!

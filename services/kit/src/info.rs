@@ -53,19 +53,29 @@ pub struct Role {
     pub required: bool,
 }
 
-/// A promise that whoever sees the service's responses can check.
+/// A promise that can be checked from outside.
 #[derive(Debug, Clone, Copy)]
 pub struct InvariantInfo {
     /// The name within the service.
     pub name: &'static str,
-    /// The checker that judges it: `unique`, `monotonic`, `nondecreasing` or `agree`, or `transitions`, which looks at events.
-    pub kind: &'static str,
     /// The promise, in a line.
     pub about: &'static str,
-    /// Where the values it speaks of are found.
-    pub sources: &'static [ResponseValues],
-    /// Of `transitions`: the changes of state that may be, each as `FROM -> TO`.
-    pub allowed: &'static [&'static str],
+    /// What is looked at, and how it must be.
+    pub promise: Promise,
+}
+
+/// What a promise is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Promise {
+    /// Values in responses.
+    Values {
+        /// The checker that judges them: `unique`, `monotonic`, `nondecreasing` or `agree`.
+        kind: &'static str,
+        /// Where they are found.
+        sources: &'static [ResponseValues],
+    },
+    /// Changes of state that the service tells: those that may be, each as `FROM -> TO`.
+    Transitions(&'static [&'static str]),
 }
 
 /// Values within the JSON body of a successful response.

@@ -28,6 +28,6 @@ pub mod setting;
 pub mod telemetry;
 
 pub use host::{Host, Stopping, run, run_beside, run_with};
-pub use info::{InvariantInfo, Launch, Milestone, ResponseValues, Role, ServiceError, ServiceInfo};
+pub use info::{InvariantInfo, Launch, Milestone, Promise, ResponseValues, Role, ServiceError, ServiceInfo};
 pub use setting::{Setting, SettingError, SettingKind, Settings, WORKERS};
 pub use telemetry::Telemetry;

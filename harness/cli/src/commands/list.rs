@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use squall_engine::fault::FAULTS;
-use squall_engine::invariant::INVARIANTS;
-use squall_engine::plan::{PACERS, PROTOCOLS};
+use squall_engine::plan::{INVARIANTS, PACERS, PROTOCOLS};
 use squall_model::exit::Exit;
 
 use crate::arguments::ListArguments;

@@ -1,8 +1,7 @@
 //! `squall schema`: the JSON Schema of scenarios.
 
 use squall_engine::fault::FAULTS;
-use squall_engine::invariant::INVARIANTS;
-use squall_engine::plan::{PACERS, PROTOCOLS, invariant_schema};
+use squall_engine::plan::{INVARIANTS, PACERS, PROTOCOLS};
 use squall_model::exit::Exit;
 use squall_model::scenario::{Described, Vocabulary, schema};
 
@@ -46,7 +45,7 @@ pub fn vocabulary() -> Vocabulary {
             .map(|kind| Described {
                 name: kind.name,
                 about: kind.about,
-                schema: invariant_schema(kind),
+                schema: kind.schema(),
             })
             .collect(),
     }

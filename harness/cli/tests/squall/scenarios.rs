@@ -1,25 +1,24 @@
 //! Every scenario that ships: it checks clean, and it ends as its `about` says it must.
 
-mod edges;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use squall_model::event::EventKind;
 use squall_model::exit::Exit;
 use squall_model::histogram::Distribution;
 use squall_model::record::{FaultRecord, RunRecord, Verdict};
-use squall_model::scenario::Network;
 use squall_model::series::SeriesRow;
 use squall_model::{hlog, replay};
 
-use crate::support::{Ended, ROOT, Stage, networks_can_be_isolated};
+use crate::support::{Ended, ROOT, Stage};
 
 mod circuit_breaker;
 mod config_center;
+mod edges;
 mod gateway;
+mod packets;
+mod processes;
 
 fn shipped() -> Vec<String> {
     let entries = fs::read_dir(Path::new(ROOT).join("scenarios"))
@@ -55,14 +54,13 @@ fn every_shipped_scenario_checks_clean() {
 
 #[test]
 fn every_shipped_scenario_is_run_here() {
-    let here = [
-        include_str!("scenarios.rs"),
-        include_str!("scenarios/edges.rs"),
-        include_str!("scenarios/circuit_breaker.rs"),
-        include_str!("scenarios/config_center.rs"),
-        include_str!("scenarios/gateway.rs"),
-    ]
-    .concat();
+    let tests = Path::new(ROOT).join("harness/cli/tests/squall");
+    let files = fs::read_dir(tests.join("scenarios")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let here: String = files
+        .chain([tests.join("scenarios.rs")])
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
     for name in shipped().iter().filter_map(|name| name.strip_suffix(".yaml")) {
         assert!(here.contains(&format!("\"{name}\"")), "no test runs {name}");
     }
@@ -566,116 +564,6 @@ fn proven_each_time(record: &RunRecord, name: &str) -> u64 {
     times.planned
 }
 
-#[test]
-fn each_of_two_services_tells_of_pauses_as_long_as_it_was_held() {
-    let stage = Stage::alone();
-    let ended = stage.run("pause-two-collectors", &["--set", "phases.collected.for=6s"]);
-    ended.assert_nothing_left();
-    let record = ended.record();
-    let collected = &record.phases[1];
-    for (service, name) in [("old", "old-collector"), ("new", "new-collector")] {
-        let held = fault(&record, name).held.expect("it is measured");
-        let asked = held.asked_us.expect("it was asked for") as f64;
-        // However busy the machine is, it is held for what was asked at least, but where the next time had begun.
-        assert!(held.count > 20 && held.median_us >= asked, "{held:?}");
-        let meter = collected.services[service]
-            .pauses
-            .as_ref()
-            .expect("it has a meter");
-        assert!(meter.count >= held.count / 2, "{meter:?} of {held:?}");
-        assert!(
-            meter.total as f64 >= held.median_us * held.count as f64 / 2.0,
-            "{meter:?} of {held:?}"
-        );
-    }
-    let median = |name: &str| fault(&record, name).held.map(|held| held.median_us);
-    assert!(
-        median("old-collector") > median("new-collector"),
-        "{:?}",
-        record.faults
-    );
-    if ended.is_calm() {
-        assert!(proven_each_time(&record, "old-collector") > 20);
-        proven_each_time(&record, "new-collector");
-    }
-}
-
-#[test]
-fn a_service_that_is_restarted_under_load_is_back_where_it_was_and_loses_no_id() {
-    let stage = Stage::alone();
-    let ended = stage.run("restart-under-load", &[]);
-    ended.assert_exit(Exit::Pass).assert_nothing_left();
-    let record = ended.record();
-    assert!(fault(&record, "again").proved && fault(&record, "again").undone);
-    assert_eq!(proven_each_time(&record, "in-turn"), 2);
-    // The clock fault held across a restart: the process that came read the shifted clock as well.
-    let behind = fault(&record, "behind");
-    assert!(behind.proved && behind.undone, "{behind:?}");
-    let told = ended.events();
-    let proofs = told.iter().filter_map(|event| match &event.kind {
-        EventKind::FaultProved { fault, evidence } if fault == "behind" => Some(evidence.clone()),
-        _ => None,
-    });
-    let proofs: Vec<String> = proofs.collect();
-    assert_eq!(proofs.len(), 2, "{proofs:?}");
-    assert_ne!(
-        proofs[0].split(' ').nth(1),
-        proofs[1].split(' ').nth(1),
-        "of two processes: {proofs:?}"
-    );
-    let addresses = told.iter().filter_map(|event| match &event.kind {
-        EventKind::ServiceReady { service, address } if service == "ids" => address.clone(),
-        _ => None,
-    });
-    let addresses: Vec<String> = addresses.collect();
-    assert!(
-        addresses.len() == 3 && addresses.iter().all(|one| *one == addresses[0]),
-        "{addresses:?}"
-    );
-    assert!(
-        !told
-            .iter()
-            .any(|event| matches!(event.kind, EventKind::ServiceDied { .. })),
-        "an end that was asked for is no accident"
-    );
-    let failed: u64 = record.phases[1].load["one"].failed;
-    assert!(failed > 100, "a second without a server: {failed}");
-}
-
-#[test]
-fn a_crash_loop_is_proven_each_time_and_a_signal_that_is_taken_ends_nothing() {
-    let stage = Stage::alone();
-    let ended = stage.run("kill-crash-loop", &[]);
-    ended.assert_exit(Exit::Pass).assert_nothing_left();
-    let record = ended.record();
-    assert_eq!(proven_each_time(&record, "crash"), 4);
-    let reload = fault(&record, "reload");
-    assert!(reload.proved && reload.evidence.contains("took it"), "{reload:?}");
-    assert!(ended.file("logs/daemon.log").contains("read again"));
-}
-
-#[test]
-fn a_program_that_never_gets_ready_again_fails_the_run() {
-    let record = canary(
-        "canary-never-ready-again",
-        Exit::ExpectationNotMet,
-        "was not ready within 1s",
-    );
-    let restart = &record.faults[0];
-    assert!(restart.proved && !restart.undone, "{restart:?}");
-}
-
-#[test]
-fn a_signal_that_is_ignored_ends_nothing_and_makes_the_run_invalid() {
-    let record = canary(
-        "canary-ignored-signal",
-        Exit::Invalid,
-        "it ignores SIGTERM before it was healed",
-    );
-    assert!(!record.faults[0].proved, "{:?}", record.faults);
-    assert_eq!(record.phases[0].services["deaf"].restarts, 1);
-}
-
 /// Errors of a load in a phase, by kind; none where there were none.
 fn errors(record: &RunRecord, phase: &str, load: &str, kind: &str) -> u64 {
     let phase = record.phases.iter().find(|one| one.name == phase);
@@ -720,69 +608,4 @@ fn recovery_is_as_long_as_the_law_of_the_server_says() {
         );
         ended.assert_exit(Exit::Pass);
     }
-}
-
-#[test]
-fn packets_are_dropped_one_way_and_both_in_a_share_and_by_a_narrow_cable() {
-    if !networks_can_be_isolated() {
-        return;
-    }
-    let stage = Stage::alone();
-    let ended = stage.run("network-partition", &[]);
-    ended.assert_nothing_left();
-    let record = ended.record();
-    assert_eq!(record.network, Network::Isolated);
-    for (name, edge) in [
-        ("cut", "get"),
-        ("mute", "get"),
-        ("leak", "get"),
-        ("narrow", "many"),
-    ] {
-        let fault = fault(&record, name);
-        assert!(fault.proved && fault.undone, "{fault:?}");
-        assert_eq!(fault.edge, Some(format!("{edge}->ids")));
-        assert!(
-            fault.evidence.contains(" packets had crossed, then ")
-                && fault.undone_evidence.contains(" crossed again"),
-            "{fault:?}"
-        );
-    }
-    // Packets of one load only: nothing was lost of the other.
-    for phase in ["cut-off", "unheard"] {
-        let timeouts = ["timeout", "connect_timeout"].map(|kind| errors(&record, phase, "get", kind));
-        assert!(timeouts.iter().sum::<u64>() > 0, "{phase}: {:?}", record.phases);
-    }
-    // Of thousands of packets a tenth was lost.
-    let (lost, of) = lost(&fault(&record, "leak").undone_evidence);
-    let share = lost / of;
-    assert!(of > 500.0 && (share - 0.1).abs() < 0.06, "{lost} of {of}");
-    for path in ["ids.unique", "ids.monotonic"] {
-        assert_eq!(invariant(&record, path).2, Verdict::Pass, "{path}");
-    }
-    // A machine that starves the service lets requests time out that met no fault.
-    let spared = [(0, "get"), (0, "many"), (1, "many"), (2, "many")];
-    let starved = spared.map(|(phase, load)| record.phases[phase].load[load].failed);
-    if ended.is_calm() && starved == [0; 4] {
-        ended.assert_exit(Exit::Pass);
-    }
-}
-
-/// "12 of 345 packets were dropped in all; ..."
-fn lost(evidence: &str) -> (f64, f64) {
-    let words: Vec<&str> = evidence.split(' ').collect();
-    let number = |at: usize| words[at].parse().unwrap_or_else(|_| panic!("{evidence}"));
-    (number(0), number(2))
-}
-
-#[test]
-fn an_end_that_sends_no_packet_proves_nothing_and_the_run_is_invalid() {
-    if !networks_can_be_isolated() {
-        return;
-    }
-    let record = canary("canary-unused-end", Exit::Invalid, "never used its edge to ids");
-    let fault = &record.faults[0];
-    assert!(
-        !fault.proved && fault.edge.as_deref() == Some("idle->ids"),
-        "{fault:?}"
-    );
 }

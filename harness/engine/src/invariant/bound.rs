@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use squall_model::observation::ObservedBatch;
 
-use super::{Findings, Invariant, Moment, Outcome, Settings, Violation, shortened};
+use super::{Findings, Invariant, Moment, Outcome, Recipe, Settings, Violation, shortened};
 
 /// How many at most, in how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub struct Limit {
     pub at_most: u64,
     /// The length of a stretch.
     pub per: Duration,
+}
+
+impl Recipe for Limit {
+    fn make(&self, settings: Settings) -> Box<dyn Invariant> {
+        Box::new(Bound::new(&settings, *self))
+    }
 }
 
 /// The checker; see the module.
@@ -93,7 +99,7 @@ impl Bound {
         let count = self.moments.len() as u64;
         if let Some((text, times)) = &self.odd {
             return Some(format!(
-                "{times} values are no moments in microseconds; the first is {text}"
+                "not all values are moments in microseconds: {times} are not, the first of them {text}"
             ));
         }
         if self.unkept > 0 {
@@ -116,13 +122,13 @@ impl Bound {
 
 impl Invariant for Bound {
     fn observe(&mut self, batch: &ObservedBatch) -> Vec<Violation> {
-        for mut response in batch.responses() {
+        for response in batch.responses() {
             self.last_us = self.last_us.max(response.received_us);
             let room = self.moments_max.saturating_sub(self.moments.len());
             let kept = response.integers.len().min(room);
             self.moments.extend_from_slice(&response.integers[..kept]);
             self.unkept += (response.integers.len() - kept) as u64;
-            if let Some(text) = response.texts.next() {
+            for text in response.texts {
                 self.odd.get_or_insert_with(|| (shortened(text), 0)).1 += 1;
             }
         }
@@ -192,7 +198,7 @@ mod tests {
         assert_eq!(outcome.verdict, Verdict::Unknown);
         assert_eq!(
             outcome.reason,
-            r#"1 values are no moments in microseconds; the first is "soon""#
+            r#"not all values are moments in microseconds: 1 are not, the first of them "soon""#
         );
     }
 }

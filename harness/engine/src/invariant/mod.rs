@@ -11,6 +11,7 @@ use squall_model::observation::ObservedBatch;
 mod agree;
 mod bound;
 mod chunk;
+mod keyed;
 mod monotonic;
 mod run_set;
 mod split;
@@ -22,7 +23,7 @@ mod unique;
 pub use agree::Agree;
 pub use bound::{Bound, Limit};
 pub use monotonic::Monotonic;
-pub use split::{Draws, Shares, Split};
+pub use split::{Draws, Shares, Split, SplitRecipe};
 pub use sticky::Sticky;
 pub use transitions::{Arrow, ArrowError, Heard, Transitions};
 pub use unique::Unique;
@@ -37,6 +38,9 @@ pub trait Invariant: Send {
     /// gives the same result with an empty `last`.
     fn finish(&mut self) -> Outcome;
 }
+
+/// Bytes that all checkers together may keep: 930 MiB, which holds 100 million values of any shape and leaves a process under 1 GiB.
+pub const MEMORY_MAX: usize = 930 << 20;
 
 /// Most violations that one call spells out.
 pub const REPORTED_MAX: usize = 16;
@@ -99,9 +103,9 @@ impl Verdict {
 pub struct Settings {
     /// Names of the loads, by the index that batches carry.
     pub loads: Vec<String>,
-    /// Keys the hash under which [`Unique`] keeps texts.
+    /// Keys the hash under which texts are kept.
     pub seed: u64,
-    /// Bytes that the values kept may take; past it [`Unique`] keeps no new ones and can't pass any more.
+    /// Bytes that what one checker keeps may take; past it a checker that has to keep more can't pass any more.
     pub memory_max: usize,
     /// How long a request can take at most, in microseconds: the longest timeout of the loads. [`Monotonic`]
     /// forgets what was received longer ago.
@@ -112,120 +116,32 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 930 MiB, which holds 100 million values of any shape and leaves a process under 1 GiB; the loads' default
-    /// timeout of 30 s; batches up to 2 s late.
+    /// [`MEMORY_MAX`] for one checker; the loads' default timeout of 30 s; batches up to 2 s late.
     fn default() -> Self {
         Self {
             loads: Vec::new(),
             seed: 0,
-            memory_max: 930 << 20,
+            memory_max: MEMORY_MAX,
             request_max_us: 30_000_000,
             reorder_max_us: 2_000_000,
         }
     }
 }
 
-/// A kind of invariant that a scenario can name.
-#[derive(Clone, Copy, Debug)]
-pub struct InvariantKind {
-    /// As written in a scenario.
-    pub name: &'static str,
-    /// One line for `squall list`.
-    pub about: &'static str,
-    /// What it is judged on.
-    pub source: Source,
-}
+/// Makes a checker that takes nothing besides the values.
+pub type Make = fn(Settings) -> Box<dyn Invariant>;
 
-/// What an invariant is judged on.
-#[derive(Clone, Copy, Debug)]
-pub enum Source {
-    /// Values read from the responses that the load received, by the checker that this makes.
-    Values(fn(Settings) -> Box<dyn Invariant>),
-    /// Values, and the part of all that each is to be: [`Split`].
-    Shares,
-    /// Keys and their values: [`Sticky`].
-    Keyed,
-    /// Moments, and how many there may be in how long: [`Bound`].
-    Moments,
-    /// Changes of state that a service tells on its admin endpoint: [`Transitions`].
-    Changes,
-    /// Metrics that services tell, at the end of the run.
-    Metrics,
-}
-
-/// Makes the checker of an invariant that looks at responses.
-#[derive(Clone, Debug)]
-pub enum Checker {
-    /// One that takes nothing besides.
-    Plain(fn(Settings) -> Box<dyn Invariant>),
-    /// [`Split`].
-    Split(Shares, Draws),
-    /// [`Sticky`].
-    Sticky,
-    /// [`Bound`].
-    Bound(Limit),
-}
-
-impl Checker {
+/// An invariant over values in responses, as it is planned: what makes its checker.
+pub trait Recipe: fmt::Debug + Send + Sync {
     /// A checker that has seen nothing.
-    pub fn make(&self, settings: Settings) -> Box<dyn Invariant> {
-        match self {
-            Self::Plain(make) => make(settings),
-            Self::Split(shares, draws) => Box::new(Split::new(settings, shares.clone(), *draws)),
-            Self::Sticky => Box::new(Sticky::new(settings)),
-            Self::Bound(limit) => Box::new(Bound::new(&settings, *limit)),
-        }
+    fn make(&self, settings: Settings) -> Box<dyn Invariant>;
+}
+
+impl Recipe for Make {
+    fn make(&self, settings: Settings) -> Box<dyn Invariant> {
+        self(settings)
     }
 }
-
-/// Every kind of invariant, in the order in which they are listed.
-pub static INVARIANTS: &[InvariantKind] = &[
-    InvariantKind {
-        name: "unique",
-        about: "no value is ever seen twice, over all loads that feed it",
-        source: Source::Values(|settings| Box::new(Unique::new(settings))),
-    },
-    InvariantKind {
-        name: "monotonic",
-        about: "a request sent after a response came back gets greater values than that response had",
-        source: Source::Values(|settings| Box::new(Monotonic::new(settings))),
-    },
-    InvariantKind {
-        name: "nondecreasing",
-        about: "a request sent after a response came back gets values that are not less than that response had",
-        source: Source::Values(|settings| Box::new(Monotonic::nondecreasing(settings))),
-    },
-    InvariantKind {
-        name: "agree",
-        about: "the values in one response are all the same",
-        source: Source::Values(|settings| Box::new(Agree::new(settings))),
-    },
-    InvariantKind {
-        name: "split",
-        about: "values come in given shares, as when traffic is split by weights",
-        source: Source::Shares,
-    },
-    InvariantKind {
-        name: "sticky",
-        about: "a key always comes with the same value",
-        source: Source::Keyed,
-    },
-    InvariantKind {
-        name: "bound",
-        about: "no stretch of a given length holds more than a given number of moments",
-        source: Source::Moments,
-    },
-    InvariantKind {
-        name: "transitions",
-        about: "what a service tells of changes its state only as it may",
-        source: Source::Changes,
-    },
-    InvariantKind {
-        name: "reached",
-        about: "the machinery under test engaged at least once, or the run proves nothing",
-        source: Source::Metrics,
-    },
-];
 
 /// Counts violations, keeps the first as examples and holds those that the current call will return.
 #[derive(Debug, Default)]
@@ -311,41 +227,7 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    #[test]
-    fn each_kind_has_its_own_name_and_a_fresh_checker_never_passes() {
-        let mut names: Vec<_> = INVARIANTS.iter().map(|kind| kind.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), INVARIANTS.len());
-        let shares = || Shares::from([("a".to_owned(), 1.0)]);
-        let limit = Limit {
-            at_most: 1,
-            per: Duration::from_secs(1),
-        };
-        for kind in INVARIANTS {
-            let made = match kind.source {
-                Source::Values(make) => Checker::Plain(make),
-                Source::Shares => Checker::Split(shares(), Draws::Responses),
-                Source::Keyed => Checker::Sticky,
-                Source::Moments => Checker::Bound(limit),
-                Source::Changes | Source::Metrics => continue,
-            };
-            let mut checker = made.make(Settings::default());
-            assert!(checker.observe(&ObservedBatch::new(0)).is_empty());
-            let outcome = checker.finish();
-            assert_eq!(
-                (outcome.checked, outcome.verdict),
-                (0, Verdict::Unknown),
-                "{}",
-                kind.name
-            );
-            assert!(!outcome.reason.is_empty(), "{}", kind.name);
-        }
-    }
 
     #[test]
     fn long_and_unprintable_values_stay_on_a_line() {

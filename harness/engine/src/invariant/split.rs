@@ -7,24 +7,21 @@
 //! true split is called wrong once in a million runs at most, over all its values together.
 //!
 //! What is drawn once for each user is not independent between the requests of one user. With a key, each key counts once, with the
-//! first value it got; keys are kept as [`super::Sticky`] keeps them. A value without a share is a violation whenever it comes. Too
+//! first value it got; keys are kept as hashes ([`super::keyed`]). A value without a share is a violation whenever it comes. Too
 //! few draws to tell a share from one that is [`COARSEST`] away prove nothing.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hasher as _};
+use std::collections::BTreeMap;
 
 use squall_model::observation::ObservedBatch;
 
-use super::{Findings, Invariant, Moment, Outcome, Settings, Violation, load_name, shortened};
+use super::keyed::Firsts;
+use super::{Findings, Invariant, Moment, Outcome, Recipe, Settings, Violation, load_name, shortened};
 
 /// The most that a true split may be called wrong, over all values.
 const FALSE_ALARM: f64 = 1e-6;
 
 /// An interval that reaches further than this to both sides of a share shows nothing.
 pub const COARSEST: f64 = 0.1;
-
-/// Bytes that a key takes, with room for the table to grow.
-const KEY_BYTES: usize = 32;
 
 /// Which part of all each value is to be; together 1.
 pub type Shares = BTreeMap<String, f64>;
@@ -38,54 +35,65 @@ pub enum Draws {
     Keys,
 }
 
+/// A split as it is planned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SplitRecipe {
+    /// Which part of all each value is to be.
+    pub shares: Shares,
+    /// What is counted.
+    pub draws: Draws,
+}
+
+impl Recipe for SplitRecipe {
+    fn make(&self, settings: Settings) -> Box<dyn Invariant> {
+        Box::new(Split::new(settings, self.clone()))
+    }
+}
+
 /// The checker; see the module.
 #[derive(Debug)]
 pub struct Split {
     loads: Vec<String>,
     shares: Shares,
     draws: Draws,
-    seed: u64,
-    keys_max: usize,
-    keys: HashSet<u64>,
-    unkept: u64,
+    keys: Firsts<()>,
     counts: BTreeMap<String, u64>,
     drawn: u64,
+    /// When the last response came: there on the timeline stands what is found at the end.
+    last_us: u64,
     findings: Findings,
     is_judged: bool,
 }
 
 impl Split {
     /// A checker that has seen nothing.
-    pub fn new(settings: Settings, shares: Shares, draws: Draws) -> Self {
+    pub fn new(settings: Settings, recipe: SplitRecipe) -> Self {
+        let SplitRecipe { shares, draws } = recipe;
         Self {
             loads: settings.loads,
             counts: shares.keys().map(|value| (value.clone(), 0)).collect(),
             shares,
             draws,
-            seed: settings.seed,
-            keys_max: settings.memory_max / KEY_BYTES,
-            keys: HashSet::new(),
-            unkept: 0,
+            keys: Firsts::new(settings.seed, settings.memory_max),
             drawn: 0,
+            last_us: 0,
             findings: Findings::default(),
             is_judged: false,
         }
     }
 
-    /// Whether a key is a draw: it was not seen before, and can be kept.
-    fn is_new(&mut self, key: &str) -> bool {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.seed);
-        hasher.write(key.as_bytes());
-        let hash = hasher.finish();
-        if self.keys.contains(&hash) {
-            return false;
+    /// The most that one value's part may be called wrong.
+    fn alpha(&self) -> f64 {
+        FALSE_ALARM / self.shares.len() as f64
+    }
+
+    /// Whether a response is a draw. One with a value that has no share is looked at in any case.
+    fn is_draw(&mut self, key: Option<&str>, value: &str) -> bool {
+        let Some(key) = key else { return true };
+        if !self.shares.contains_key(value) {
+            return true;
         }
-        if self.keys.len() >= self.keys_max {
-            self.unkept += 1;
-            return false;
-        }
-        self.keys.insert(hash)
+        self.keys.get(key).is_none() && self.keys.keep(key, ())
     }
 
     fn draw(&mut self, value: &str, load: u16, at_us: u64) {
@@ -111,7 +119,7 @@ impl Split {
         if std::mem::replace(&mut self.is_judged, true) || self.drawn == 0 {
             return;
         }
-        let alpha = FALSE_ALARM / self.shares.len() as f64;
+        let alpha = self.alpha();
         for (value, share) in &self.shares {
             let count = self.counts[value];
             let part = count as f64 / self.drawn as f64;
@@ -126,7 +134,8 @@ impl Split {
                 part * 100.0,
                 share * 100.0
             );
-            self.findings.report(Violation { text, at_us: 0 });
+            let at_us = self.last_us;
+            self.findings.report(Violation { text, at_us });
         }
     }
 
@@ -134,13 +143,10 @@ impl Split {
         if self.drawn == 0 {
             return Some("no value was seen".to_owned());
         }
-        if self.unkept > 0 {
-            return Some(format!(
-                "{} responses had keys beyond the {} that are kept: run shorter, or with fewer keys",
-                self.unkept, self.keys_max
-            ));
+        if let Some(doubt) = self.keys.doubt() {
+            return Some(doubt);
         }
-        let alpha = FALSE_ALARM / self.shares.len() as f64;
+        let alpha = self.alpha();
         let coarse = self.shares.iter().find(|(_, share)| {
             let seen = |part: f64| (0.0..=1.0).contains(&part) && tail(self.drawn, part, **share) < alpha;
             !seen(**share + COARSEST) && !seen(**share - COARSEST)
@@ -167,15 +173,14 @@ fn tail(n: u64, part: f64, share: f64) -> f64 {
 impl Invariant for Split {
     fn observe(&mut self, batch: &ObservedBatch) -> Vec<Violation> {
         for mut response in batch.responses() {
-            let first = response.texts.next();
-            let value = match self.draws {
-                Draws::Responses => first,
-                Draws::Keys => match (first, response.texts.next()) {
-                    (Some(key), Some(value)) if self.is_new(key) => Some(value),
-                    _ => None,
-                },
+            self.last_us = self.last_us.max(response.received_us);
+            let key = match self.draws {
+                Draws::Responses => None,
+                Draws::Keys => response.texts.next(),
             };
-            if let Some(value) = value {
+            if let Some(value) = response.texts.next()
+                && self.is_draw(key, value)
+            {
                 self.draw(value, batch.load, response.received_us);
             }
         }
@@ -201,6 +206,10 @@ mod tests {
             .collect()
     }
 
+    fn checker(shares: Shares, draws: Draws) -> Split {
+        Split::new(Settings::default(), SplitRecipe { shares, draws })
+    }
+
     /// What the checker says of `n` draws of `v2` with a probability, and of `v1` otherwise.
     fn judged(n: u64, probability: f64, told: f64) -> Outcome {
         let mut rng = Seed::new(7).rng();
@@ -210,7 +219,7 @@ mod tests {
             batch.close_response(at, at + 1);
         }
         let shares = shares(&[("v1", 1.0 - told), ("v2", told)]);
-        let mut checker = Split::new(Settings::default(), shares, Draws::Responses);
+        let mut checker = checker(shares, Draws::Responses);
         assert!(checker.observe(&batch).is_empty());
         checker.finish()
     }
@@ -264,7 +273,7 @@ mod tests {
         batch.push_text("v3");
         batch.close_response(1, 2);
         let shares = shares(&[("v1", 1.0)]);
-        let mut checker = Split::new(Settings::default(), shares, Draws::Responses);
+        let mut checker = checker(shares, Draws::Responses);
         let found = checker.observe(&batch);
         assert_eq!(
             found[0].text,
@@ -285,9 +294,22 @@ mod tests {
             }
         }
         let shares = shares(&[("v1", 0.5), ("v2", 0.5)]);
-        let mut checker = Split::new(Settings::default(), shares.clone(), Draws::Keys);
+        let mut checker = checker(shares, Draws::Keys);
         let _ = checker.observe(&batch);
         let outcome = checker.finish();
         assert_eq!((outcome.checked, outcome.verdict), (4_000, Verdict::Pass));
+    }
+
+    #[test]
+    fn a_value_without_a_share_is_found_also_behind_a_key_that_was_seen() {
+        let mut batch = ObservedBatch::new(0);
+        for value in ["v1", "v1", "v3"] {
+            batch.push_text("u1");
+            batch.push_text(value);
+            batch.close_response(1, 2);
+        }
+        let mut checker = checker(shares(&[("v1", 1.0)]), Draws::Keys);
+        assert_eq!(checker.observe(&batch).len(), 1);
+        assert_eq!(checker.finish().verdict, Verdict::Fail);
     }
 }

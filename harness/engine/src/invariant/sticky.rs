@@ -1,72 +1,91 @@
 //! `sticky`: whoever has a value once has it for good: of each key, all responses give the same value.
 //!
-//! A response gives a key and a value, both as texts. Keys are kept as 64-bit hashes under the run's seed: two of a million keys
-//! are taken for one another with odds of 3 in 10^8. Past [`Settings::memory_max`] new keys are no longer kept: what is found is
-//! true and fails the run, what isn't found proves nothing, so that the verdict is unknown.
+//! A response gives a key and a value, both as texts. Keys are kept as hashes ([`super::keyed`]), values whole, each once. Past
+//! [`Settings::memory_max`] no new ones are kept: what is found is true and fails the run, what isn't found proves nothing, so that the
+//! verdict is unknown.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::Arc;
 
 use squall_model::observation::ObservedBatch;
 
+use super::keyed::Firsts;
 use super::{Findings, Invariant, Moment, Outcome, Settings, Violation, load_name, shortened};
 
-/// The most values that are told apart.
-const VALUES_MAX: usize = 1 << 20;
-
-/// Bytes that a key takes, with room for the table to grow.
-const KEY_BYTES: usize = 48;
+/// Bytes that a value takes beside its text, with room for the tables to grow.
+const VALUE_BYTES: usize = 96;
 
 /// The checker; see the module.
 #[derive(Debug)]
 pub struct Sticky {
     loads: Vec<String>,
-    seed: u64,
-    keys_max: usize,
-    /// By the hash of a key: its value.
-    first: HashMap<u64, u32>,
-    /// By value: its number.
-    numbers: HashMap<Box<str>, u32>,
-    values: Vec<Box<str>>,
+    /// By key: the number of its value.
+    firsts: Firsts<u32>,
+    values: Values,
     checked: u64,
     /// Responses whose key was seen before.
     compared: u64,
-    /// Responses of which nothing could be kept.
-    unkept: u64,
     findings: Findings,
+}
+
+/// Values by their numbers, for as many as memory allows.
+#[derive(Debug)]
+struct Values {
+    room: usize,
+    numbers: HashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
+    /// Values that found no room.
+    unkept: u64,
+}
+
+impl Values {
+    /// The number of a value; none where there is no room for more.
+    fn number(&mut self, value: &str) -> Option<u32> {
+        if let Some(number) = self.numbers.get(value) {
+            return Some(*number);
+        }
+        let bytes = VALUE_BYTES + value.len();
+        if bytes > self.room {
+            self.unkept += 1;
+            return None;
+        }
+        self.room -= bytes;
+        let (number, text) = (self.texts.len() as u32, Arc::<str>::from(value));
+        self.texts.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        Some(number)
+    }
 }
 
 impl Sticky {
     /// A checker that has seen nothing.
     pub fn new(settings: Settings) -> Self {
+        // Half for keys, half for values.
+        let half = settings.memory_max / 2;
         Self {
             loads: settings.loads,
-            seed: settings.seed,
-            keys_max: settings.memory_max / KEY_BYTES,
-            first: HashMap::new(),
-            numbers: HashMap::new(),
-            values: Vec::new(),
+            firsts: Firsts::new(settings.seed, half),
+            values: Values {
+                room: half,
+                numbers: HashMap::new(),
+                texts: Vec::new(),
+                unkept: 0,
+            },
             checked: 0,
             compared: 0,
-            unkept: 0,
             findings: Findings::default(),
         }
     }
 
-    fn hash(&self, key: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.seed);
-        hasher.write(key.as_bytes());
-        hasher.finish()
-    }
-
     fn take(&mut self, key: &str, value: &str, load: u16, at_us: u64) {
-        let hash = self.hash(key);
-        let Some(&first) = self.first.get(&hash) else {
-            return self.keep(hash, value);
+        let Some(first) = self.firsts.get(key) else {
+            if let Some(number) = self.values.number(value) {
+                self.firsts.keep(key, number);
+            }
+            return;
         };
         self.compared += 1;
-        let first = &self.values[first as usize];
+        let first = &self.values.texts[first as usize];
         if **first == *value {
             return;
         }
@@ -84,28 +103,20 @@ impl Sticky {
         }
     }
 
-    fn keep(&mut self, hash: u64, value: &str) {
-        let number = self.number(value);
-        match number {
-            Some(number) if self.first.len() < self.keys_max => {
-                self.first.insert(hash, number);
-            }
-            _ => self.unkept += 1,
+    fn doubt(&self) -> Option<String> {
+        if self.checked == 0 {
+            return Some("no value was seen".to_owned());
         }
-    }
-
-    /// The number of a value; none where there are too many.
-    fn number(&mut self, value: &str) -> Option<u32> {
-        if let Some(number) = self.numbers.get(value) {
-            return Some(*number);
+        if self.values.unkept > 0 {
+            return Some(format!(
+                "{} responses had values beyond the {} that are kept: run shorter, or with fewer values",
+                self.values.unkept,
+                self.values.texts.len()
+            ));
         }
-        let number = self.values.len();
-        if number >= VALUES_MAX {
-            return None;
-        }
-        self.values.push(value.into());
-        self.numbers.insert(value.into(), number as u32);
-        Some(number as u32)
+        let none_again = || format!("none of the {} keys was seen twice", self.checked);
+        let not_compared = (self.compared == 0).then(none_again);
+        self.firsts.doubt().or(not_compared)
     }
 }
 
@@ -122,17 +133,7 @@ impl Invariant for Sticky {
     }
 
     fn finish(&mut self) -> Outcome {
-        let doubt = match (self.checked, self.compared, self.unkept) {
-            (0, ..) => Some("no value was seen".to_owned()),
-            (_, _, unkept @ 1..) => Some(format!(
-                "{unkept} responses had keys or values beyond what is kept, {} keys and {VALUES_MAX} values: run shorter, or with fewer \
-                 keys",
-                self.keys_max
-            )),
-            (_, 0, 0) => Some(format!("none of the {} keys was seen twice", self.checked)),
-            _ => None,
-        };
-        self.findings.outcome(self.checked, doubt)
+        self.findings.outcome(self.checked, self.doubt())
     }
 }
 
@@ -175,11 +176,27 @@ mod tests {
         assert_eq!(outcome.verdict, Verdict::Unknown);
         assert_eq!(outcome.reason, "none of the 2 keys was seen twice");
         let small = Settings {
-            memory_max: KEY_BYTES,
+            memory_max: 2 * 128,
             ..Settings::default()
         };
-        let outcome = judged(small, &[("u1", "a"), ("u2", "b"), ("u1", "a")]);
+        let many_values = [("u1", "a"), ("u2", "b"), ("u1", "a")];
+        let outcome = judged(small.clone(), &many_values);
         assert_eq!(outcome.verdict, Verdict::Unknown);
-        assert!(outcome.reason.starts_with("1 responses"), "{}", outcome.reason);
+        assert!(
+            outcome.reason.starts_with("1 responses had values beyond the 1"),
+            "{}",
+            outcome.reason
+        );
+        let many_keys = [("u1", "a"), ("u2", "a"), ("u3", "a"), ("u4", "a"), ("u1", "a")];
+        let outcome = judged(small.clone(), &many_keys);
+        assert_eq!(outcome.verdict, Verdict::Unknown);
+        assert!(
+            outcome.reason.starts_with("1 responses had keys beyond the 3"),
+            "{}",
+            outcome.reason
+        );
+        // What is found among those that are kept is true all the same.
+        let changed = [("u1", "a"), ("u2", "b"), ("u1", "c")];
+        assert_eq!(judged(small, &changed).verdict, Verdict::Fail);
     }
 }

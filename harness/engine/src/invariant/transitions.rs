@@ -3,7 +3,7 @@
 //! A violation is a change that is not among those allowed, or one that leaves a state other than the one entered last: then
 //! a change came about that nobody told. A process tells from its own beginning, so the first change of each is judged by what
 //! is allowed alone. No change at all is no violation: a breaker that had no reason to open kept its promise. What a service
-//! lost before it could be read leaves the verdict unknown.
+//! lost before it could be read leaves the verdict unknown. What a process did after it was last asked goes with it when it is killed.
 
 use std::collections::BTreeMap;
 use std::fmt;

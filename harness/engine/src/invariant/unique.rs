@@ -10,11 +10,10 @@
 //! kept, but no longer kept: what is found is true and fails the run, what isn't found proves nothing, so that the
 //! verdict is unknown.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use squall_model::observation::{ObservedBatch, ObservedResponse};
 
 use super::chunk::{Chunk, Sighting, Window};
+use super::keyed::KeyedHash;
 use super::run_set::{Hit, Key, RunSet, TextKey};
 use super::{Findings, Invariant, Moment, Outcome, Settings, Violation, load_name, shortened};
 
@@ -313,33 +312,22 @@ fn sighted_in(window: &Window, loads: &[String]) -> String {
     )
 }
 
-/// Hashes texts to keys: `SipHash` under the seed, once for each part of the key.
+/// Hashes texts to keys, once for each part of the key.
 #[derive(Debug)]
 struct TextHasher {
-    head: DefaultHasher,
-    tail: DefaultHasher,
+    head: KeyedHash,
+    tail: KeyedHash,
 }
 
 impl TextHasher {
     fn new(seed: u64) -> Self {
-        let keyed = |part| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write_u64(seed);
-            hasher.write_u64(part);
-            hasher
-        };
         Self {
-            head: keyed(0),
-            tail: keyed(1),
+            head: KeyedHash::new(seed, 0),
+            tail: KeyedHash::new(seed, 1),
         }
     }
 
     fn key(&self, text: &str) -> TextKey {
-        let [head, tail] = [&self.head, &self.tail].map(|keyed| {
-            let mut hasher = keyed.clone();
-            hasher.write(text.as_bytes());
-            hasher.finish()
-        });
-        TextKey::of_hashes(head, tail)
+        TextKey::of_hashes(self.head.of(text), self.tail.of(text))
     }
 }

@@ -1,25 +1,164 @@
-//! Invariants: those that bundled services promise and those that the scenario adds. Where values stand is said as [`reading`] has it.
+//! Invariants: the kinds that there are, those that bundled services promise and those that the scenario adds.
+//!
+//! A kind that takes more than values has a file here, for what is written, and its checker in [`crate::invariant`]. Where values stand
+//! is said as [`reading`] has it.
 
+mod bound;
+mod reached;
 mod reading;
+mod split;
+mod sticky;
+mod transitions;
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use squall_load::{Extraction, Place};
-use squall_model::decode::{Decode, Key, Map, NonEmpty, Schema};
+use squall_model::decode::{Decode, Schema};
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
-use squall_model::expression::Expression;
-use squall_model::name::{Name, NameError};
 use squall_model::node::Node;
 use squall_model::record;
 use squall_model::scenario::Scenario;
-use squall_model::span::Spanned;
-use squall_model::units::{Count, Ratio};
 
-use self::reading::{OneOrMore, feed, feeds};
+use self::reading::{OneOrMore, feed};
 use super::metrics::Names;
-use super::{Check, PlannedInvariant, PlannedLoad, PlannedService, Start, expectations};
-use crate::catalogue::{Catalogue, CatalogueInvariant, ResponseValues};
-use crate::invariant::{Arrow, ArrowError, Checker, Draws, INVARIANTS, InvariantKind, Limit, Shares, Source};
+use super::{Check, PlannedInvariant, PlannedLoad, PlannedService, Start};
+use crate::catalogue::{Catalogue, CatalogueInvariant, Promise, ResponseValues};
+use crate::invariant::{Agree, Make, Monotonic, Unique};
+
+/// A kind of invariant that a scenario can name.
+#[derive(Clone, Copy, Debug)]
+pub struct InvariantKind {
+    /// As written in a scenario.
+    pub name: &'static str,
+    /// One line for `squall list`.
+    pub about: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+}
+
+/// What an invariant takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Takes {
+    /// Values in responses and nothing besides; so a bundled service can promise it.
+    Values(Make),
+    /// Something of its own.
+    More {
+        /// The schema of that.
+        schema: fn() -> Schema,
+        /// Reads and checks it.
+        plan: fn(&Node, &mut Ground<'_>) -> Option<Planned>,
+    },
+}
+
+/// Every kind of invariant, in the order in which they are listed.
+pub static INVARIANTS: &[InvariantKind] = &[
+    InvariantKind {
+        name: "unique",
+        about: "no value is ever seen twice, over all loads that feed it",
+        takes: Takes::Values(|settings| Box::new(Unique::new(settings))),
+    },
+    InvariantKind {
+        name: "monotonic",
+        about: "a request sent after a response came back gets greater values than that response had",
+        takes: Takes::Values(|settings| Box::new(Monotonic::new(settings))),
+    },
+    InvariantKind {
+        name: "nondecreasing",
+        about: "a request sent after a response came back gets values that are not less than that response had",
+        takes: Takes::Values(|settings| Box::new(Monotonic::nondecreasing(settings))),
+    },
+    InvariantKind {
+        name: "agree",
+        about: "the values in one response are all the same",
+        takes: Takes::Values(|settings| Box::new(Agree::new(settings))),
+    },
+    InvariantKind {
+        name: "split",
+        about: "values come in given shares, as when traffic is split by weights",
+        takes: Takes::More {
+            schema: split::schema,
+            plan: split::plan,
+        },
+    },
+    InvariantKind {
+        name: "sticky",
+        about: "a key always comes with the same value",
+        takes: Takes::More {
+            schema: sticky::schema,
+            plan: sticky::plan,
+        },
+    },
+    InvariantKind {
+        name: "bound",
+        about: "no stretch of a given length holds more than a given number of moments",
+        takes: Takes::More {
+            schema: bound::schema,
+            plan: bound::plan,
+        },
+    },
+    InvariantKind {
+        name: "transitions",
+        about: "what a service tells of changes its state only as it may",
+        takes: Takes::More {
+            schema: transitions::schema,
+            plan: transitions::plan,
+        },
+    },
+    InvariantKind {
+        name: "reached",
+        about: "the machinery under test engaged at least once, or the run proves nothing",
+        takes: Takes::More {
+            schema: reached::schema,
+            plan: reached::plan,
+        },
+    },
+];
+
+impl InvariantKind {
+    /// The schema of what it takes.
+    pub fn schema(&self) -> Schema {
+        match self.takes {
+            Takes::Values(_) => Values::schema(),
+            Takes::More { schema, .. } => schema(),
+        }
+    }
+
+    fn plan(&self, params: &Node, ground: &mut Ground<'_>) -> Option<Planned> {
+        let make = match self.takes {
+            Takes::Values(make) => make,
+            Takes::More { plan, .. } => return plan(params, ground),
+        };
+        let written = Values::decode(params, ground.diagnostics)?;
+        Some(Planned::as_its_kind(Check::Values {
+            kind: self.name,
+            recipe: Arc::new(make),
+            feeds: reading::values(&written.values, ground)?,
+        }))
+    }
+}
+
+/// What an invariant is planned on.
+pub struct Ground<'a> {
+    catalogue: &'a Catalogue,
+    services: &'a [PlannedService],
+    /// What is read out of their responses is added.
+    loads: &'a mut [PlannedLoad],
+    names: &'a Names,
+    diagnostics: &'a mut Diagnostics,
+}
+
+/// An invariant as a scenario wrote it, checked.
+pub struct Planned {
+    check: Check,
+    /// What it asks for with its figures, where its kind's line doesn't say all.
+    about: Option<String>,
+}
+
+impl Planned {
+    fn as_its_kind(check: Check) -> Planned {
+        Planned { check, about: None }
+    }
+}
 
 record! {
     /// Which values are checked.
@@ -27,80 +166,6 @@ record! {
         /// Where they stand: `LOAD response POINTER`, `LOAD each POINTER`, `LOAD header NAME` or `LOAD regex PATTERN`, one or
         /// several.
         pub values: OneOrMore,
-    }
-}
-
-record! {
-    /// In which shares values come.
-    pub struct SplitSpec {
-        /// Where they stand, as in `unique`.
-        pub values: OneOrMore,
-        /// The part of all that each value is to be; together 100 %.
-        pub shares: Spanned<Map<Value, Ratio>>,
-        /// Where the key of a response stands, such as `header x-user-id`: then each key counts once.
-        pub key: Option<Spanned<String>>,
-    }
-}
-
-record! {
-    /// Which values stay with their keys.
-    pub struct StickySpec {
-        /// Where the key of a response stands: `response POINTER`, `header NAME` or `regex PATTERN`.
-        pub key: Spanned<String>,
-        /// Where its value stands, as in `unique`.
-        pub values: OneOrMore,
-    }
-}
-
-record! {
-    /// How many moments there may be in how long.
-    pub struct BoundSpec {
-        /// Where moments stand, as in `unique`: microseconds of one clock.
-        pub values: OneOrMore,
-        /// The most of them in any stretch.
-        pub at_most: Count,
-        /// The length of a stretch; 1s if left out.
-        pub per: Option<Spanned<Duration>>,
-    }
-}
-
-record! {
-    /// How a service may change its states.
-    pub struct TransitionsSpec {
-        /// The service, a bundled one.
-        pub of: Spanned<Name>,
-        /// The changes that may be, each as `FROM -> TO`.
-        pub allowed: NonEmpty<Spanned<String>>,
-    }
-}
-
-/// A value that has a share, as a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value(String);
-
-impl AsRef<str> for Value {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Key for Value {
-    const PATTERN: &str = "^";
-
-    fn parse(text: &str) -> Result<Value, NameError> {
-        Ok(Value(text.to_owned()))
-    }
-}
-
-/// The schema of what an invariant of `kind` takes.
-pub fn schema(kind: &InvariantKind) -> Schema {
-    match kind.source {
-        Source::Values(_) => Values::schema(),
-        Source::Shares => SplitSpec::schema(),
-        Source::Keyed => StickySpec::schema(),
-        Source::Moments => BoundSpec::schema(),
-        Source::Changes => TransitionsSpec::schema(),
-        Source::Metrics => Expression::schema(),
     }
 }
 
@@ -115,6 +180,13 @@ pub(super) fn compile(
 ) -> Vec<PlannedInvariant> {
     let mut planned = promised(services, catalogue, loads);
     names.invariants = planned.iter().map(PlannedInvariant::path).collect();
+    let mut ground = Ground {
+        catalogue,
+        services,
+        loads,
+        names,
+        diagnostics,
+    };
     for (name, invariant) in &scenario.invariants {
         let kind = &invariant.kind;
         let Some(known) = INVARIANTS.iter().find(|known| known.name == kind.value) else {
@@ -123,142 +195,21 @@ pub(super) fn compile(
                 kind.span,
                 format!("there is no invariant called `{}`", kind.value),
             );
-            diagnostics.push(error.help_if(help));
+            ground.diagnostics.push(error.help_if(help));
             continue;
         };
-        let params = &invariant.params;
-        let check = match known.source {
-            Source::Metrics => reached(params, names, diagnostics),
-            Source::Changes => transitions(params, services, diagnostics),
-            _ => values(known, params, loads, diagnostics),
-        };
-        planned.extend(check.map(|check| PlannedInvariant {
+        let one = known.plan(&invariant.params, &mut ground);
+        planned.extend(one.map(|one| PlannedInvariant {
             service: String::new(),
             name: name.as_str().to_owned(),
-            about: known.about.to_owned(),
-            check,
+            about: one.about.unwrap_or_else(|| known.about.to_owned()),
+            check: one.check,
         }));
     }
     planned
 }
 
-fn reached(params: &Node, names: &Names, diagnostics: &mut Diagnostics) -> Option<Check> {
-    let expression: Spanned<Expression> = Spanned::decode(params, diagnostics)?;
-    let condition = expectations::condition(&expression, names, diagnostics)?;
-    if condition.limit.is_none() {
-        let message = format!(
-            "`{}` is judged on its own: it is nothing to be reached",
-            expression.path
-        );
-        let error = Diagnostic::error(expression.span, message);
-        diagnostics.push(error.help("compare a metric, such as `SERVICE.metrics.NAME >= 1`"));
-        return None;
-    }
-    Some(Check::Reached { condition })
-}
-
-/// A check of values in responses.
-fn values(
-    kind: &'static InvariantKind,
-    params: &Node,
-    loads: &mut [PlannedLoad],
-    diagnostics: &mut Diagnostics,
-) -> Option<Check> {
-    let (checker, feeds) = match kind.source {
-        Source::Values(make) => {
-            let written = Values::decode(params, diagnostics)?;
-            let feeds = feeds(&written.values, None, loads, diagnostics)?;
-            (Checker::Plain(make), feeds)
-        }
-        Source::Shares => {
-            let written = SplitSpec::decode(params, diagnostics)?;
-            let feeds = feeds(&written.values, written.key.as_ref(), loads, diagnostics)?;
-            let draws = written.key.as_ref().map_or(Draws::Responses, |_| Draws::Keys);
-            (
-                Checker::Split(shares(&written.shares, diagnostics)?, draws),
-                feeds,
-            )
-        }
-        Source::Keyed => {
-            let written = StickySpec::decode(params, diagnostics)?;
-            let feeds = feeds(&written.values, Some(&written.key), loads, diagnostics)?;
-            (Checker::Sticky, feeds)
-        }
-        Source::Moments => {
-            let written = BoundSpec::decode(params, diagnostics)?;
-            let feeds = feeds(&written.values, None, loads, diagnostics)?;
-            (Checker::Bound(limit(&written, diagnostics)?), feeds)
-        }
-        Source::Changes | Source::Metrics => return None,
-    };
-    Some(Check::Values { kind, checker, feeds })
-}
-
-/// Shares that are a whole.
-fn shares(written: &Spanned<Map<Value, Ratio>>, diagnostics: &mut Diagnostics) -> Option<Shares> {
-    let shares: Shares = written
-        .iter()
-        .map(|(value, share)| (value.0.clone(), share.get()))
-        .collect();
-    let sum: f64 = shares.values().sum();
-    // A billionth of a percent is the finest that is written.
-    if (sum - 1.0).abs() < 1e-9 {
-        return Some(shares);
-    }
-    let message = format!("the shares are {} together", Ratio::new(sum));
-    diagnostics.push(
-        Diagnostic::error(written.span, message)
-            .help("give every value that may come its share, 100% together"),
-    );
-    None
-}
-
-fn limit(written: &BoundSpec, diagnostics: &mut Diagnostics) -> Option<Limit> {
-    let per = written.per.as_ref();
-    if let Some(zero) = per.filter(|per| per.as_micros() == 0) {
-        let message = "no moment fits into a stretch of this length";
-        diagnostics.push(Diagnostic::error(zero.span, message).help("write at least `1us`"));
-        return None;
-    }
-    Some(Limit {
-        at_most: written.at_most.0,
-        per: per.map_or(Duration::from_secs(1), |per| per.value),
-    })
-}
-
-fn transitions(params: &Node, services: &[PlannedService], diagnostics: &mut Diagnostics) -> Option<Check> {
-    let written = TransitionsSpec::decode(params, diagnostics)?;
-    let of = &written.of;
-    let Some(service) = services
-        .iter()
-        .position(|service| service.name == of.value.as_str())
-    else {
-        let error = Diagnostic::error(of.span, format!("there is no service called `{}`", of.value));
-        let names = services.iter().map(|service| service.name.as_str());
-        diagnostics.push(error.help_if(suggest(of.value.as_str(), names)));
-        return None;
-    };
-    if !matches!(services[service].start, Start::Bundled { .. }) {
-        let message = format!("`{}` tells nobody of its states", of.value);
-        diagnostics.push(
-            Diagnostic::error(of.span, message).help("only bundled services do, on their admin endpoint"),
-        );
-        return None;
-    }
-    let mut allowed = Vec::new();
-    for arrow in &written.allowed {
-        match arrow.parse() {
-            Ok(arrow) => allowed.push(arrow),
-            Err(error) => {
-                let error: ArrowError = error;
-                diagnostics.push(Diagnostic::error(arrow.span, error.to_string()));
-            }
-        }
-    }
-    Some(Check::Transitions { service, allowed })
-}
-
-/// What the bundled services of the scenario promise, where a load looks at it.
+/// What the bundled services of the scenario promise, where it can be seen.
 fn promised(
     services: &[PlannedService],
     catalogue: &Catalogue,
@@ -286,38 +237,34 @@ fn promised(
 /// The check of a promise: over the loads that call its service, and nothing if none does, since there is nothing to see; or over
 /// what the service tells.
 fn promise_check(
-    promise: &CatalogueInvariant,
+    invariant: &CatalogueInvariant,
     (index, service): (usize, &str),
     loads: &mut [PlannedLoad],
 ) -> Option<Check> {
-    let kind = INVARIANTS.iter().find(|known| known.name == promise.kind)?;
-    let make = match kind.source {
-        Source::Values(make) => make,
-        Source::Changes => {
-            let allowed: Result<Vec<Arrow>, ArrowError> =
-                promise.allowed.iter().map(|arrow| arrow.parse()).collect();
-            let allowed = allowed.ok()?;
+    let (kind, values) = match &invariant.promise {
+        Promise::Values { kind, values } => (kind, values),
+        Promise::Transitions(allowed) => {
             return Some(Check::Transitions {
                 service: index,
-                allowed,
+                allowed: allowed.clone(),
             });
         }
-        Source::Shares | Source::Keyed | Source::Moments | Source::Metrics => return None,
+    };
+    let kind = INVARIANTS.iter().find(|known| known.name == kind)?;
+    let Takes::Values(make) = kind.takes else {
+        return None;
     };
     let mut feeds = Vec::new();
     for at in 0..loads.len() {
         let load = &loads[at];
         let path = load.asked.path.as_deref().and_then(|path| path.split('?').next());
-        let values = promise
-            .values
-            .iter()
-            .find(|values| Some(values.path.as_str()) == path);
-        let extraction = values.filter(|_| load.to == service).and_then(extraction);
+        let found = values.iter().find(|values| Some(values.path.as_str()) == path);
+        let extraction = found.filter(|_| load.to == service).and_then(extraction);
         feeds.extend(extraction.map(|extraction| feed(at, extraction, loads)));
     }
     (!feeds.is_empty()).then_some(Check::Values {
-        kind,
-        checker: Checker::Plain(make),
+        kind: kind.name,
+        recipe: Arc::new(make),
         feeds,
     })
 }
@@ -329,4 +276,47 @@ fn extraction(values: &ResponseValues) -> Option<Extraction> {
     } else {
         Extraction::One(Place::Json(pointer))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use squall_model::observation::ObservedBatch;
+
+    use super::*;
+    use crate::invariant::{Draws, Limit, Recipe, Settings, Shares, SplitRecipe, Sticky, Verdict};
+
+    #[test]
+    fn each_kind_has_its_own_name_and_a_fresh_checker_never_passes() {
+        let mut names: Vec<_> = INVARIANTS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), INVARIANTS.len());
+        let plain = INVARIANTS.iter().filter_map(|kind| match kind.takes {
+            Takes::Values(make) => Some(Box::new(make) as Box<dyn Recipe>),
+            Takes::More { .. } => None,
+        });
+        let sticky: Make = |settings| Box::new(Sticky::new(settings));
+        let split = SplitRecipe {
+            shares: Shares::from([("a".to_owned(), 1.0)]),
+            draws: Draws::Responses,
+        };
+        let limit = Limit {
+            at_most: 1,
+            per: Duration::from_secs(1),
+        };
+        let more: [Box<dyn Recipe>; 3] = [Box::new(sticky), Box::new(split), Box::new(limit)];
+        for recipe in plain.chain(more) {
+            let mut checker = recipe.make(Settings::default());
+            assert!(checker.observe(&ObservedBatch::new(0)).is_empty());
+            let outcome = checker.finish();
+            assert_eq!(
+                (outcome.checked, outcome.verdict),
+                (0, Verdict::Unknown),
+                "{recipe:?}"
+            );
+            assert!(!outcome.reason.is_empty(), "{recipe:?}");
+        }
+    }
 }

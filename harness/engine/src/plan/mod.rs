@@ -36,7 +36,7 @@ use squall_model::seed::Seed;
 pub use compile::{Settings, compile};
 pub use data::Data;
 pub use edges::{PlannedCrossing, PlannedEdge};
-pub use invariants::schema as invariant_schema;
+pub use invariants::{INVARIANTS, InvariantKind, Takes};
 pub use metrics::{
     EdgeMetric, FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat,
     show as show_value,
@@ -47,7 +47,7 @@ pub use show::show;
 pub use windows::{TIMES_MAX, Window};
 
 use crate::fault::{FaultSpec, PacketSpec};
-use crate::invariant::{Arrow, Checker, InvariantKind};
+use crate::invariant::{Arrow, Recipe};
 
 /// What will run.
 #[derive(Clone, Debug)]
@@ -271,9 +271,9 @@ pub enum Check {
     /// A property of the values in responses.
     Values {
         /// The generic checker.
-        kind: &'static InvariantKind,
-        /// The same with what it takes besides.
-        checker: Checker,
+        kind: &'static str,
+        /// What makes it.
+        recipe: Arc<dyn Recipe>,
         /// What is checked.
         feeds: Vec<Feed>,
     },
@@ -304,7 +304,7 @@ impl Check {
     /// The generic checker's name.
     pub fn kind(&self) -> &'static str {
         match self {
-            Check::Values { kind, .. } => kind.name,
+            Check::Values { kind, .. } => kind,
             Check::Transitions { .. } => "transitions",
             Check::Reached { .. } => "reached",
         }

@@ -15,6 +15,8 @@ use crate::process::ServiceProcess;
 
 /// Events of services and violations that become events, each; all are counted.
 const TOLD_MAX: usize = 1_000;
+/// The most changes of state that become events of the run: they are drawn as bands, so a chatty service must not crowd them out.
+const CHANGES_TOLD_MAX: usize = 10_000;
 
 /// The lines of its log that are shown of a service that died.
 const LAST_LINES: usize = 20;
@@ -120,8 +122,17 @@ impl Supervisor<'_> {
             self.services.pause(told.service, phase, &hiccup::KIND, pause);
         }
         for event in told.events {
-            self.told_events += 1;
-            if self.told_events <= TOLD_MAX {
+            let (count, most, what) = match event.transition {
+                None => (&mut self.told_events, TOLD_MAX, "events"),
+                Some(_) => (&mut self.told_changes, CHANGES_TOLD_MAX, "changes of state"),
+            };
+            *count += 1;
+            if *count == most + 1 {
+                let text = format!(
+                    "services told more than {most} {what}: the rest is counted and not written down"
+                );
+                self.emit_at(event.at_us, EventKind::Warning { text });
+            } else if *count <= most {
                 let kind = EventKind::ServiceEvent {
                     service: name.clone(),
                     kind: event.kind,

@@ -14,7 +14,7 @@ use super::isolation::Isolation;
 use crate::fault::PacketPath;
 use crate::invariant;
 use crate::measure::{collector, machine};
-use crate::plan::{Check, Plan, Start};
+use crate::plan::{Check, Plan, PlannedInvariant, Start};
 
 /// The header of a run's events.
 pub fn header(plan: &Plan, command: &str, started_at: String, revision: String) -> RunHeader {
@@ -165,9 +165,12 @@ pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
         .map(|load| load.timeout)
         .max()
         .unwrap_or(Duration::ZERO);
+    let is_of_values = |planned: &&PlannedInvariant| matches!(planned.check, Check::Values { .. });
+    let count = plan.invariants.iter().filter(is_of_values).count();
     let settings = invariant::Settings {
+        memory_max: invariant::MEMORY_MAX / count.max(1),
         loads: plan.loads.iter().map(|load| load.name.clone()).collect(),
-        seed: plan.seed.child("invariant.unique").value(),
+        seed: plan.seed.child("invariant.texts").value(),
         // From the intended time, which may lie a timeout before the send.
         request_max_us: 2 * longest.as_micros() as u64,
         ..invariant::Settings::default()
@@ -175,13 +178,13 @@ pub fn checkers(plan: &Plan) -> (Vec<usize>, Vec<Checked>) {
     let mut indices = Vec::new();
     let mut checkers = Vec::new();
     for (index, planned) in plan.invariants.iter().enumerate() {
-        let Check::Values { checker, feeds, .. } = &planned.check else {
+        let Check::Values { recipe, feeds, .. } = &planned.check else {
             continue;
         };
         indices.push(index);
         checkers.push(Checked {
             feeds: feeds.clone(),
-            checker: checker.make(settings.clone()),
+            checker: recipe.make(settings.clone()),
         });
     }
     (indices, checkers)

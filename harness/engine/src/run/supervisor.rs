@@ -73,6 +73,7 @@ pub(super) struct Supervisor<'a> {
     /// Per phase: its numbers as written down last.
     pub(super) results: Vec<Option<PhaseRecord>>,
     pub(super) told_events: usize,
+    pub(super) told_changes: usize,
     pub(super) violations: usize,
     /// What the machine does to the generator.
     pub(super) host: Host,
@@ -140,6 +141,7 @@ pub(super) fn supervise(
         settled: vec![0; plan.phases.len()],
         results: vec![None; plan.phases.len()],
         told_events: 0,
+        told_changes: 0,
         violations: 0,
         host: Host::start(0, plan.phases.len()),
         generator: GeneratorRecord::default(),

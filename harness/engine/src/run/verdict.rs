@@ -255,7 +255,8 @@ impl Supervisor<'_> {
         self.generator.verdict = Some(if invalid { Verdict::Invalid } else { Verdict::Pass });
     }
 
-    /// The invariants, judged; `watched` has those of states, by their place in the plan. Without outcomes the checking thread itself failed, and nothing is known.
+    /// The invariants, judged; `watched` has those of states, by their place in the plan. Without outcomes the checking thread
+    /// itself failed, and nothing is known.
     fn invariants(
         &self,
         evidence: &Evidence<'_>,

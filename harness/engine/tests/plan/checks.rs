@@ -95,7 +95,6 @@ fn what_checks_take_besides_is_read_and_what_cannot_be_is_said() {
   shared: { split: { values: make header x-cluster, key: header x-user, shares: { v1: 65%, v2: 35% } } }
   kept: { sticky: { key: header x-user, values: make header x-cluster } }
   limited: { bound: { values: make response /at, at_most: 5k, per: 500ms } }
-  states: { transitions: { of: ids, allowed: [\"a -> b\", \"b -> a\"] } }
 ",
     ));
     let read: Vec<String> = plan.loads[0].extract.iter().map(ToString::to_string).collect();
@@ -103,19 +102,24 @@ fn what_checks_take_besides_is_read_and_what_cannot_be_is_said() {
     let shown: Vec<String> = plan.invariants[2..]
         .iter()
         .map(|invariant| match &invariant.check {
-            Check::Values { checker, feeds, .. } => format!("{checker:?} {}", feeds[0].reading),
-            Check::Transitions { service, allowed } => format!("{service} {}", allowed[1]),
-            Check::Reached { .. } => String::new(),
+            Check::Values { kind, feeds, .. } => {
+                format!("{kind} of {}: {}", feeds[0].reading, invariant.about)
+            }
+            Check::Transitions { .. } | Check::Reached { .. } => String::new(),
         })
         .collect();
     assert_eq!(
         shown,
         [
-            r#"Split({"v1": 0.65, "v2": 0.35}, Keys) 1"#,
-            "Sticky 1",
-            "Bound(Limit { at_most: 5000, per: 500ms }) 2",
-            "0 b -> a",
+            "split of 1: values come in these shares: v1 65%, v2 35%",
+            "sticky of 1: a key always comes with the same value",
+            "bound of 2: no stretch of 500 ms holds more than 5000 moments",
         ]
+    );
+    assert_eq!(
+        split_of("values: make header x-cluster, shares: { '1': 50%, '2': 50% }"),
+        "header x-cluster, together",
+        "as texts, so that numbers have shares too"
     );
     check(
         &around(
@@ -125,13 +129,15 @@ fn what_checks_take_besides_is_read_and_what_cannot_be_is_said() {
   nowhere: { sticky: { key: x-user, values: make header x } }
   still: { bound: { values: make response /at, at_most: 5, per: 0s } }
   unknown: { transitions: { of: idz, allowed: [a -> b] } }
-  arrows: { transitions: { of: ids, allowed: [a to b] } }
+  silent: { transitions: { of: ids, allowed: [a -> b] } }
+  arrows: { transitions: { of: idz, allowed: [a to b] } }
+  both: { split: { values: [make each /ids, nobody header x], key: x, shares: { v1: 1% } } }
 ",
         ),
         &expect![[r#"
             s.yaml:7:53: error: the shares are 95% together
               help: give every value that may come its share, 100% together
-            s.yaml:8:44: error: `make each /ids` are many values, and a key has one
+            s.yaml:8:44: error: `make each /ids` are many values, where one to a response is due
               help: write `response`, `header` or `regex`
             s.yaml:9:29: error: `x-user` does not say where the key of a response stands
               help: write `response POINTER`, `header NAME` or `regex PATTERN`, such as `header x-user-id`
@@ -139,7 +145,60 @@ fn what_checks_take_besides_is_read_and_what_cannot_be_is_said() {
               help: write at least `1us`
             s.yaml:11:33: error: there is no service called `idz`
               help: did you mean `ids`?
-            s.yaml:12:47: error: `a to b` is no change of state; write `FROM -> TO`, such as `closed -> open`"#]],
+            s.yaml:12:32: error: `ids` tells nobody of its states
+              help: name a bundled service that does, such as a circuit-breaker
+            s.yaml:13:32: error: there is no service called `idz`
+              help: did you mean `ids`?
+            s.yaml:13:47: error: `a to b` is no change of state; write `FROM -> TO`, such as `closed -> open`
+            s.yaml:14:29: error: `make each /ids` are many values, where one to a response is due
+              help: write `response`, `header` or `regex`
+            s.yaml:14:45: error: there is no load called `nobody`
+              help: the only one is `make`
+            s.yaml:14:68: error: `x` does not say where the key of a response stands
+              help: write `response POINTER`, `header NAME` or `regex PATTERN`, such as `header x-user-id`
+            s.yaml:14:79: error: the shares are 1% together
+              help: give every value that may come its share, 100% together"#]],
+    );
+}
+
+/// What a split reads.
+fn split_of(params: &str) -> String {
+    let plan = plan(&around(&format!(
+        "invariants: {{ s: {{ split: {{ {params} }} }} }}\n"
+    )));
+    match &plan.loads[0].extract[1] {
+        Extraction::Together(places) => format!("{}, together", places[0]),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn a_service_may_change_its_states_only_as_it_promises_and_as_a_scenario_says() {
+    let plan = plan(
+        "squall: 1
+name: s
+services: { center: { use: store }, sw: { use: switch, calls: { center: center } } }
+phases: [{ phase: a, for: 1s }]
+invariants: { states: { transitions: { of: sw, allowed: [a -> b, b -> a] } } }
+",
+    );
+    let listed: Vec<String> = plan
+        .invariants
+        .iter()
+        .map(|invariant| match &invariant.check {
+            Check::Transitions { service, allowed } => {
+                let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                format!("{} of {service}: {}", invariant.path(), allowed.join(", "))
+            }
+            Check::Values { .. } | Check::Reached { .. } => invariant.path(),
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "sw.states of 1: on -> off, off -> on",
+            "states of 1: a -> b, b -> a"
+        ]
     );
 }
 
@@ -159,7 +218,7 @@ load:
         .map(|invariant| match &invariant.check {
             Check::Values { kind, feeds, .. } => {
                 let loads: Vec<usize> = feeds.iter().map(|feed| feed.load).collect();
-                format!("{} {} {loads:?}", invariant.path(), kind.name)
+                format!("{} {kind} {loads:?}", invariant.path())
             }
             Check::Transitions { .. } | Check::Reached { .. } => invariant.path(),
         })

@@ -6,7 +6,8 @@ use std::path::Path;
 use expect_test::Expect;
 use serde_json::json;
 use squall_engine::catalogue::{
-    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, ResponseValues,
+    Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, Promise,
+    ResponseValues,
 };
 use squall_engine::plan::{Plan, Settings, compile};
 use squall_load::Target;
@@ -34,10 +35,16 @@ pub fn catalogue() -> Catalogue {
     };
     let promise = |kind: &str| CatalogueInvariant {
         name: kind.to_owned(),
-        kind: kind.to_owned(),
         about: format!("what it gives is {kind}"),
-        values: vec![values("/id", "/id", false), values("/ids", "/ids", true)],
-        allowed: Vec::new(),
+        promise: Promise::Values {
+            kind: kind.to_owned(),
+            values: vec![values("/id", "/id", false), values("/ids", "/ids", true)],
+        },
+    };
+    let states = CatalogueInvariant {
+        name: "states".to_owned(),
+        about: "it is on or off".to_owned(),
+        promise: Promise::Transitions(vec!["on -> off".parse().unwrap(), "off -> on".parse().unwrap()]),
     };
     let role = |name: &str, optional| CatalogueRole {
         name: name.to_owned(),
@@ -71,7 +78,7 @@ pub fn catalogue() -> Catalogue {
         settings: Vec::new(),
         roles: vec![role("center", false)],
         other_roles: Some("an upstream".to_owned()),
-        invariants: Vec::new(),
+        invariants: vec![states],
         metrics: Vec::new(),
     };
     Catalogue {

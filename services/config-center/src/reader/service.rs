@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use squall_service_kit::{
-    InvariantInfo, Launch, Milestone, ResponseValues, Role, ServiceError, ServiceInfo, Setting, SettingKind,
-    Telemetry, WORKERS, log,
+    InvariantInfo, Launch, Milestone, Promise, ResponseValues, Role, ServiceError, ServiceInfo, Setting,
+    SettingKind, Telemetry, WORKERS, log,
 };
 use tokio::runtime::Builder;
 
@@ -74,36 +74,39 @@ static SETTINGS: [Setting; 8] = [
 static INVARIANTS: [InvariantInfo; 3] = [
     InvariantInfo {
         name: "monotonic",
-        kind: "nondecreasing",
         about: "versions never go back for whoever reads, whatever the server comes back with",
-        sources: &[ResponseValues {
-            path: "/version",
-            pointer: "/version",
-            each: false,
-        }],
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "nondecreasing",
+            sources: &[ResponseValues {
+                path: "/version",
+                pointer: "/version",
+                each: false,
+            }],
+        },
     },
     InvariantInfo {
         name: "untorn",
-        kind: "agree",
         about: "a content is read with the checksum that belongs to it",
-        sources: &[ResponseValues {
-            path: "/checksums",
-            pointer: "/checksums",
-            each: true,
-        }],
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "agree",
+            sources: &[ResponseValues {
+                path: "/checksums",
+                pointer: "/checksums",
+                each: true,
+            }],
+        },
     },
     InvariantInfo {
         name: "converged",
-        kind: "agree",
         about: "every watcher has the version that the server has; to be asked when it has had time to",
-        sources: &[ResponseValues {
-            path: "/watchers",
-            pointer: "/versions",
-            each: true,
-        }],
-        allowed: &[],
+        promise: Promise::Values {
+            kind: "agree",
+            sources: &[ResponseValues {
+                path: "/watchers",
+                pointer: "/versions",
+                each: true,
+            }],
+        },
     },
 ];
 

@@ -17,6 +17,7 @@ use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
 use squall_model::node::Node;
 use squall_model::span::Spanned;
 
+use super::Ground;
 use crate::plan::{Feed, PlannedLoad};
 
 /// One text or a list of them.
@@ -38,36 +39,55 @@ impl Decode for OneOrMore {
     }
 }
 
-/// Has the loads read what is written, each value behind the key of its response where there is a key.
-pub(super) fn feeds(
+/// Has the loads read values as they come.
+pub(super) fn values(values: &OneOrMore, ground: &mut Ground<'_>) -> Option<Vec<Feed>> {
+    feeds(values, ground, |_, extraction, _| Some(extraction))
+}
+
+/// Has the loads read values as texts, one to a response, each behind the keys of its response.
+pub(super) fn texts(
+    keys: &[&Spanned<String>],
     values: &OneOrMore,
-    key: Option<&Spanned<String>>,
-    loads: &mut [PlannedLoad],
-    diagnostics: &mut Diagnostics,
+    ground: &mut Ground<'_>,
 ) -> Option<Vec<Feed>> {
-    let key = match key {
-        None => None,
-        Some(text) => Some(key_place(text, diagnostics)?),
-    };
+    let places: Vec<Option<Place>> = keys
+        .iter()
+        .map(|key| key_place(key, ground.diagnostics))
+        .collect();
+    let feeds = feeds(values, ground, |text, extraction, diagnostics| {
+        let Extraction::One(value) = extraction else {
+            let message = format!("`{}` are many values, where one to a response is due", text.value);
+            diagnostics
+                .push(Diagnostic::error(text.span, message).help("write `response`, `header` or `regex`"));
+            return None;
+        };
+        let all = places.iter().cloned().chain([Some(value)]);
+        all.collect::<Option<_>>().map(Extraction::Together)
+    });
+    feeds.filter(|_| places.iter().all(Option::is_some))
+}
+
+/// Has the loads read what `shape` makes of each place; nothing where any of them is wrong, after all of them were looked at.
+fn feeds(
+    values: &OneOrMore,
+    ground: &mut Ground<'_>,
+    shape: impl Fn(&Spanned<String>, Extraction, &mut Diagnostics) -> Option<Extraction>,
+) -> Option<Vec<Feed>> {
     let mut feeds = Vec::new();
+    let mut is_right = true;
     for text in &values.0 {
-        let (load, mut extraction) = source(text, loads, diagnostics)?;
-        if let Some(key) = &key {
-            let Extraction::One(value) = extraction else {
-                let message = format!("`{}` are many values, and a key has one", text.value);
-                diagnostics.push(
-                    Diagnostic::error(text.span, message).help("write `response`, `header` or `regex`"),
-                );
-                return None;
-            };
-            extraction = Extraction::Together(vec![key.clone(), value]);
-        }
-        let feed = feed(load, extraction, loads);
+        let found = source(text, ground.loads, ground.diagnostics);
+        let shaped = found.and_then(|(load, one)| Some((load, shape(text, one, ground.diagnostics)?)));
+        let Some((load, extraction)) = shaped else {
+            is_right = false;
+            continue;
+        };
+        let feed = feed(load, extraction, ground.loads);
         if !feeds.contains(&feed) {
             feeds.push(feed);
         }
     }
-    Some(feeds)
+    is_right.then_some(feeds)
 }
 
 /// Has a load read one more thing out of its responses, if it doesn't yet.
