@@ -188,9 +188,30 @@ pub struct ReportArguments {
     /// Show it in the browser that xdg-open chooses.
     #[arg(long)]
     pub open: bool,
+    /// A section of the report, such as latency, or one of its charts; an unknown name lists all.
+    #[arg(long, value_name = "NAME", requires = "picture")]
+    pub chart: Option<String>,
+    /// What to write instead of the report.
+    #[command(flatten)]
+    pub export: Export,
+}
+
+/// One other format of a run; the report is left as it is.
+#[derive(Debug, Args)]
+#[group(multiple = false, conflicts_with = "open")]
+pub struct Export {
     /// Write what happened over time as CSV, `-` for standard output, and leave the report as it is.
-    #[arg(long, value_name = "FILE", conflicts_with = "open")]
+    #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Likewise as OpenMetrics with timestamps, a sample a second, for a time series database.
+    #[arg(long, value_name = "FILE")]
+    pub openmetrics: Option<PathBuf>,
+    /// Write the chart named by --chart as SVG, `-` for standard output.
+    #[arg(long, value_name = "FILE", requires = "chart", group = "picture")]
+    pub svg: Option<PathBuf>,
+    /// Write the chart named by --chart as PNG, 1920 pixels wide; needs a build with `--features png`.
+    #[arg(long, value_name = "FILE", requires = "chart", group = "picture")]
+    pub png: Option<PathBuf>,
 }
 
 /// `squall compare`.

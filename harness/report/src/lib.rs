@@ -14,6 +14,7 @@ pub mod compare;
 pub mod figure;
 mod marks;
 mod partial;
+mod picture;
 mod recording;
 mod render;
 mod section;
@@ -22,5 +23,8 @@ mod story;
 mod visible;
 mod window;
 
+pub use picture::{PictureError, picture};
+#[cfg(feature = "png")]
+pub use picture::{PngError, png};
 pub use recording::{Recording, ReportError, recording};
-pub use render::{csv, html, junit, markdown, terminal};
+pub use render::{NoStart, csv, html, junit, markdown, openmetrics, terminal};

@@ -30,7 +30,7 @@ pub(crate) fn window(fault: &FaultRecord, end_us: u64) -> Option<(u64, u64)> {
 const SHADED: usize = 400;
 
 /// Each time that a fault held.
-fn windows(recording: &Recording, fault: &FaultRecord) -> Vec<(u64, u64)> {
+pub(crate) fn windows(recording: &Recording, fault: &FaultRecord) -> Vec<(u64, u64)> {
     let whole = || window(fault, recording.end_us()).into_iter().collect();
     if fault
         .repeated

@@ -4,6 +4,7 @@ use squall_model::event::EventKind;
 use squall_model::record::{How, Verdict};
 use squall_model::series::SeriesRow;
 
+use crate::metrics::strictly_read;
 use crate::support::{Ended, Stage};
 
 /// Runs the smallest scenario into a place of its own below the stage's folder.
@@ -59,6 +60,56 @@ fn a_run_as_a_table_holds_every_row_of_its_series() {
         rows.iter().any(|row| &row[column("phase")] == "sparse"),
         "{rows:?}"
     );
+}
+
+/// What takes a run in: numbers by the reference parser where it can be had, a picture by its name.
+#[test]
+fn a_run_is_written_as_numbers_over_time_and_as_pictures() {
+    let stage = Stage::alone();
+    let ended = small_run(&stage, "one", &[]);
+    let folder = ended.folder();
+    let report = |args: &[&str]| {
+        let args = args.iter().map(std::ffi::OsStr::new);
+        let all: Vec<&std::ffi::OsStr> = ["report".as_ref(), folder.as_os_str()]
+            .into_iter()
+            .chain(args)
+            .collect();
+        stage.squall(&all)
+    };
+    let printed = report(&["--openmetrics", "-"]);
+    assert_eq!(printed.assert_code(0).stderr, "");
+    let told = strictly_read(&printed.stdout);
+    assert!(
+        told.is_none_or(|(families, samples)| families >= 12 && samples > 50),
+        "{told:?}"
+    );
+
+    let svg = report(&["--chart", "latency", "--svg", "-"]);
+    assert!(svg.assert_code(0).stdout.starts_with("<svg xmlns="), "{svg}");
+    let unknown = report(&["--chart", "latencies", "--svg", "-"]);
+    unknown.assert_code(2);
+    assert!(
+        unknown.stderr.contains("no chart called `latencies`") && unknown.stderr.contains("\n  latency-0 "),
+        "{unknown}"
+    );
+    report(&["--chart", "latency"]).assert_code(2);
+    report(&["--chart", "latency", "--csv", "-"]).assert_code(2);
+    report(&["--csv", "-", "--openmetrics", "-"]).assert_code(2);
+
+    let file = stage.path("latency.png");
+    let png = report(&[
+        "--chart",
+        "latency",
+        "--png",
+        file.to_str().expect("a path in UTF-8"),
+    ]);
+    if cfg!(feature = "png") {
+        png.assert_code(0);
+        assert!(std::fs::read(&file).expect("written").starts_with(b"\x89PNG"));
+    } else {
+        png.assert_code(1);
+        assert!(png.stderr.contains("`--features png`") && !file.exists(), "{png}");
+    }
 }
 
 #[test]

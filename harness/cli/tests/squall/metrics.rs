@@ -34,6 +34,29 @@ phases:
       - clock: { as: step, target: ids, step: -50ms, after: 500ms, for: 4s }
 ";
 
+/// How many families and samples the reference parser finds in `text`, which it must take; none, said, where there is no such parser.
+#[track_caller]
+pub fn strictly_read(text: &str) -> Option<(u64, u64)> {
+    match foreign::python(
+        "prometheus-client",
+        PYTHON,
+        "prometheus_client.openmetrics.parser",
+    ) {
+        Err(missing) => {
+            foreign::not_checked("the exposition by the reference parser", &missing);
+            None
+        }
+        Ok(python) => {
+            let told =
+                foreign::ended(Command::new(python).args(["-c", STRICT, text])).expect("it is conformant");
+            let mut told = told
+                .split_whitespace()
+                .map(|word| word.parse().expect("a number"));
+            Some((told.next()?, told.next()?))
+        }
+    }
+}
+
 /// What the endpoint answers: the head and the text.
 fn scrape(address: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
@@ -142,22 +165,11 @@ fn a_run_can_be_scraped_while_it_goes_on() {
     eventually("the counters go on", PATIENCE, || {
         ok(&scrape(&address).1) > Some(early)
     });
-    match foreign::python(
-        "prometheus-client",
-        PYTHON,
-        "prometheus_client.openmetrics.parser",
-    ) {
-        Err(missing) => foreign::not_checked("the exposition by the reference parser", &missing),
-        Ok(python) => {
-            let told =
-                foreign::ended(Command::new(python).args(["-c", STRICT, text])).expect("it is conformant");
-            let told: Vec<u64> = told
-                .split_whitespace()
-                .map(|word| word.parse().expect("a number"))
-                .collect();
-            assert!(told[0] >= 15 && told[1] > 50, "{told:?}");
-        }
-    }
+    let told = strictly_read(text);
+    assert!(
+        told.is_none_or(|(families, samples)| families >= 15 && samples > 50),
+        "{told:?}"
+    );
     let ended = running.wait();
     ended.assert_nothing_left();
     if ended.is_calm() {

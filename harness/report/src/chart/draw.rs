@@ -45,6 +45,17 @@ fn values(chart: &Chart) -> impl Iterator<Item = f64> {
 
 /// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
 pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
+    element(chart, size, theme, label, "")
+}
+
+/// The chart `y` CSS pixels below the top of the drawing that it is part of, in colours of its own; and its height.
+pub(crate) fn alone(chart: &Chart, size: Size, y: u32) -> (String, u32) {
+    let Size { width, height, .. } = with_tracks(chart, size);
+    let place = format!(" y=\"{y}\" width=\"{width}\" height=\"{height}\"");
+    (element(chart, size, Theme::Alone, "alone", &place), height)
+}
+
+fn element(chart: &Chart, size: Size, theme: Theme, label: &str, place: &str) -> String {
     let mut svg = String::new();
     let drawing = Drawing::new(chart, with_tracks(chart, size));
     drawing
@@ -56,7 +67,7 @@ pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
     let size = with_tracks(chart, size);
     let (width, height) = (size.width * FACTOR, size.height * FACTOR);
     format!(
-        "<svg class=\"{label}\" viewBox=\"0 0 {width} {height}\" data-plot=\"{plot}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+        "<svg class=\"{label}\"{place} viewBox=\"0 0 {width} {height}\" data-plot=\"{plot}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
          <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
         crate::render::escaped(&chart.title),
         crate::render::escaped(&chart.about),

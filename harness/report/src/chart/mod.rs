@@ -10,11 +10,12 @@ mod size;
 mod theme;
 mod thin;
 
-pub(crate) use draw::axis;
 pub use draw::draw;
+pub(crate) use draw::{alone, axis};
+pub(crate) use label::{LETTER, TEXT};
 pub use size::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE};
 pub use theme::Theme;
-pub(crate) use theme::swatch;
+pub(crate) use theme::{legend_line, swatch};
 
 /// One chart.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,16 @@ impl Part {
 
     pub(crate) fn has_axis(self) -> bool {
         matches!(self, Part::Whole | Part::Bottom)
+    }
+}
+
+impl Chart {
+    /// The chart as it is without the rest of its stack.
+    pub(crate) fn on_its_own(self) -> Chart {
+        Chart {
+            part: Part::Whole,
+            ..self
+        }
     }
 }
 

@@ -223,11 +223,21 @@ pub(crate) fn dashes(number: u8, factor: u32) -> Option<String> {
 
 /// A short piece of a line for a legend, as SVG.
 pub(crate) fn swatch(ink: Ink) -> String {
-    let colour = line_colour(ink, Theme::Page);
+    let line = piece(ink, Theme::Page, (0, 5));
+    format!("<svg class=\"swatch\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">{line}</svg>")
+}
+
+/// The same as part of a drawing with colours of its own, from `at` to the right.
+pub(crate) fn legend_line(ink: Ink, at: (u32, u32)) -> String {
+    piece(ink, Theme::Alone, at)
+}
+
+fn piece(ink: Ink, theme: Theme, (x, y): (u32, u32)) -> String {
+    let colour = line_colour(ink, theme);
     let dashes = dashes(number(ink), 1).map_or_else(String::new, |d| format!(" stroke-dasharray=\"{d}\""));
     format!(
-        "<svg class=\"swatch\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">\
-         <line x1=\"0\" y1=\"5\" x2=\"28\" y2=\"5\" stroke=\"{colour}\" stroke-width=\"2.5\"{dashes}/></svg>"
+        "<line x1=\"{x}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"2.5\"{dashes}/>",
+        x + 28
     )
 }
 

@@ -4,6 +4,7 @@ mod csv;
 mod html;
 mod junit;
 mod markdown;
+mod openmetrics;
 mod terminal;
 
 use crate::block::Block;
@@ -16,6 +17,7 @@ pub(crate) use html::{escaped, page};
 pub use junit::junit;
 pub(crate) use markdown::document;
 pub use markdown::markdown;
+pub use openmetrics::{NoStart, openmetrics};
 pub(crate) use terminal::screen;
 pub use terminal::terminal;
 
