@@ -91,7 +91,7 @@ enum Turn {
     Missed,
     /// Something else is due.
     Due,
-    /// Nobody can ask for more.
+    /// Nobody can ask for more, or nothing can be kept any more.
     Over,
 }
 
@@ -113,7 +113,7 @@ impl Follower {
         })
     }
 
-    /// Follows until nobody can ask for more.
+    /// Follows until nobody can ask for more, or nothing can be kept any more.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let (missed, mut misses) = watch::channel(0_u64);
         let (settings, observe) = (self.known.settings.clone(), Arc::clone(&self.known.observe));
@@ -285,7 +285,13 @@ impl Follower {
             };
             tokio::select! {
                 answer = &mut asking, if is_asking => return Turn::Asked(answer),
-                Some(done) = ends.recv() => known.done(done).await,
+                done = ends.recv() => {
+                    let Some(done) = done else {
+                        known.lose_disk();
+                        return Turn::Over;
+                    };
+                    known.done(done).await;
+                }
                 command = commands.recv(), if known.has_room() => match command {
                     Some(command) => known.admit(command),
                     None => return Turn::Over,
@@ -313,5 +319,48 @@ async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::Incident;
+
+    /// Keeps what is told.
+    #[derive(Debug, Default)]
+    struct Heard(Mutex<Vec<Incident>>);
+
+    impl Observe for Heard {
+        fn note(&self, incident: &Incident) {
+            self.0.lock().unwrap().push(incident.clone());
+        }
+    }
+
+    #[tokio::test]
+    async fn where_the_thread_that_keeps_snapshots_has_ended_that_is_told_and_nobody_waits_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        // Nobody is there.
+        let settings = Settings::new("127.0.0.1:1", folder.path());
+        let cache = Arc::new(Cache::new(settings.entries_max));
+        let heard = Arc::new(Heard::default());
+        let mut follower = Follower::new(settings, Arc::clone(&cache), Arc::clone(&heard) as _).unwrap();
+        let (done, ends) = mpsc::unbounded_channel();
+        follower.ends = ends;
+        let (commands, waiting) = mpsc::channel(1);
+        let key = ConfigKey::new("a", "G", "").unwrap();
+        let (reply, answer) = oneshot::channel();
+        commands.send(Command::Get { key, reply }).await.unwrap();
+        let following = tokio::spawn(follower.run(waiting));
+        // It is taken in, and waits for the disk.
+        drop(commands.reserve().await.unwrap());
+        drop(done);
+        assert!(answer.await.is_err());
+        following.await.unwrap();
+        assert!(commands.is_closed() && !cache.is_connected());
+        let told = |told: &&Incident| matches!(told, Incident::SnapshotFailed { reason, .. } if reason.contains("has ended"));
+        assert_eq!(heard.0.lock().unwrap().iter().filter(told).count(), 1);
     }
 }

@@ -87,7 +87,7 @@ pub enum GetError {
         /// What it said.
         reason: String,
     },
-    /// The client is shutting down.
+    /// The client has ended: it was dropped, or it can keep no snapshots any more, which it told as an incident.
     #[error("the client of the configuration server has ended")]
     Ended,
 }

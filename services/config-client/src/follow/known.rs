@@ -231,6 +231,16 @@ impl Known {
         self.retry_held_back();
     }
 
+    /// Nothing can be kept any more, so nothing can be shown.
+    pub(super) fn lose_disk(&mut self) {
+        let reason = "the thread that reads and writes snapshots has ended, and the client with it";
+        self.observe.note(&Incident::SnapshotFailed {
+            file: self.settings.snapshots.display().to_string(),
+            reason: reason.to_owned(),
+        });
+        self.lose(reason.to_owned());
+    }
+
     /// Takes what came with the word that it has changed; `None` if that was the word alone, else whether it was what the poll asked
     /// for. Of the rest nothing was said.
     pub(super) fn take_pushed(&mut self, answer: &Answer) -> Option<bool> {
