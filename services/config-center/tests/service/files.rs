@@ -10,7 +10,21 @@ use squall_config_center::store::Store;
 use squall_service_kit::Telemetry;
 use tempfile::tempdir;
 
-use crate::support::{CONFIGS, Client, open, start, start_with, until};
+use crate::support::{Client, Setup, start, until};
+
+fn seeded(seeds: &Seeds) -> Setup {
+    Setup {
+        seeds: seeds.clone(),
+        ..Setup::default()
+    }
+}
+
+fn limited(limits: Limits) -> Setup {
+    Setup {
+        limits,
+        ..Setup::default()
+    }
+}
 
 #[test]
 fn what_a_server_saves_another_starts_with() {
@@ -19,7 +33,7 @@ fn what_a_server_saves_another_starts_with() {
     let mut client = Client::connect(first.listen());
     client.publish("a", "1");
     client.publish("b", "1");
-    client.ask("DELETE", CONFIGS, "", "dataId=b&group=G");
+    client.delete("b");
     let file = one.path().join("saved.json");
     std::fs::write(&file, client.get("/squall/export").body).unwrap();
     let seeds = Seeds {
@@ -28,7 +42,7 @@ fn what_a_server_saves_another_starts_with() {
     };
     let mut newest = 3;
     for _ in 0..3 {
-        let host = start_with(other.path(), "127.0.0.1:0", Limits::default(), &seeds);
+        let host = seeded(&seeds).start(other.path());
         let mut client = Client::connect(host.listen());
         let fetched = client.fetch("a");
         assert_eq!(
@@ -58,12 +72,7 @@ fn a_file_without_numbers_sets_back_only_a_store_that_was_used() {
         restore: Some(write("old.json", "old")),
     };
     for content in ["new", "old"] {
-        let host = start_with(
-            &folder.path().join("data"),
-            "127.0.0.1:0",
-            Limits::default(),
-            &seeds,
-        );
+        let host = seeded(&seeds).start(&folder.path().join("data"));
         assert_eq!(Client::connect(host.listen()).fetch("a").body, content);
         let _ = host.stop();
     }
@@ -81,7 +90,7 @@ fn lowered_limits_hold_for_what_is_kept_already() {
         changes_per_config_max: 2,
         ..Limits::default()
     };
-    let host = start_with(folder.path(), "127.0.0.1:0", limits, &Seeds::default());
+    let host = limited(limits).start(folder.path());
     let history = "/nacos/v1/cs/history?search=accurate&dataId=a&group=G";
     let page = Client::connect(host.listen()).get(history).json();
     assert_eq!(page["totalCount"], 2);
@@ -122,7 +131,7 @@ fn a_store_that_was_cut_is_refused_or_whole() {
     let _ = host.stop();
     let mut telemetry = Telemetry::new();
     let report = Arc::new(Report::new(&mut telemetry));
-    drop(open(&data, Limits::default(), &Seeds::default(), &report));
+    drop(Setup::default().open(&data, &report));
     until("the store stays open", || Store::open(&data).is_ok());
     let whole = std::fs::read(data.join("configs.redb")).unwrap();
     let cut = folder.path().join("cut");

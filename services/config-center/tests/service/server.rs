@@ -5,9 +5,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{CONFIGS, Client, start, start_with, until_hanging};
+use crate::support::{CONFIGS, Client, Setup, start, until_hanging};
 use squall_config_center::center::Limits;
-use squall_config_center::seed::Seeds;
 use squall_config_client::checksum::md5;
 use squall_service_kit::Host;
 use tempfile::tempdir;
@@ -17,7 +16,11 @@ const HANG: &str = "Long-Pulling-Timeout: 30000\r\n";
 const LOOK: &str = "Long-Pulling-Timeout: 30000\r\nLong-Pulling-Timeout-No-Hangup: true\r\n";
 
 fn limited(data: &Path, limits: Limits) -> Host {
-    start_with(data, "127.0.0.1:0", limits, &Seeds::default())
+    let setup = Setup {
+        limits,
+        ..Setup::default()
+    };
+    setup.start(data)
 }
 
 fn listening(entries: &[(&str, &str)]) -> String {
