@@ -206,6 +206,47 @@ fn a_poll_hangs_until_what_it_watches_changes() {
 }
 
 #[test]
+fn a_poll_that_asks_for_the_content_is_answered_by_it_and_where_it_is_gone_by_the_word() {
+    let folder = tempdir().unwrap();
+    let host = start(folder.path());
+    let mut client = Client::connect(host.listen());
+    client.publish("a", "1");
+    let mut poll = Client::connect(host.listen());
+    let with_content = format!("{HANG}squall-with-content: true\r\n");
+    let watched = listening(&[("never", ""), ("a", &md5("1"))]);
+    poll.send("POST", LISTENER, &with_content, &watched).unwrap();
+    until_hanging(&host, 1);
+    let published = client.publish("a", "2");
+    let answer = poll.receive().unwrap();
+    let fetched = client.fetch("a");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "2"));
+    assert_eq!(answer.header("squall-changed"), "a%02G%01");
+    assert_eq!(
+        answer.header("squall-version"),
+        published.header("squall-version")
+    );
+    for header in ["content-md5", "content-type", "config-type", "squall-version"] {
+        assert_eq!(answer.header(header), fetched.header(header), "{header}");
+    }
+    assert_eq!(fetched.header("squall-changed"), "");
+
+    let watched = listening(&[("a", &md5("2"))]);
+    poll.send("POST", LISTENER, &with_content, &watched).unwrap();
+    until_hanging(&host, 1);
+    client.delete("a");
+    let answer = poll.receive().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "a%02G%01\n"));
+    assert_eq!(
+        (answer.header("squall-changed"), answer.header("squall-version")),
+        ("", "")
+    );
+
+    // What has changed already is told by the word as well.
+    let answer = poll.ask("POST", LISTENER, &with_content, &listening(&[("a", "stale")]));
+    assert_eq!((answer.status, answer.body.as_str()), (200, "a%02G%01\n"));
+}
+
+#[test]
 fn a_poll_is_answered_at_once_where_it_should_be() {
     let folder = tempdir().unwrap();
     let host = start(folder.path());
