@@ -175,21 +175,18 @@ fn untagged(form: &Form) -> Result<(), Refused> {
 pub(super) async fn publish(State(server): State<Server>, request: Request<Body>) -> Response {
     let content_max = server.center.limits().content_bytes_max;
     match Form::read(request, CONFIGS, content_max, &server.bodies).await {
-        Ok(form) => publish_form(&server, form, content_max).await.into_response(),
+        Ok(form) => publish_form(&server, form).await.into_response(),
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn publish_form(server: &Server, mut form: Form, content_max: usize) -> Result<Response, Refused> {
+async fn publish_form(server: &Server, mut form: Form) -> Result<Response, Refused> {
     let key = form.key()?;
     untagged(&form)?;
     form.require("content")?;
     let content: Arc<str> = form.take("content").unwrap_or_default().into();
     if content.trim().is_empty() {
         return Err(Refused::Invalid(format!("content is blank : {content}")));
-    }
-    if content.len() > content_max {
-        return Err(Refused::Invalid(format!("invalid content, over {content_max}")));
     }
     for (name, chars_max, text) in FIELDS_CHARS_MAX {
         if form

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
-use squall_config_center::center::{Center, Limits};
+use squall_config_center::center::{Center, Limits, StartError};
 use squall_config_center::plant::Plant;
 use squall_config_center::report::Report;
 use squall_config_center::seed::Seeds;
@@ -53,7 +53,7 @@ impl Setup {
         let launch = launch(data, &self.listen);
         let mut telemetry = Telemetry::new();
         let report = Arc::new(Report::new(&mut telemetry));
-        let center = self.open(data, &report);
+        let center = self.open(data, &report).unwrap();
         let router = |stopping| {
             let router = http::router(center, report, stopping);
             if self.says_versions {
@@ -68,17 +68,17 @@ impl Setup {
     }
 
     /// Opens the store. One that was open in this process a moment ago is closed by a thread that ends when it ends.
-    pub fn open(&self, data: &Path, report: &Arc<Report>) -> Arc<Center> {
-        let mut center = None;
+    pub fn open(&self, data: &Path, report: &Arc<Report>) -> Result<Arc<Center>, StartError> {
+        let mut opened = None;
         until("the store stays open", || {
             let report = Arc::clone(report);
-            match Center::start(data, self.limits, &self.seeds, self.plant, report) {
-                Ok(opened) => center = Some(opened),
-                Err(error) => assert!(error.to_string().contains("already open"), "{error}"),
-            }
-            center.is_some()
+            let center = Center::start(data, self.limits, &self.seeds, self.plant, report);
+            let is_open = |error: &StartError| error.to_string().contains("already open");
+            let is_closed = !center.as_ref().is_err_and(is_open);
+            opened = Some(center);
+            is_closed
         });
-        center.expect("it was waited for")
+        opened.expect("it was waited for")
     }
 }
 
