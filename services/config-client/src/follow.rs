@@ -1,8 +1,9 @@
 //! The task that follows the server: fetches what was asked for, hangs in one long poll for all of it, and notices by its
 //! heartbeat when the server is gone although the connection is not.
 //!
-//! After the connection was lost it asks with growing pauses, first for a list of what has changed without hanging, so that it knows
-//! where it stands. A configuration that the server refuses is put off by itself and holds up no other. Nothing here waits for
+//! After the server was lost it asks with growing pauses. Before it hangs on another connection than before it asks for a list of what
+//! has changed without hanging, so that it knows where it stands. A configuration that the server refuses, or does not answer for, is put
+//! off by itself and holds up no other. Nothing here waits for
 //! the disk. Every time is a length on the monotonic clock.
 
 mod followed;

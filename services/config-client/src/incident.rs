@@ -44,7 +44,7 @@ pub enum Incident {
         /// Of which configuration.
         key: ConfigKey,
     },
-    /// The server is away, and a snapshot is shown.
+    /// A snapshot is shown, as the server is away, does not give the configuration, or has older data.
     FromSnapshot {
         /// Of which configuration.
         key: ConfigKey,

@@ -139,7 +139,7 @@ impl Client {
     }
 
     /// What is in memory; what is not is asked of the server, once however many ask, or taken from its snapshot where the
-    /// server is away. From then on it is kept up to date.
+    /// server is away, does not give it, or has older data. From then on it is kept up to date.
     pub async fn get(&self, key: &ConfigKey) -> Result<Arc<Entry>, GetError> {
         if let Some(entry) = self.cached(key) {
             return Ok(entry.to_entry());

@@ -2,7 +2,7 @@
 //!
 //! After Nacos 1.4's `LongPollingService`. A client that sends `Long-Pulling-Timeout` is kept waiting for that time less half a
 //! second, at least ten seconds; with `Long-Pulling-Timeout-No-Hangup: true` it is not. One that sends neither gets its answer
-//! at once.
+//! at once. Squall's own: one that hangs with `squall-with-content: true` gets the content itself, and what it is of in `squall-changed`.
 
 use std::time::Duration;
 
