@@ -36,6 +36,9 @@ pub enum Refusal {
     /// The configuration has another content than whoever publishes believes.
     #[error("server md5 may have changed")]
     Changed,
+    /// The content has more bytes than this, which is the most that one may have.
+    #[error("its content has more than {0} bytes")]
+    TooLong(usize),
     /// There are as many configurations, bytes or namespaces as there may be.
     #[error("over the server's quota")]
     TooMany,
@@ -60,10 +63,10 @@ pub enum StartError {
     #[error(transparent)]
     Seed(#[from] SeedError),
     /// The files have more in them than the server may hold.
-    #[error("cannot publish {key} of {path}: {refusal}; raise the limit or publish less")]
+    #[error("cannot load {what} of {path}: {refusal}; raise the limit or load less")]
     Refused {
-        /// The configuration.
-        key: ConfigKey,
+        /// The configuration or the namespace.
+        what: String,
         /// The file it stands in.
         path: std::path::PathBuf,
         /// Why not.

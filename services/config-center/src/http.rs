@@ -15,8 +15,9 @@
 //! | `GET /squall/export` | everything, to be loaded by `publish` or `restore` |
 //!
 //! Names, statuses and texts are Nacos 1.4's (`ConfigController`, `ConfigServletInner`, `LongPollingService`, `HistoryController`,
-//! `NamespaceController`, `ParamUtils`); comparing by MD5 is that of its 2.3. The header `squall-version` is this server's own: the
-//! change that gave a configuration its content, or took it away.
+//! `NamespaceController`, `ParamUtils`); comparing by MD5 is that of its 2.3. Three headers are this server's own:
+//! `squall-version`, the change that gave a configuration its content or took it away, of every answer that says either;
+//! `squall-with-content`, by which a poll asks for the content beside the word that it has changed; and `squall-changed`, that word.
 
 mod budget;
 mod configs;

@@ -11,7 +11,9 @@
 //! loading it brings back the whole state, also into a store that lost all of it. A file without these numbers sets back only a store
 //! that was used before: a first start is no set-back.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::center::books::{Books, FLOOR, Order, REVISION};
-use crate::center::{Limits, StartError};
+use crate::center::limits::{NAMESPACES_MAX, TOMBSTONES_MAX};
+use crate::center::{Limits, Refusal, StartError};
 use crate::record::{Config, Draft, Namespace, kind_of};
 use crate::store::{Durability, Store, Write};
 use crate::wall;
@@ -207,23 +210,38 @@ fn read(path: &Path) -> Result<String, SeedError> {
 }
 
 /// The rows that set a store back to what `saved` holds, which stood in `path`. The numbers of changes go on above all that were ever
-/// given out.
-fn restored(saved: Saved, path: &Path, revision: u64) -> Result<Vec<Write>, SeedError> {
+/// given out; each configuration takes one of them, by which its changes are found from then on.
+fn restored(mut saved: Saved, path: &Path, revision: u64, limits: &Limits) -> Result<Vec<Write>, StartError> {
     let now_ms = wall::now_ms();
-    let newest = saved.configs.iter().map(|config| config.version).max();
-    let revision = revision
+    let configs = saved.configs.iter().map(|config| config.version);
+    let newest = configs.chain(saved.deleted.iter().map(|deletion| deletion.version));
+    let mut revision = revision
         .max(saved.revision)
-        .max(newest.unwrap_or(0))
+        .max(newest.max().unwrap_or(0))
         .saturating_add(AHEAD_AFTER_RESTORE);
     let mut writes = vec![Write::Clear];
-    for config in saved.configs {
+    let mut contents_bytes = 0;
+    for (before, config) in saved.configs.into_iter().enumerate() {
         // A file that somebody wrote has no versions: then it is older than anything that was ever published.
         let version = config.version.max(1);
-        writes.push(Write::Put(Arc::new(Config::new(
-            config.draft(path)?,
-            version,
-            now_ms,
-        ))));
+        let draft = config.draft(path)?;
+        contents_bytes += draft.content.len() as u64;
+        if draft.content.len() > limits.content_bytes_max {
+            let refusal = Refusal::TooLong(limits.content_bytes_max);
+            return Err(refused(&draft.key, path, refusal));
+        }
+        if before >= limits.configs_max || contents_bytes > limits.contents_bytes_max {
+            return Err(refused(&draft.key, path, Refusal::TooMany));
+        }
+        revision = revision.saturating_add(1);
+        let mut config = Config::new(draft, version, now_ms);
+        config.id = revision;
+        writes.push(Write::Put(Arc::new(config)));
+    }
+    // The newest are remembered, as where they are made one after the other.
+    saved.deleted.sort_by_key(|deletion| Reverse(deletion.version));
+    for deletion in saved.deleted.drain(TOMBSTONES_MAX.min(saved.deleted.len())..) {
+        saved.floor = saved.floor.max(deletion.version);
     }
     for deletion in saved.deleted {
         let key = ConfigKey::new(&deletion.data_id, &deletion.group, &deletion.tenant);
@@ -233,10 +251,25 @@ fn restored(saved: Saved, path: &Path, revision: u64) -> Result<Vec<Write>, Seed
         })?;
         writes.push(Write::Bury(key, deletion.version));
     }
+    if let Some(one_more) = saved.namespaces.get(NAMESPACES_MAX) {
+        return Err(refused(
+            format_args!("namespace {}", one_more.id),
+            path,
+            Refusal::TooMany,
+        ));
+    }
     writes.extend(saved.namespaces.into_iter().map(Write::PutNamespace));
     writes.push(Write::Number(REVISION, revision));
     writes.push(Write::Number(FLOOR, saved.floor));
     Ok(writes)
+}
+
+fn refused(what: impl Display, path: &Path, refusal: Refusal) -> StartError {
+    StartError::Refused {
+        what: what.to_string(),
+        path: path.to_owned(),
+        refusal,
+    }
 }
 
 /// Loads the files into a store that was just opened, and into the books made of it.
@@ -250,7 +283,10 @@ pub(crate) fn load(
     if let Some(path) = &seeds.restore {
         let saved = Saved::read(path)?;
         if books.revision > 0 || saved.revision > 0 {
-            store.commit(&restored(saved, path, books.revision)?, Durability::Immediate)?;
+            store.commit(
+                &restored(saved, path, books.revision, limits)?,
+                Durability::Immediate,
+            )?;
             *books = Books::new(store.load()?);
             restored_from = Some(path.clone());
         }
@@ -269,15 +305,60 @@ pub(crate) fn load(
                 source_ip: String::new(),
             };
             let made = books.apply(order, limits, wall::now_ms(), &mut writes);
-            made.map_err(|refusal| StartError::Refused {
-                key,
-                path: path.clone(),
-                refusal,
-            })?;
+            made.map_err(|refusal| refused(&key, path, refusal))?;
         }
     }
     if !writes.is_empty() {
         store.commit(&writes, Durability::Immediate)?;
     }
     Ok(restored_from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_more_deletions_than_are_remembered_the_newest_are_and_the_others_count() {
+        let deletion = |version: usize| SavedDeletion {
+            data_id: format!("n{version}"),
+            group: "G".to_owned(),
+            tenant: String::new(),
+            version: version as u64,
+        };
+        let saved = Saved {
+            revision: 1,
+            deleted: (1..=TOMBSTONES_MAX + 2).map(deletion).collect(),
+            ..Saved::default()
+        };
+        let writes = restored(saved, Path::new("saved.json"), 0, &Limits::default()).unwrap();
+        let buried = writes.iter().filter_map(|write| match write {
+            Write::Bury(_, version) => Some(*version),
+            _ => None,
+        });
+        assert_eq!((buried.clone().min(), buried.count()), (Some(3), TOMBSTONES_MAX));
+        let floor = |write: &Write| matches!(write, Write::Number(FLOOR, 2));
+        assert!(writes.iter().any(floor));
+        let revision = (TOMBSTONES_MAX + 2) as u64 + AHEAD_AFTER_RESTORE;
+        let goes_on = |write: &Write| matches!(write, Write::Number(REVISION, number) if *number == revision);
+        assert!(writes.iter().any(goes_on));
+    }
+
+    #[test]
+    fn no_more_namespaces_are_restored_than_may_be() {
+        let namespaces = |count| Saved {
+            namespaces: (0..count)
+                .map(|n: usize| Namespace {
+                    id: n.to_string(),
+                    name: String::new(),
+                    desc: String::new(),
+                })
+                .collect(),
+            ..Saved::default()
+        };
+        let restored = |count| restored(namespaces(count), Path::new("saved.json"), 0, &Limits::default());
+        assert!(restored(NAMESPACES_MAX).is_ok());
+        let refused = restored(NAMESPACES_MAX + 1).unwrap_err().to_string();
+        assert!(refused.contains("namespace 1000 of saved.json"), "{refused}");
+    }
 }

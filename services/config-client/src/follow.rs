@@ -1,8 +1,9 @@
 //! The task that follows the server: fetches what was asked for, hangs in one long poll for all of it, and notices by its
 //! heartbeat when the server is gone although the connection is not.
 //!
-//! After the connection was lost it asks with growing pauses, first for a list of what has changed without hanging, so that it knows
-//! where it stands. A configuration that the server refuses is put off by itself and holds up no other. Nothing here waits for
+//! After the server was lost it asks with growing pauses. Before it hangs on another connection than before it asks for a list of what
+//! has changed without hanging, so that it knows where it stands. A configuration that the server refuses, or does not answer for, is put
+//! off by itself and holds up no other. Nothing here waits for
 //! the disk. Every time is a length on the monotonic clock.
 
 mod followed;
@@ -24,7 +25,7 @@ use crate::disk::{Disk, Done};
 use crate::incident::Observe;
 use crate::key::ConfigKey;
 use crate::request;
-use crate::transport::{Answer, Ask, Transport};
+use crate::transport::{Answer, Ask, Transport, TransportError};
 use crate::{GetError, Plant, Settings};
 
 /// A Nacos server lets a poll hang for nearly ten seconds at least. One that ends sooner without news was let go, as by a server
@@ -58,10 +59,14 @@ pub(crate) struct Follower {
     /// Whether the next poll only looks.
     looks_only: bool,
     was_lost: bool,
-    /// Whether it was a fetch that failed last: then the next attempt looks first, and one that the server never answers holds up
-    /// no other.
+    /// Whether it looks before it fetches what is due: after a fetch that failed, so that one that the server never answers holds
+    /// up no other.
     looks_first: bool,
-    /// Whether the last poll that hung was let go early and without news, as by a server that stops.
+    /// Whether the last request was answered.
+    is_there: bool,
+    /// Whether that was a look.
+    has_looked: bool,
+    /// Whether the last poll that hung was let go early and without news, and the server was not lost since.
     was_let_go: bool,
     backoff: Backoff,
     /// Nothing is asked before.
@@ -82,10 +87,12 @@ enum Next {
 
 /// Why nothing is being waited for any more.
 enum Turn {
-    Answered(Result<Answer, String>),
+    Asked(Result<Answer, TransportError>),
+    /// The heart was not answered.
+    Missed,
     /// Something else is due.
     Due,
-    /// Nobody can ask for more.
+    /// Nobody can ask for more, or nothing can be kept any more.
     Over,
 }
 
@@ -100,12 +107,14 @@ impl Follower {
             looks_only: true,
             was_lost: false,
             looks_first: false,
+            is_there: false,
+            has_looked: false,
             was_let_go: false,
             rests_until: None,
         })
     }
 
-    /// Follows until nobody can ask for more.
+    /// Follows until nobody can ask for more, or nothing can be kept any more.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let (missed, mut misses) = watch::channel(0_u64);
         let (settings, observe) = (self.known.settings.clone(), Arc::clone(&self.known.observe));
@@ -114,58 +123,92 @@ impl Follower {
         heart.abort();
     }
 
-    /// Does one thing; false once nobody can ask for more.
+    /// Does one thing; false once that is the end.
     async fn step(
         &mut self,
         commands: &mut mpsc::Receiver<Command>,
         misses: &mut watch::Receiver<u64>,
     ) -> bool {
-        if !self.is_resting() && std::mem::take(&mut self.was_let_go) && self.transport.is_closed() {
-            // It may be another that is there by now: what it says comes after a gap.
-            self.lose("the server let go of a poll and closed the connection".to_owned());
-            return true;
-        }
         let next = self.next();
         let began = Instant::now();
         misses.mark_unchanged();
         let turn = self.turn(&next, commands, misses).await;
-        let answer = match turn {
+        match turn {
             Turn::Over => return false,
-            Turn::Due => return true,
-            Turn::Answered(answer) => answer,
-        };
-        match answer.and_then(|answer| self.take(&next, began, &answer)) {
-            Ok(()) => self.known.reached(),
-            Err(reason) => {
-                self.looks_first = matches!(next, Next::Fetch(..));
-                if let Next::Fetch(key, number) = &next {
-                    self.known.move_back(key, *number);
+            Turn::Due => {}
+            Turn::Missed => self.lose(&next, "no answer to the heartbeat".to_owned()),
+            Turn::Asked(Ok(answer)) => match self.take(&next, began, &answer) {
+                Ok(()) => {
+                    (self.is_there, self.has_looked) = (true, matches!(next, Next::Look));
+                    self.known.reached();
                 }
-                self.lose(reason);
-            }
+                Err(reason) => self.lose(&next, reason),
+            },
+            Turn::Asked(Err(error)) => self.fail(&next, &error),
         }
         true
     }
 
-    fn lose(&mut self, reason: String) {
-        (self.looks_only, self.was_lost) = (true, true);
+    /// Takes in that a request got no answer.
+    fn fail(&mut self, next: &Next, error: &TransportError) {
+        match (next, error) {
+            (_, TransportError::Connect { .. }) => self.lose(next, error.to_string()),
+            // It may be this one alone that is not answered, and the next look tells.
+            (Next::Fetch(key, number), _) if self.is_there => {
+                self.miss(next);
+                self.known.leave_unanswered(key, *number, error.to_string());
+            }
+            _ => self.lose(next, error.to_string()),
+        }
+    }
+
+    /// A request was not answered.
+    fn miss(&mut self, next: &Next) {
+        (self.is_there, self.has_looked) = (false, false);
+        (self.was_lost, self.looks_first) = (true, matches!(next, Next::Fetch(..)));
+        self.mark_gap();
+    }
+
+    /// What the server says on another connection comes after a gap, and is looked at before anything hangs on it.
+    fn mark_gap(&mut self) {
+        self.looks_only = true;
+        self.known.mark_gap();
+    }
+
+    /// The server does not answer, whatever it is asked.
+    fn lose(&mut self, next: &Next, reason: String) {
+        self.miss(next);
+        self.was_let_go = false;
+        if let Next::Fetch(key, number) = next {
+            self.known.move_back(key, *number);
+        }
         self.known.lose(reason);
         self.rest();
     }
 
     fn take(&mut self, next: &Next, began: Instant, answer: &Answer) -> Result<(), String> {
+        if answer.after_gap {
+            self.mark_gap();
+        }
         if let Next::Fetch(key, number) = next {
             self.known.take(key, *number, answer);
             self.backoff.reset();
             return Ok(());
         }
-        let has_news = self.known.take_pushed(answer) || self.known.take_changes(answer)?;
+        let has_news = match self.known.take_pushed(answer) {
+            Some(has_news) => has_news,
+            None => self.known.take_changes(answer)?,
+        };
         self.looks_only = false;
-        self.was_let_go = matches!(next, Next::Hang) && !has_news && began.elapsed() < LET_GO_BEFORE;
-        if !self.was_let_go || began.elapsed() >= HANGS_AT_LEAST {
+        let (has_hung, took) = (matches!(next, Next::Hang), began.elapsed());
+        if has_hung {
+            self.was_let_go = !has_news && took < LET_GO_BEFORE;
+        }
+        // That it answers a look does not mean that it lets polls hang.
+        if !self.was_let_go || (has_hung && took >= HANGS_AT_LEAST) {
             self.backoff.reset();
         }
-        if self.was_let_go {
+        if has_hung && self.was_let_go {
             self.rest();
         }
         Ok(())
@@ -184,6 +227,9 @@ impl Follower {
         match (self.known.has_to_poll(), self.looks_only) {
             (false, _) => Next::Rest,
             (true, true) => Next::Look,
+            // What a poll on a new connection says counts as after a gap, however long it hung; so it is looked first. Not twice: a
+            // server may close the connection after each answer.
+            (true, false) if self.transport.is_lost() && !self.has_looked => Next::Look,
             (true, false) => Next::Hang,
         }
     }
@@ -239,15 +285,19 @@ impl Follower {
                 Next::Rest => rest_ends,
             };
             tokio::select! {
-                answer = &mut asking, if is_asking => return Turn::Answered(answer),
-                Some(done) = ends.recv() => known.done(done).await,
+                answer = &mut asking, if is_asking => return Turn::Asked(answer),
+                done = ends.recv() => {
+                    let Some(done) = done else {
+                        known.lose_disk();
+                        return Turn::Over;
+                    };
+                    known.done(done).await;
+                }
                 command = commands.recv(), if known.has_room() => match command {
                     Some(command) => known.admit(command),
                     None => return Turn::Over,
                 },
-                Ok(()) = misses.changed(), if is_asking => {
-                    return Turn::Answered(Err("no answer to the heartbeat".to_owned()));
-                }
+                Ok(()) = misses.changed(), if is_asking => return Turn::Missed,
                 () = at(wakes_at) => return Turn::Due,
             }
             if !is_asking {
@@ -258,12 +308,9 @@ impl Follower {
     }
 }
 
-async fn ask(transport: &mut Transport, asked: Option<&(Ask, Duration)>) -> Result<Answer, String> {
+async fn ask(transport: &mut Transport, asked: Option<&(Ask, Duration)>) -> Result<Answer, TransportError> {
     match asked {
-        Some((ask, within)) => transport
-            .ask(ask, *within)
-            .await
-            .map_err(|error| error.to_string()),
+        Some((ask, within)) => transport.ask(ask, *within).await,
         None => std::future::pending().await,
     }
 }
@@ -273,5 +320,48 @@ async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::Incident;
+
+    /// Keeps what is told.
+    #[derive(Debug, Default)]
+    struct Heard(Mutex<Vec<Incident>>);
+
+    impl Observe for Heard {
+        fn note(&self, incident: &Incident) {
+            self.0.lock().unwrap().push(incident.clone());
+        }
+    }
+
+    #[tokio::test]
+    async fn where_the_thread_that_keeps_snapshots_has_ended_that_is_told_and_nobody_waits_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        // Nobody is there.
+        let settings = Settings::new("127.0.0.1:1", folder.path());
+        let cache = Arc::new(Cache::new(settings.entries_max));
+        let heard = Arc::new(Heard::default());
+        let mut follower = Follower::new(settings, Arc::clone(&cache), Arc::clone(&heard) as _).unwrap();
+        let (done, ends) = mpsc::unbounded_channel();
+        follower.ends = ends;
+        let (commands, waiting) = mpsc::channel(1);
+        let key = ConfigKey::new("a", "G", "").unwrap();
+        let (reply, answer) = oneshot::channel();
+        commands.send(Command::Get { key, reply }).await.unwrap();
+        let following = tokio::spawn(follower.run(waiting));
+        // It is taken in, and waits for the disk.
+        drop(commands.reserve().await.unwrap());
+        drop(done);
+        assert!(answer.await.is_err());
+        following.await.unwrap();
+        assert!(commands.is_closed() && !cache.is_connected());
+        let told = |told: &&Incident| matches!(told, Incident::SnapshotFailed { reason, .. } if reason.contains("has ended"));
+        assert_eq!(heard.0.lock().unwrap().iter().filter(told).count(), 1);
     }
 }

@@ -44,7 +44,7 @@ pub enum Incident {
         /// Of which configuration.
         key: ConfigKey,
     },
-    /// The server is away, and a snapshot is shown.
+    /// A snapshot is shown, as the server is away, does not give the configuration, or has older data.
     FromSnapshot {
         /// Of which configuration.
         key: ConfigKey,
@@ -58,9 +58,10 @@ pub enum Incident {
         /// Why.
         what: String,
     },
-    /// A snapshot could not be written. The version is shown all the same, and a restart may show an older one.
+    /// A snapshot could not be written. The version is shown all the same, and a restart may show an older one. Or none can be written
+    /// any more, since the thread that does it has ended: then the client has ended too, and says so to whoever asks it.
     SnapshotFailed {
-        /// The file.
+        /// The file; the folder, where it is of all.
         file: String,
         /// What the system said.
         reason: String,

@@ -87,7 +87,7 @@ pub enum GetError {
         /// What it said.
         reason: String,
     },
-    /// The client is shutting down.
+    /// The client has ended: it was dropped, or it can keep no snapshots any more, which it told as an incident.
     #[error("the client of the configuration server has ended")]
     Ended,
 }
@@ -139,7 +139,7 @@ impl Client {
     }
 
     /// What is in memory; what is not is asked of the server, once however many ask, or taken from its snapshot where the
-    /// server is away. From then on it is kept up to date.
+    /// server is away, does not give it, or has older data. From then on it is kept up to date.
     pub async fn get(&self, key: &ConfigKey) -> Result<Arc<Entry>, GetError> {
         if let Some(entry) = self.cached(key) {
             return Ok(entry.to_entry());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Plant;
+use crate::listening::KEYS_MAX;
 
 /// How a client behaves.
 #[derive(Debug, Clone)]
@@ -12,7 +13,7 @@ pub struct Settings {
     pub server: String,
     /// The folder of its snapshots, which is for this server and this client alone.
     pub snapshots: PathBuf,
-    /// The most configurations in memory; beyond, the one that was not read for longest goes, unless it is watched.
+    /// The most configurations in memory, at most [`KEYS_MAX`]; beyond, the one that was not read for longest goes, unless it is watched.
     pub entries_max: usize,
     /// How often the server is asked whether it is there.
     pub heartbeat: Duration,
@@ -37,6 +38,9 @@ pub enum SettingsError {
     /// The longest wait is shorter than the first.
     #[error("backoff_max is shorter than backoff_min; make it at least as long")]
     Backoff,
+    /// More configurations in memory than one poll may ask for.
+    #[error("entries_max is {0}; a server takes polls for {KEYS_MAX} at most, make it no more")]
+    Entries(usize),
 }
 
 impl Settings {
@@ -71,6 +75,9 @@ impl Settings {
         if self.entries_max == 0 {
             return Err(SettingsError::Zero("entries_max"));
         }
+        if self.entries_max > KEYS_MAX {
+            return Err(SettingsError::Entries(self.entries_max));
+        }
         Ok(())
     }
 }
@@ -79,14 +86,18 @@ impl Settings {
 mod tests {
     use std::time::Duration;
 
-    use super::{Settings, SettingsError};
+    use super::{KEYS_MAX, Settings, SettingsError};
     use crate::Client;
 
     #[test]
     fn what_would_never_end_or_never_come_is_refused_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let usual = || Settings::new("127.0.0.1:1", folder.path());
-        assert_eq!(usual().check(), Ok(()));
+        let most = Settings {
+            entries_max: KEYS_MAX,
+            ..usual()
+        };
+        assert_eq!((usual().check(), most.check()), (Ok(()), Ok(())));
         let zero = Duration::ZERO;
         let cases = [
             (
@@ -123,6 +134,13 @@ mod tests {
                     ..usual()
                 },
                 SettingsError::Zero("entries_max"),
+            ),
+            (
+                Settings {
+                    entries_max: KEYS_MAX + 1,
+                    ..usual()
+                },
+                SettingsError::Entries(KEYS_MAX + 1),
             ),
         ];
         for (settings, wanted) in cases {

@@ -34,6 +34,8 @@ pub(crate) struct Transport {
     server: String,
     connect_within: Duration,
     open: Option<SendRequest<Full<Bytes>>>,
+    /// Whether one was lost, and not given up, since the last answer.
+    has_lost: bool,
 }
 
 /// A request.
@@ -51,6 +53,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether a connection was lost since the answer before: then this one may be of another server, or of one that lost data.
+    pub(crate) after_gap: bool,
 }
 
 impl Answer {
@@ -77,62 +81,59 @@ impl Transport {
             server: server.to_owned(),
             connect_within,
             open: None,
+            has_lost: true,
         }
     }
 
-    /// Whether the connection was closed by the server, or there is none.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.open.as_ref().is_none_or(SendRequest::is_closed)
+    /// Whether the next answer comes after a gap, as far as is known yet.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.has_lost || self.open.as_ref().is_some_and(SendRequest::is_closed)
     }
 
-    /// Asks, and waits for the whole answer, in all at most `within`. If this is dropped before, the connection ends.
+    /// Asks, and waits for the whole answer, in all at most `within`. If this is dropped before, the connection ends: that is no gap.
     pub(crate) async fn ask(&mut self, ask: &Ask, within: Duration) -> Result<Answer, TransportError> {
-        // Taken out while it is used: whatever cuts this short leaves none, and closes it.
-        let open = self.open.take();
-        let asked = timeout(within, self.exchange(open, ask)).await;
-        let (answer, open) = asked.unwrap_or_else(|_| {
+        let asked = timeout(within, self.exchange(ask)).await;
+        let answer = asked.unwrap_or_else(|_| {
             Err(TransportError::Timeout {
                 server: self.server.clone(),
                 within,
             })
-        })?;
-        self.open = Some(open);
-        Ok(answer)
+        });
+        self.has_lost = answer.is_err();
+        answer
     }
 
-    async fn exchange(
-        &self,
-        open: Option<SendRequest<Full<Bytes>>>,
-        ask: &Ask,
-    ) -> Result<(Answer, SendRequest<Full<Bytes>>), TransportError> {
+    async fn exchange(&mut self, ask: &Ask) -> Result<Answer, TransportError> {
+        // Taken out while it is used: whatever cuts this short leaves none, and closes it.
+        let mut open = self.open.take();
         // A server may have closed it since.
-        let mut open = open.filter(|sender| !sender.is_closed());
         if let Some(sender) = &mut open
-            && sender.ready().await.is_err()
+            && (sender.is_closed() || sender.ready().await.is_err())
         {
-            open = None;
+            (open, self.has_lost) = (None, true);
         }
         let mut sender = match open {
             Some(sender) => sender,
             None => self.connect().await?,
         };
-        let broken = |source| TransportError::Broken {
+        let response = sender.send_request(self.request(ask)).await;
+        let response = response.map_err(|source| TransportError::Broken {
             server: self.server.clone(),
             source,
-        };
-        let response = sender.send_request(self.request(ask)).await.map_err(broken)?;
+        })?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, BYTES_MAX).collect().await;
         let body = body.map_err(|error| TransportError::Answer {
             server: self.server.clone(),
             reason: error.to_string(),
         })?;
-        let answer = Answer {
+        self.open = Some(sender);
+        Ok(Answer {
             status: parts.status,
             headers: parts.headers,
             body: body.to_bytes(),
-        };
-        Ok((answer, sender))
+            after_gap: self.has_lost,
+        })
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, TransportError> {

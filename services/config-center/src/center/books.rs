@@ -144,6 +144,9 @@ impl Books {
         if if_md5.is_some_and(|md5| old.as_ref().is_none_or(|old| *old.md5 != *md5)) {
             return Err(Refusal::Changed);
         }
+        if draft.content.len() > limits.content_bytes_max {
+            return Err(Refusal::TooLong(limits.content_bytes_max));
+        }
         let freed = old.as_ref().map_or(0, |old| old.content.len() as u64);
         let bytes = self.contents_bytes - freed + draft.content.len() as u64;
         if (old.is_none() && self.configs.len() >= limits.configs_max) || bytes > limits.contents_bytes_max {
@@ -333,6 +336,7 @@ mod tests {
 
     fn publish(books: &mut Books, name: &str, content: &str, if_md5: Option<&str>) -> Result<u64, Refusal> {
         let limits = Limits {
+            content_bytes_max: 50,
             configs_max: 3,
             contents_bytes_max: 64,
             changes_per_config_max: 4,
@@ -393,6 +397,10 @@ mod tests {
             Err(Refusal::TooMany)
         );
         assert!(publish(&mut books, "a", &"x".repeat(44), None).is_ok());
+        assert_eq!(
+            publish(&mut books, "a", &"x".repeat(51), None),
+            Err(Refusal::TooLong(50))
+        );
     }
 
     #[test]

@@ -25,7 +25,16 @@ pub struct Watchers {
 /// One long poll.
 #[derive(Debug)]
 struct Waiter {
-    woken: Mutex<Option<oneshot::Sender<Bytes>>>,
+    woken: Mutex<Option<oneshot::Sender<Told>>>,
+}
+
+/// What one who waits is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What has changed.
+    pub key: ConfigKey,
+    /// The listener's answer that says so.
+    pub answer: Bytes,
 }
 
 /// A place among those who wait, given up when dropped.
@@ -34,7 +43,7 @@ pub struct Place<'a> {
     watchers: &'a Watchers,
     number: u64,
     keys: Vec<ConfigKey>,
-    changed: oneshot::Receiver<Bytes>,
+    changed: oneshot::Receiver<Told>,
 }
 
 impl Watchers {
@@ -93,13 +102,16 @@ impl Watchers {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key)
             .unwrap_or_default();
-        let answer = Bytes::from(listening::answer([key]));
+        let told = Told {
+            key: key.clone(),
+            answer: listening::answer([key]).into(),
+        };
         // Outside of the lock: each of these makes a task run, which may want it.
         for waiter in taken.values() {
             let wake = waiter.woken.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(wake) = wake {
                 // One that has just given up needs no waking.
-                let _ = wake.send(answer.clone());
+                let _ = wake.send(told.clone());
             }
         }
         taken.len()
@@ -107,10 +119,10 @@ impl Watchers {
 }
 
 impl Place<'_> {
-    /// Waits until one of the keys changed; the listener's answer that says which. For ever, if need be.
-    pub async fn changed(&mut self) -> Bytes {
+    /// Waits until one of the keys changed. For ever, if need be.
+    pub async fn changed(&mut self) -> Told {
         match (&mut self.changed).await {
-            Ok(answer) => answer,
+            Ok(told) => told,
             // The sender lives as long as the place does.
             Err(_) => std::future::pending().await,
         }
@@ -155,7 +167,8 @@ mod tests {
         let mut both = watchers.enter([key("a"), key("b"), key("b")]).unwrap();
         let mut other = watchers.enter([key("c")]).unwrap();
         assert_eq!((watchers.wake(&key("b")), watchers.wake(&key("b"))), (1, 0));
-        assert_eq!(both.changed().await, "b%02G%01\n");
+        let told = both.changed().await;
+        assert_eq!((told.key, &*told.answer), (key("b"), &b"b%02G%01\n"[..]));
         assert!(other.changed.try_recv().is_err());
         drop((both, other));
         assert_eq!((watchers.waiting(), watchers.wake(&key("a"))), (0, 0));

@@ -90,7 +90,7 @@ impl Writer {
     }
 
     fn work(&mut self, center: &Center, jobs: impl Iterator<Item = Job>) {
-        let (store, mut books) = match self.open() {
+        let (store, mut books) = match self.open(center) {
             Ok(open) => open,
             Err(error) => {
                 center.report.store_failed(&error);
@@ -127,7 +127,12 @@ impl Writer {
                 question.work.refuse(&error);
             }
             drop((store, books));
-            return self.reopen(center);
+            // Where that fails too it is tried again with what is asked next, and whoever asks is told.
+            match self.open(center) {
+                Ok(open) => self.open = Some(open),
+                Err(error) => log::error(format_args!("{error}; trying again with what is asked next")),
+            }
+            return;
         }
         center.show(writes);
         for one in made {
@@ -144,26 +149,16 @@ impl Writer {
         self.open = Some((store, books));
     }
 
-    /// The store and the books made from it.
-    fn open(&mut self) -> Result<(Store, Books), StoreError> {
+    /// The store and the books made from it. After a write that failed it finds out what is on disk, which may have all of that
+    /// write, and shows that. Until it is found out readers keep what they saw, which is on disk in any case.
+    fn open(&mut self, center: &Center) -> Result<(Store, Books), StoreError> {
         if let Some(open) = self.open.take() {
             return Ok(open);
         }
         let store = Store::open(&self.folder)?;
         let books = Books::new(store.load()?);
+        center.show_all(&books);
         Ok((store, books))
-    }
-
-    /// After a write that failed: finds out what is on disk, and shows that. Where it cannot be found out yet, readers keep
-    /// what they saw, which is on disk in any case.
-    fn reopen(&mut self, center: &Center) {
-        match self.open() {
-            Ok((store, books)) => {
-                center.show_all(&books);
-                self.open = Some((store, books));
-            }
-            Err(error) => log::error(format_args!("{error}; trying again with the next change")),
-        }
     }
 }
 
@@ -201,5 +196,54 @@ fn detail(store: &Store, change: Option<Change>) -> Detail {
     match store.content(change.nid) {
         Ok(content) => Ok(content.map(|content| (change, content))),
         Err(error) => Err(Refusal::Store(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_service_kit::Telemetry;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::center::{Found, Limits};
+    use crate::record::Draft;
+    use crate::report::Report;
+
+    /// What a write leaves on disk that failed only after it was there.
+    fn written_unseen(folder: &Path, key: &ConfigKey) {
+        let store = Store::open(folder).unwrap();
+        let mut books = Books::new(store.load().unwrap());
+        let order = Order::Publish {
+            draft: Draft::new(key.clone(), "1", "text"),
+            if_md5: None,
+            source_ip: String::new(),
+        };
+        let mut writes = Vec::new();
+        books.apply(order, &Limits::default(), 0, &mut writes).unwrap();
+        store.commit(&writes, Durability::Immediate).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_could_be_opened_again_only_later_is_shown_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = ConfigKey::new("a", "G", "").unwrap();
+        written_unseen(folder.path(), &key);
+        let report = Arc::new(Report::new(&mut Telemetry::new()));
+        let (center, mut jobs) = Center::of(&Books::default(), Limits::default(), report);
+        let mut place = center.watchers().enter([key.clone()]).unwrap();
+        let mut writer = Writer {
+            center: Arc::downgrade(&center),
+            folder: folder.path().to_owned(),
+            open: None,
+            durability: Durability::Immediate,
+        };
+        let (reply, _answer) = oneshot::channel();
+        center
+            .send(&center.questions, Work::Change { nid: 1, reply })
+            .unwrap();
+        writer.work(&center, jobs.try_recv().into_iter());
+        assert!(matches!(center.get(&key), Found::Config(config) if &*config.content == "1"));
+        let told = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(told.block_on(place.changed()).key, key);
     }
 }

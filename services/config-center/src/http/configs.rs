@@ -15,7 +15,6 @@ use super::{Server, boolean};
 use crate::center::{Found, Order, Refusal};
 use crate::record::{Config, Draft, kind_of};
 use crate::wall;
-use squall_config_client::key::ConfigKey;
 use squall_config_client::protocol::{CONFIG_TYPE, CONFIGS, CONTENT_MD5, VERSION};
 
 /// The longest descriptions, in characters, as `ParamUtils` has them.
@@ -46,18 +45,17 @@ fn fetch(server: &Server, form: &Form) -> Result<Response, Refused> {
     let key = form.key()?;
     untagged(form)?;
     server.report.fetches.inc();
-    Ok(as_it_is(server, &key))
-}
-
-/// A configuration as it is now, or that there is none.
-pub(super) fn as_it_is(server: &Server, key: &ConfigKey) -> Response {
-    let config = match server.center.get(key) {
-        Found::Config(config) => config,
+    Ok(match server.center.get(&key) {
+        Found::Config(config) => content(config),
         Found::Nothing(since) => {
             let version = [(VERSION, HeaderValue::from(since))];
-            return (StatusCode::NOT_FOUND, version, "config data not exist\n").into_response();
+            (StatusCode::NOT_FOUND, version, "config data not exist\n").into_response()
         }
-    };
+    })
+}
+
+/// A configuration's content, with what a client needs to know of it.
+pub(super) fn content(config: Arc<Config>) -> Response {
     let text = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type(&config.kind))),
@@ -177,21 +175,18 @@ fn untagged(form: &Form) -> Result<(), Refused> {
 pub(super) async fn publish(State(server): State<Server>, request: Request<Body>) -> Response {
     let content_max = server.center.limits().content_bytes_max;
     match Form::read(request, CONFIGS, content_max, &server.bodies).await {
-        Ok(form) => publish_form(&server, form, content_max).await.into_response(),
+        Ok(form) => publish_form(&server, form).await.into_response(),
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn publish_form(server: &Server, mut form: Form, content_max: usize) -> Result<Response, Refused> {
+async fn publish_form(server: &Server, mut form: Form) -> Result<Response, Refused> {
     let key = form.key()?;
     untagged(&form)?;
     form.require("content")?;
     let content: Arc<str> = form.take("content").unwrap_or_default().into();
     if content.trim().is_empty() {
         return Err(Refused::Invalid(format!("content is blank : {content}")));
-    }
-    if content.len() > content_max {
-        return Err(Refused::Invalid(format!("invalid content, over {content_max}")));
     }
     for (name, chars_max, text) in FIELDS_CHARS_MAX {
         if form

@@ -2,7 +2,7 @@
 //!
 //! After Nacos 1.4's `LongPollingService`. A client that sends `Long-Pulling-Timeout` is kept waiting for that time less half a
 //! second, at least ten seconds; with `Long-Pulling-Timeout-No-Hangup: true` it is not. One that sends neither gets its answer
-//! at once.
+//! at once. Squall's own: one that hangs with `squall-with-content: true` gets the content itself, and what it is of in `squall-changed`.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 use super::Server;
 use super::form::Form;
 use super::refusal::Refused;
-use crate::center::watchers::Place;
+use crate::center::Found;
+use crate::center::watchers::{Place, Told};
 use squall_config_client::listening::{self, Watched};
 use squall_config_client::protocol::{CHANGED, HANGS, LISTENER, NO_HANGUP, WITH_CONTENT};
 
@@ -112,30 +113,30 @@ async fn hang(
     drop(watched);
     let _counted = Counted::new(server);
     let mut stopping = server.stopping.clone();
-    let Some(answer) = told(&mut place, hangs, stopping.told()).await else {
+    let Some(told) = told(&mut place, hangs, stopping.told()).await else {
         return Ok(nothing_changed());
     };
     server.report.woken.inc();
-    let pushed = with_content.then(|| pushed(server, &answer)).flatten();
-    Ok(pushed.unwrap_or_else(|| changed(answer)))
+    let pushed = with_content.then(|| pushed(server, &told)).flatten();
+    Ok(pushed.unwrap_or_else(|| changed(told.answer)))
 }
 
-/// What has changed, as it is now, with the word that it has: one request less for each who waits, where thousands do.
-fn pushed(server: &Server, answer: &Bytes) -> Option<Response> {
-    let said = std::str::from_utf8(answer).ok()?.trim_end();
-    let [key] = &listening::parse_answer(said)[..] else {
+/// What has changed, as it is now, with the word that it has: one request less for each who waits, where thousands do. None where it is
+/// gone: a listener that answers 404 would seem to be none, so there the word has to do, and the client looks.
+fn pushed(server: &Server, told: &Told) -> Option<Response> {
+    let Found::Config(config) = server.center.get(&told.key) else {
         return None;
     };
-    let mut response = super::configs::as_it_is(server, key);
-    let said = HeaderValue::from_str(said).ok()?;
+    let mut response = super::configs::content(config);
+    let said = HeaderValue::from_bytes(told.answer.trim_ascii_end()).ok()?;
     response.headers_mut().insert(CHANGED, said);
     Some(response)
 }
 
-/// The answer that says what has changed; none if nothing has for as long as `hangs`, or until `stop`.
-async fn told(place: &mut Place<'_>, hangs: Duration, stop: impl Future<Output = ()>) -> Option<Bytes> {
+/// What has changed; none if nothing has for as long as `hangs`, or until `stop`.
+async fn told(place: &mut Place<'_>, hangs: Duration, stop: impl Future<Output = ()>) -> Option<Told> {
     tokio::select! {
-        answer = place.changed() => Some(answer),
+        told = place.changed() => Some(told),
         () = tokio::time::sleep(hangs) => None,
         () = stop => None,
     }

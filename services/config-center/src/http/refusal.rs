@@ -56,6 +56,9 @@ impl IntoResponse for Refused {
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "Cas publish fail, server md5 may have changed.",
                 ),
+                Refusal::TooLong(max) => {
+                    caused(StatusCode::BAD_REQUEST, &format!("invalid content, over {max}"))
+                }
                 // As Nacos's capacity management answers.
                 Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, "false").into_response(),
                 Refusal::NamespaceExists(_) => super::boolean(false),

@@ -128,7 +128,7 @@ static MILESTONES: [Milestone; 6] = [
     },
     Milestone {
         name: "fell-back",
-        about: "a snapshot was shown, as the server was away",
+        about: "a snapshot was shown, as the server was away, did not give it, or had older data",
         metric: "config_reader_from_snapshot_total",
     },
     Milestone {

@@ -1,21 +1,14 @@
 //! The client against real servers that come, go and forget.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use crate::support::{DEADLINE, open, start, start_with};
-use axum::response::Response;
-use squall_config_center::center::Limits;
-use squall_config_center::http;
-use squall_config_center::report::Report;
+use crate::support::{Client as Connection, DEADLINE, Heard, Setup, key, start, until_hanging, until_metric};
 use squall_config_center::seed::Seeds;
-use squall_config_client::key::ConfigKey;
-use squall_config_client::protocol::VERSION;
-use squall_config_client::{Client, Entry, GetError, Incident, Observe, Settings, Watch};
-use squall_service_kit::{Host, Telemetry};
+use squall_config_client::{Client, Entry, GetError, Incident, Settings, Watch};
+use squall_service_kit::Host;
 use tempfile::{TempDir, tempdir};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -26,39 +19,6 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 /// What comes of a future.
 fn now<F: Future>(future: F) -> F::Output {
     RUNTIME.block_on(future)
-}
-
-/// Keeps what a client tells.
-#[derive(Debug, Default)]
-struct Heard(Mutex<Vec<Incident>>);
-
-impl Observe for Heard {
-    fn note(&self, incident: &Incident) {
-        self.0.lock().unwrap().push(incident.clone());
-    }
-}
-
-impl Heard {
-    fn has(&self, wanted: impl Fn(&Incident) -> bool) -> bool {
-        self.0.lock().unwrap().iter().any(wanted)
-    }
-
-    /// Waits until it was told.
-    fn wait(&self, wanted: impl Fn(&Incident) -> bool) {
-        let deadline = Instant::now() + DEADLINE;
-        while !self.has(&wanted) {
-            assert!(
-                Instant::now() < deadline,
-                "it was not told: {:?}",
-                self.0.lock().unwrap()
-            );
-            thread::yield_now();
-        }
-    }
-}
-
-fn key(name: &str) -> ConfigKey {
-    ConfigKey::new(name, "G", "").unwrap()
 }
 
 fn client(server: SocketAddr, snapshots: &Path) -> (Client, Arc<Heard>) {
@@ -81,8 +41,30 @@ fn nobody() -> SocketAddr {
         .unwrap()
 }
 
+/// Starts a server where one was before.
+fn start_at(address: SocketAddr, data: &Path) -> Host {
+    let setup = Setup {
+        listen: address.to_string(),
+        ..Setup::default()
+    };
+    setup.start(data)
+}
+
+/// Likewise, set back to what a file holds.
+fn set_back(address: SocketAddr, data: &Path, file: PathBuf) -> Host {
+    let setup = Setup {
+        listen: address.to_string(),
+        seeds: Seeds {
+            publish: Vec::new(),
+            restore: Some(file),
+        },
+        ..Setup::default()
+    };
+    setup.start(data)
+}
+
 fn publish(host: &Host, name: &str, content: &str) -> u64 {
-    let answer = crate::support::Client::connect(host.listen()).publish(name, content);
+    let answer = Connection::connect(host.listen()).publish(name, content);
     assert_eq!(answer.body, "true");
     answer.header("squall-version").parse().unwrap()
 }
@@ -120,12 +102,7 @@ fn a_watch_sees_versions_grow_up_to_the_newest() {
         publish(&host, "a", &n.to_string());
     }
     until(&mut watch, has("29"));
-    crate::support::Client::connect(host.listen()).ask(
-        "DELETE",
-        crate::support::CONFIGS,
-        "",
-        "dataId=a&group=G",
-    );
+    Connection::connect(host.listen()).delete("a");
     until(&mut watch, |entry| entry.content.is_none());
     let _ = host.stop();
 }
@@ -145,7 +122,7 @@ fn a_hundred_readers_ask_the_server_once() {
     for read in reads {
         assert_eq!(now(read).unwrap(), 1);
     }
-    let metrics = crate::support::Client::connect(host.admin()).get("/metrics").body;
+    let metrics = Connection::connect(host.admin()).get("/metrics").body;
     assert!(metrics.contains("\nconfig_center_fetches_total 1\n"), "{metrics}");
 }
 
@@ -157,33 +134,19 @@ fn what_changes_while_a_client_waits_comes_without_another_request() {
     let (client, _) = client(host.listen(), &folder.path().join("client"));
     let mut watch = now(client.watch(&key("a"))).unwrap();
     until(&mut watch, has("first"));
-    let mut operator = crate::support::Client::connect(host.admin());
-    let mut wait_for = |line: &str| {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let metrics = operator.get("/metrics").body;
-            if metrics.contains(line) {
-                return metrics;
-            }
-            assert!(Instant::now() < deadline, "{line} in {metrics}");
-            thread::yield_now();
-        }
-    };
     for content in ["second", "third"] {
-        wait_for("\nconfig_center_watchers 1\n");
+        until_hanging(&host, 1);
         publish(&host, "a", content);
         until(&mut watch, has(content));
     }
-    wait_for("\nconfig_center_watchers 1\n");
-    crate::support::Client::connect(host.listen()).ask(
-        "DELETE",
-        crate::support::CONFIGS,
-        "",
-        "dataId=a&group=G",
-    );
-    until(&mut watch, |entry| entry.content.is_none());
-    let metrics = wait_for("\nconfig_center_woken_total 3\n");
+    let metrics = until_metric(&host, "woken_total", 2);
     assert!(metrics.contains("\nconfig_center_fetches_total 1\n"), "{metrics}");
+    // That it is gone it looks for itself.
+    until_hanging(&host, 1);
+    Connection::connect(host.listen()).delete("a");
+    until(&mut watch, |entry| entry.content.is_none());
+    let metrics = until_metric(&host, "woken_total", 3);
+    assert!(metrics.contains("\nconfig_center_fetches_total 2\n"), "{metrics}");
     let _ = host.stop();
 }
 
@@ -208,7 +171,7 @@ fn without_a_server_the_last_snapshot_is_read() {
     heard.wait(|told| matches!(told, Incident::FromSnapshot { .. }));
     let missing = now(client.get(&key("b"))).unwrap_err();
     assert!(matches!(missing, GetError::Away { .. }), "{missing}");
-    let host = start_with(&data, &address.to_string(), Limits::default(), &Seeds::default());
+    let host = start_at(address, &data);
     heard.wait(|told| *told == Incident::Connected);
     publish(&host, "b", "2");
     let mut watch = now(client.watch(&key("b"))).unwrap();
@@ -266,20 +229,14 @@ fn a_server_that_was_set_back_does_not_set_its_readers_back() {
     let address = host.listen();
     publish(&host, "a", "old");
     let saved = folder.path().join("saved.json");
-    let export = crate::support::Client::connect(address)
-        .get("/squall/export")
-        .body;
+    let export = Connection::connect(address).get("/squall/export").body;
     std::fs::write(&saved, export).unwrap();
     let newest = publish(&host, "a", "new");
     let (client, heard) = client(address, &folder.path().join("client"));
     let mut watch = now(client.watch(&key("a"))).unwrap();
     until(&mut watch, has("new"));
     let _ = host.stop();
-    let seeds = Seeds {
-        publish: Vec::new(),
-        restore: Some(saved),
-    };
-    let host = start_with(&data, &address.to_string(), Limits::default(), &seeds);
+    let host = set_back(address, &data, saved);
     heard
         .wait(|told| matches!(told, Incident::Stale { held, seen: Some(seen), .. } if *held == newest && seen < held));
     assert_eq!(watch.current().unwrap().content.as_deref(), Some("new"));
@@ -298,9 +255,7 @@ fn a_lost_store_is_restored_from_an_export_and_its_readers_follow_it_again() {
     publish(&host, "a", "exported");
     publish(&host, "b", "stays");
     let export = folder.path().join("export.json");
-    let body = crate::support::Client::connect(address)
-        .get("/squall/export")
-        .body;
+    let body = Connection::connect(address).get("/squall/export").body;
     std::fs::write(&export, body).unwrap();
     let newest = publish(&host, "a", "after the export");
     let (client, heard) = client(address, &folder.path().join("client"));
@@ -309,12 +264,8 @@ fn a_lost_store_is_restored_from_an_export_and_its_readers_follow_it_again() {
     let _ = host.stop();
     // Closed by a thread that ends when it ends; what it held is of the file that is gone.
     std::fs::remove_dir_all(&data).unwrap();
-    let seeds = Seeds {
-        publish: Vec::new(),
-        restore: Some(export),
-    };
-    let host = start_with(&data, &address.to_string(), Limits::default(), &seeds);
-    let mut there = crate::support::Client::connect(address);
+    let host = set_back(address, &data, export);
+    let mut there = Connection::connect(address);
     assert_eq!(
         (there.fetch("a").body, there.fetch("b").body),
         ("exported".to_owned(), "stays".to_owned())
@@ -331,25 +282,16 @@ fn a_lost_store_is_restored_from_an_export_and_its_readers_follow_it_again() {
 
 /// A server that says of nothing which version it is, as a real Nacos.
 fn unnumbered(data: &Path, listen: &str) -> Host {
-    let launch = crate::support::launch(data, listen);
-    let mut telemetry = Telemetry::new();
-    let report = Arc::new(Report::new(&mut telemetry));
-    let (limits, seeds) = (Limits::default(), Seeds::default());
-    let center = open(data, limits, &seeds, &report);
-    let strip = async |mut response: Response| {
-        response.headers_mut().remove(VERSION);
-        response
+    let setup = Setup {
+        listen: listen.to_owned(),
+        says_versions: false,
+        ..Setup::default()
     };
-    Host::start_with(
-        &launch,
-        |stopping| http::router(center, report, stopping).layer(axum::middleware::map_response(strip)),
-        telemetry,
-    )
-    .unwrap()
+    setup.start(data)
 }
 
 fn publish_unnumbered(host: &Host, content: &str) {
-    let answer = crate::support::Client::connect(host.listen()).publish("a", content);
+    let answer = Connection::connect(host.listen()).publish("a", content);
     assert_eq!(answer.body, "true");
 }
 

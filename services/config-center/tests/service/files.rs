@@ -7,10 +7,25 @@ use squall_config_center::plant::Plant;
 use squall_config_center::report::Report;
 use squall_config_center::seed::Seeds;
 use squall_config_center::store::Store;
+use squall_config_client::ConfigKey;
 use squall_service_kit::Telemetry;
 use tempfile::tempdir;
 
-use crate::support::{CONFIGS, Client, open, start, start_with, until};
+use crate::support::{CONFIGS, Client, Setup, start, until};
+
+fn seeded(seeds: &Seeds) -> Setup {
+    Setup {
+        seeds: seeds.clone(),
+        ..Setup::default()
+    }
+}
+
+fn limited(limits: Limits) -> Setup {
+    Setup {
+        limits,
+        ..Setup::default()
+    }
+}
 
 #[test]
 fn what_a_server_saves_another_starts_with() {
@@ -19,7 +34,7 @@ fn what_a_server_saves_another_starts_with() {
     let mut client = Client::connect(first.listen());
     client.publish("a", "1");
     client.publish("b", "1");
-    client.ask("DELETE", CONFIGS, "", "dataId=b&group=G");
+    client.delete("b");
     let file = one.path().join("saved.json");
     std::fs::write(&file, client.get("/squall/export").body).unwrap();
     let seeds = Seeds {
@@ -28,7 +43,7 @@ fn what_a_server_saves_another_starts_with() {
     };
     let mut newest = 3;
     for _ in 0..3 {
-        let host = start_with(other.path(), "127.0.0.1:0", Limits::default(), &seeds);
+        let host = seeded(&seeds).start(other.path());
         let mut client = Client::connect(host.listen());
         let fetched = client.fetch("a");
         assert_eq!(
@@ -58,12 +73,7 @@ fn a_file_without_numbers_sets_back_only_a_store_that_was_used() {
         restore: Some(write("old.json", "old")),
     };
     for content in ["new", "old"] {
-        let host = start_with(
-            &folder.path().join("data"),
-            "127.0.0.1:0",
-            Limits::default(),
-            &seeds,
-        );
+        let host = seeded(&seeds).start(&folder.path().join("data"));
         assert_eq!(Client::connect(host.listen()).fetch("a").body, content);
         let _ = host.stop();
     }
@@ -81,11 +91,100 @@ fn lowered_limits_hold_for_what_is_kept_already() {
         changes_per_config_max: 2,
         ..Limits::default()
     };
-    let host = start_with(folder.path(), "127.0.0.1:0", limits, &Seeds::default());
+    let host = limited(limits).start(folder.path());
     let history = "/nacos/v1/cs/history?search=accurate&dataId=a&group=G";
     let page = Client::connect(host.listen()).get(history).json();
     assert_eq!(page["totalCount"], 2);
     assert_eq!(page["pageItems"][0]["id"], "5");
+}
+
+#[test]
+fn files_with_more_than_may_be_held_are_refused_and_change_nothing() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("file.json");
+    std::fs::write(
+        &file,
+        r#"{"revision":9,"configs":[{"dataId":"a","group":"G","content":"12345"},{"dataId":"b","group":"G","content":"12345"}]}"#,
+    )
+    .unwrap();
+    let limits = |content_bytes_max, configs_max, contents_bytes_max| Limits {
+        content_bytes_max,
+        configs_max,
+        contents_bytes_max,
+        ..Limits::default()
+    };
+    let cases = [
+        (limits(4, 2, 10), Some("a")),
+        (limits(5, 1, 10), Some("b")),
+        (limits(5, 2, 9), Some("b")),
+        (limits(5, 2, 10), None),
+    ];
+    let publish = Seeds {
+        publish: vec![file.clone()],
+        restore: None,
+    };
+    let restore = Seeds {
+        publish: Vec::new(),
+        restore: Some(file),
+    };
+    for seeds in [publish, restore] {
+        let data = tempdir().unwrap();
+        let host = start(data.path());
+        Client::connect(host.listen()).publish("before", "1");
+        Client::connect(host.listen()).delete("before");
+        let _ = host.stop();
+        for (limits, refused) in &cases {
+            let report = Arc::new(Report::new(&mut Telemetry::new()));
+            let setup = Setup {
+                limits: *limits,
+                seeds: seeds.clone(),
+                ..Setup::default()
+            };
+            let started = setup.open(data.path(), &report);
+            let what = started.map(drop).map_err(|error| match error {
+                StartError::Refused { what, .. } => what,
+                other => panic!("{other}"),
+            });
+            let key = |name: &&str| ConfigKey::new(name, "G", "").unwrap().to_string();
+            assert_eq!(what.err(), refused.as_ref().map(key), "{limits:?}");
+            if refused.is_some() {
+                until("the store stays open", || Store::open(data.path()).is_ok());
+                let loaded = Store::open(data.path()).unwrap().load().unwrap();
+                assert_eq!((loaded.configs.len(), loaded.tombstones.len()), (0, 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_restored_without_numbers_is_found_in_history_by_a_number_of_its_own() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = start(&data);
+    Client::connect(host.listen()).publish("a", "before");
+    let _ = host.stop();
+    let file = folder.path().join("file.json");
+    std::fs::write(
+        &file,
+        r#"{"configs":[{"dataId":"a","group":"G","content":"1"},{"dataId":"b","group":"G","content":"2"}]}"#,
+    )
+    .unwrap();
+    let seeds = Seeds {
+        publish: Vec::new(),
+        restore: Some(file),
+    };
+    let host = seeded(&seeds).start(&data);
+    let mut client = Client::connect(host.listen());
+    for data_id in ["a", "b"] {
+        client.publish(data_id, "after");
+    }
+    for (data_id, was) in [("a", "1"), ("b", "2")] {
+        let detail = client.get(&format!("{CONFIGS}?show=all&dataId={data_id}&group=G"));
+        let id = detail.json()["id"].as_str().unwrap().to_owned();
+        let previous = format!("/nacos/v1/cs/history/previous?id={id}&dataId={data_id}&group=G");
+        assert_eq!(client.get(&previous).json()["content"], was);
+    }
+    let _ = host.stop();
 }
 
 #[test]
@@ -122,7 +221,7 @@ fn a_store_that_was_cut_is_refused_or_whole() {
     let _ = host.stop();
     let mut telemetry = Telemetry::new();
     let report = Arc::new(Report::new(&mut telemetry));
-    drop(open(&data, Limits::default(), &Seeds::default(), &report));
+    drop(Setup::default().open(&data, &report).unwrap());
     until("the store stays open", || Store::open(&data).is_ok());
     let whole = std::fs::read(data.join("configs.redb")).unwrap();
     let cut = folder.path().join("cut");

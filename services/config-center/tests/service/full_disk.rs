@@ -6,15 +6,15 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use squall_config_center::center::Limits;
-use squall_config_center::seed::Seeds;
-use squall_config_client::{Client, ConfigKey, Incident, Observe, Settings};
+use squall_config_center::plant::Plant;
+use squall_config_client::{Client, Incident, Settings};
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
 
-use crate::support::{self, start, start_with, until};
+use crate::acknowledged::Acknowledged;
+use crate::support::{self, Heard, Setup, key, start, until};
 
 const TMPFS: &str = "SQUALL_TEST_TMPFS";
 /// Mounts a tmpfs on the first argument and becomes the rest.
@@ -50,18 +50,22 @@ fn on_a_small_disk(test: &str) {
     assert!(output.status.success() && out.contains("1 passed"), "{out}{err}");
 }
 
-/// The small disk, where this is the process that has one.
-fn disk() -> Option<PathBuf> {
-    std::env::var_os(TMPFS).map(PathBuf::from)
+/// The small disk of this process.
+fn disk() -> PathBuf {
+    let disk = std::env::var_os(TMPFS);
+    disk.expect("it is run by another test, on a disk of its own")
+        .into()
 }
 
-/// Takes all the space there is.
-fn fill(disk: &Path) -> PathBuf {
+/// Takes all the space there is but so many bytes.
+fn fill(disk: &Path, but_bytes: u64) -> PathBuf {
     let filler = disk.join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     for chunk in [64 << 10, 1 << 10, 1] {
         while file.write_all(&vec![0; chunk]).is_ok() {}
     }
+    let length = file.metadata().unwrap().len();
+    file.set_len(length - but_bytes).unwrap();
     filler
 }
 
@@ -73,52 +77,53 @@ fn a_server_whose_disk_is_full_refuses_changes_and_loses_none() {
 #[test]
 #[ignore = "run by the test above, on a disk of its own"]
 fn server_on_a_small_disk() {
-    let Some(disk) = disk() else { return };
+    let (disk, mut acknowledged) = (disk(), Acknowledged::default());
     let data = disk.join("server");
     let host = start(&data);
     let mut client = support::Client::connect(host.listen());
-    assert_eq!(client.publish("before", "1").body, "true");
-    let filler = fill(&disk);
-    let large = "x".repeat(1 << 20);
-    let answers = (0..16).map(|n| client.publish(&format!("large{n}"), &large));
-    let refused = answers.into_iter().find(|answer| answer.status != 200);
-    let refused = refused.expect("16 MiB do not fit");
+    acknowledged.publish(&mut client, "before");
+    let filler = fill(&disk, 1 << 20);
+    let refused = acknowledged.publish_until_refused(&mut client).unwrap();
     assert_eq!(refused.status, 500, "{}", refused.body);
-    assert!(
-        refused.body.contains("No space left on device"),
-        "{}",
-        refused.body
-    );
-    let acknowledged = |client: &mut support::Client| {
-        let there = (0..16).filter(|n| client.fetch(&format!("large{n}")).status == 200);
-        there.collect::<Vec<_>>()
-    };
-    let kept = acknowledged(&mut client);
-    assert_eq!(client.fetch("before").body, "1", "reads go on");
+    let reason = "No space left on device";
+    assert!(refused.body.contains(reason), "{}", refused.body);
     fs::remove_file(filler).unwrap();
-    assert_eq!(
-        client.publish("after", "1").body,
-        "true",
-        "it finds back by itself"
+    let answer = acknowledged.publish(&mut client, "after");
+    assert_eq!(answer.body, "true", "it finds back by itself");
+    assert!(
+        acknowledged.len() > 2,
+        "nothing was taken while the disk became full"
     );
     let _ = host.stop();
-    let host = start_with(&data, "127.0.0.1:0", Limits::default(), &Seeds::default());
+    let host = start(&data);
     let mut client = support::Client::connect(host.listen());
-    assert_eq!(
-        (client.fetch("before").body, client.fetch("after").body),
-        ("1".to_owned(), "1".to_owned())
-    );
-    assert_eq!(acknowledged(&mut client), kept);
+    assert_eq!(acknowledged.lost(&mut client), [""; 0]);
 }
 
-/// Keeps what a client tells.
-#[derive(Debug, Default)]
-struct Heard(Mutex<Vec<Incident>>);
+#[test]
+fn a_server_that_acknowledges_what_it_did_not_write_loses_it_on_a_full_disk() {
+    on_a_small_disk("full_disk::careless_server_on_a_small_disk");
+}
 
-impl Observe for Heard {
-    fn note(&self, incident: &Incident) {
-        self.0.lock().unwrap().push(incident.clone());
-    }
+/// So the check above can fail.
+#[test]
+#[ignore = "run by the test above, on a disk of its own"]
+fn careless_server_on_a_small_disk() {
+    let (disk, mut acknowledged) = (disk(), Acknowledged::default());
+    let data = disk.join("server");
+    let careless = Setup {
+        plant: Plant::AcknowledgeUnwritten,
+        ..Setup::default()
+    };
+    let host = careless.start(&data);
+    let mut client = support::Client::connect(host.listen());
+    let filler = fill(&disk, 1 << 20);
+    acknowledged.publish_until_refused(&mut client);
+    let _ = host.stop();
+    fs::remove_file(filler).unwrap();
+    let host = start(&data);
+    let mut client = support::Client::connect(host.listen());
+    assert_ne!(acknowledged.lost(&mut client), [""; 0]);
 }
 
 #[test]
@@ -129,7 +134,7 @@ fn a_client_whose_disk_is_full_reads_on_and_keeps_again_once_there_is_space() {
 #[test]
 #[ignore = "run by the test above, on a disk of its own"]
 fn client_on_a_small_disk() {
-    let Some(disk) = disk() else { return };
+    let disk = disk();
     let elsewhere = tempdir().unwrap();
     let host = start(elsewhere.path());
     let mut server = support::Client::connect(host.listen());
@@ -137,7 +142,7 @@ fn client_on_a_small_disk() {
     let snapshots = disk.join("client");
     let settings = Settings::new(&host.listen().to_string(), &snapshots);
     let client = Client::start_observed(settings, Arc::clone(&heard) as _).unwrap();
-    let key = ConfigKey::new("a", "G", "").unwrap();
+    let key = key("a");
     let shows = |content: &str| {
         client
             .cached(&key)
@@ -145,16 +150,12 @@ fn client_on_a_small_disk() {
     };
     server.publish("a", "first");
     runtime.block_on(client.get(&key)).unwrap();
-    let filler = fill(&disk);
+    let filler = fill(&disk, 0);
     let large = "x".repeat(256 << 10);
     server.publish("a", &large);
     until("it is not shown", || shows(&large));
     let failed = |told: &Incident| matches!(told, Incident::SnapshotFailed { reason, .. } if reason.contains("No space left"));
-    assert!(
-        heard.0.lock().unwrap().iter().any(failed),
-        "{:?}",
-        heard.0.lock().unwrap()
-    );
+    assert!(heard.has(failed), "{heard:?}");
     // The old snapshot is whole, and nothing is left of the new one.
     let files = || {
         fs::read_dir(&snapshots)

@@ -1,5 +1,6 @@
 //! The server and the client over real connections, in this process and in others. One binary, since all share the same support.
 
+mod acknowledged;
 mod client;
 mod files;
 mod foreign;

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{CONFIGS, Client, start, start_with, until_hanging};
+use crate::support::{CONFIGS, Client, Setup, start, until_hanging};
 use squall_config_center::center::Limits;
-use squall_config_center::seed::Seeds;
 use squall_config_client::checksum::md5;
 use squall_service_kit::Host;
 use tempfile::tempdir;
@@ -17,7 +16,11 @@ const HANG: &str = "Long-Pulling-Timeout: 30000\r\n";
 const LOOK: &str = "Long-Pulling-Timeout: 30000\r\nLong-Pulling-Timeout-No-Hangup: true\r\n";
 
 fn limited(data: &Path, limits: Limits) -> Host {
-    start_with(data, "127.0.0.1:0", limits, &Seeds::default())
+    let setup = Setup {
+        limits,
+        ..Setup::default()
+    };
+    setup.start(data)
 }
 
 fn listening(entries: &[(&str, &str)]) -> String {
@@ -200,6 +203,47 @@ fn a_poll_hangs_until_what_it_watches_changes() {
     }
     let metrics = admin.get("/metrics").body;
     assert!(metrics.contains("\nconfig_center_woken_total 2\n"), "{metrics}");
+}
+
+#[test]
+fn a_poll_that_asks_for_the_content_is_answered_by_it_and_where_it_is_gone_by_the_word() {
+    let folder = tempdir().unwrap();
+    let host = start(folder.path());
+    let mut client = Client::connect(host.listen());
+    client.publish("a", "1");
+    let mut poll = Client::connect(host.listen());
+    let with_content = format!("{HANG}squall-with-content: true\r\n");
+    let watched = listening(&[("never", ""), ("a", &md5("1"))]);
+    poll.send("POST", LISTENER, &with_content, &watched).unwrap();
+    until_hanging(&host, 1);
+    let published = client.publish("a", "2");
+    let answer = poll.receive().unwrap();
+    let fetched = client.fetch("a");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "2"));
+    assert_eq!(answer.header("squall-changed"), "a%02G%01");
+    assert_eq!(
+        answer.header("squall-version"),
+        published.header("squall-version")
+    );
+    for header in ["content-md5", "content-type", "config-type", "squall-version"] {
+        assert_eq!(answer.header(header), fetched.header(header), "{header}");
+    }
+    assert_eq!(fetched.header("squall-changed"), "");
+
+    let watched = listening(&[("a", &md5("2"))]);
+    poll.send("POST", LISTENER, &with_content, &watched).unwrap();
+    until_hanging(&host, 1);
+    client.delete("a");
+    let answer = poll.receive().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "a%02G%01\n"));
+    assert_eq!(
+        (answer.header("squall-changed"), answer.header("squall-version")),
+        ("", "")
+    );
+
+    // What has changed already is told by the word as well.
+    let answer = poll.ask("POST", LISTENER, &with_content, &listening(&[("a", "stale")]));
+    assert_eq!((answer.status, answer.body.as_str()), (200, "a%02G%01\n"));
 }
 
 #[test]

@@ -1,73 +1,145 @@
-//! A server in this process, and a client of one connection, for tests only.
+//! A server in this process, a connection to it, and an ear for what clients tell, for tests only.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use squall_config_center::center::{Center, Limits};
+use axum::response::Response;
+use squall_config_center::center::{Center, Limits, StartError};
 use squall_config_center::plant::Plant;
 use squall_config_center::report::Report;
 use squall_config_center::seed::Seeds;
 use squall_config_center::{SERVICE, http};
+use squall_config_client::protocol::VERSION;
+use squall_config_client::{ConfigKey, Incident, Observe};
 use squall_service_kit::{Host, Launch, Settings, Telemetry};
 
 /// How long a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How often a test looks whether what it waits for has come.
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
 /// Where configurations are.
 pub const CONFIGS: &str = "/nacos/v1/cs/configs";
 
-/// Starts a server whose store is in `data`.
-pub fn start(data: &Path) -> Host {
-    start_with(data, "127.0.0.1:0", Limits::default(), &Seeds::default())
+/// What a server is to be like.
+pub struct Setup {
+    pub listen: String,
+    pub limits: Limits,
+    pub seeds: Seeds,
+    pub plant: Plant,
+    /// Whether it says of each content which version it is; a real Nacos does not.
+    pub says_versions: bool,
 }
 
-/// Likewise, with all that may be said.
-pub fn start_with(data: &Path, listen: &str, limits: Limits, seeds: &Seeds) -> Host {
-    let launch = launch(data, listen);
-    let mut telemetry = Telemetry::new();
-    let report = Arc::new(Report::new(&mut telemetry));
-    let center = open(data, limits, seeds, &report);
-    Host::start_with(
-        &launch,
-        |stopping| http::router(center, report, stopping),
-        telemetry,
-    )
-    .unwrap()
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            limits: Limits::default(),
+            seeds: Seeds::default(),
+            plant: Plant::None,
+            says_versions: true,
+        }
+    }
+}
+
+impl Setup {
+    /// Starts a server whose store is in `data`.
+    pub fn start(&self, data: &Path) -> Host {
+        let launch = launch(data, &self.listen);
+        let mut telemetry = Telemetry::new();
+        let report = Arc::new(Report::new(&mut telemetry));
+        let center = self.open(data, &report).unwrap();
+        let router = |stopping| {
+            let router = http::router(center, report, stopping);
+            if self.says_versions {
+                return router;
+            }
+            router.layer(axum::middleware::map_response(async |mut response: Response| {
+                response.headers_mut().remove(VERSION);
+                response
+            }))
+        };
+        Host::start_with(&launch, router, telemetry).unwrap()
+    }
+
+    /// Opens the store. One that was open in this process a moment ago is closed by a thread that ends when it ends.
+    pub fn open(&self, data: &Path, report: &Arc<Report>) -> Result<Arc<Center>, StartError> {
+        let mut opened = None;
+        until("the store stays open", || {
+            let report = Arc::clone(report);
+            let center = Center::start(data, self.limits, &self.seeds, self.plant, report);
+            let is_open = |error: &StartError| error.to_string().contains("already open");
+            let is_closed = !center.as_ref().is_err_and(is_open);
+            opened = Some(center);
+            is_closed
+        });
+        opened.expect("it was waited for")
+    }
+}
+
+/// Starts a server as usual.
+pub fn start(data: &Path) -> Host {
+    Setup::default().start(data)
 }
 
 /// Waits until something holds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what holds tells nobody; the deadline bounds the looks, and the pause leaves the processor to it"
+)]
 pub fn until(otherwise: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !holds() {
         assert!(Instant::now() < deadline, "{otherwise}");
-        std::thread::yield_now();
+        thread::sleep(LOOKS_EVERY);
     }
+}
+
+/// Waits until a server's metric, without what all their names begin with, is this; all metrics.
+pub fn until_metric(host: &Host, name: &str, value: usize) -> String {
+    let mut admin = Client::connect(host.admin());
+    let wanted = format!("\nconfig_center_{name} {value}\n");
+    let mut metrics = String::new();
+    until(&format!("{name} does not become {value}"), || {
+        metrics = admin.get("/metrics").body;
+        metrics.contains(&wanted)
+    });
+    metrics
 }
 
 /// Waits until so many polls hang.
 pub fn until_hanging(host: &Host, polls: usize) {
-    let mut admin = Client::connect(host.admin());
-    let wanted = format!("\nconfig_center_watchers {polls}\n");
-    until("the polls do not hang", || {
-        admin.get("/metrics").body.contains(&wanted)
-    });
+    until_metric(host, "watchers", polls);
 }
 
-/// Opens the store. One that was open in this process a moment ago is closed by a thread that ends when it ends.
-pub fn open(data: &Path, limits: Limits, seeds: &Seeds, report: &Arc<Report>) -> Arc<Center> {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        match Center::start(data, limits, seeds, Plant::None, Arc::clone(report)) {
-            Ok(center) => return center,
-            Err(error) => assert!(
-                Instant::now() < deadline && error.to_string().contains("already open"),
-                "{error}"
-            ),
-        }
-        std::thread::yield_now();
+/// A configuration of group `G`, as [`Client::publish`] publishes it.
+pub fn key(data_id: &str) -> ConfigKey {
+    ConfigKey::new(data_id, "G", "").unwrap()
+}
+
+/// Keeps what a client tells.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<Vec<Incident>>);
+
+impl Observe for Heard {
+    fn note(&self, incident: &Incident) {
+        self.0.lock().unwrap().push(incident.clone());
+    }
+}
+
+impl Heard {
+    pub fn has(&self, wanted: impl Fn(&Incident) -> bool) -> bool {
+        self.0.lock().unwrap().iter().any(wanted)
+    }
+
+    /// Waits until it was told.
+    pub fn wait(&self, wanted: impl Fn(&Incident) -> bool) {
+        until("it was not told", || self.has(&wanted));
     }
 }
 
@@ -160,6 +232,11 @@ impl Client {
     pub fn publish(&mut self, data_id: &str, content: &str) -> Answer {
         let form = format!("dataId={data_id}&group=G&content={content}");
         self.ask("POST", CONFIGS, "", &form)
+    }
+
+    /// Deletes what [`Client::publish`] published.
+    pub fn delete(&mut self, data_id: &str) -> Answer {
+        self.ask("DELETE", CONFIGS, "", &format!("dataId={data_id}&group=G"))
     }
 
     pub fn fetch(&mut self, data_id: &str) -> Answer {

@@ -202,12 +202,16 @@ impl Known {
         }
     }
 
-    /// The server does not answer, or not to what is asked of it for all.
-    pub(super) fn lose(&mut self, reason: String) {
-        let was_away = std::mem::replace(&mut self.is_away, true);
+    /// What the server says of each from now on comes after the connection was lost.
+    pub(super) fn mark_gap(&mut self) {
         for followed in self.followed.values_mut() {
             followed.after_gap = true;
         }
+    }
+
+    /// The server does not answer, or not to what is asked of it for all.
+    pub(super) fn lose(&mut self, reason: String) {
+        let was_away = std::mem::replace(&mut self.is_away, true);
         let was_connected = self.cache.set_connected(false);
         // Told once, not with each attempt.
         if was_connected || !was_away {
@@ -227,20 +231,30 @@ impl Known {
         self.retry_held_back();
     }
 
-    /// Takes what came with the word that it has changed; false if that was the word alone. Of the rest nothing was said.
-    pub(super) fn take_pushed(&mut self, answer: &Answer) -> bool {
-        let Some(changed) = answer.header(CHANGED) else {
-            return false;
+    /// Nothing can be kept any more, so nothing can be shown.
+    pub(super) fn lose_disk(&mut self) {
+        let reason = "the thread that reads and writes snapshots has ended, and the client with it";
+        self.observe.note(&Incident::SnapshotFailed {
+            file: self.settings.snapshots.display().to_string(),
+            reason: reason.to_owned(),
+        });
+        self.lose(reason.to_owned());
+    }
+
+    /// Takes what came with the word that it has changed; `None` if that was the word alone, else whether it was what the poll asked
+    /// for. Of the rest nothing was said.
+    pub(super) fn take_pushed(&mut self, answer: &Answer) -> Option<bool> {
+        let keys = listening::parse_answer(answer.header(CHANGED)?);
+        let [key] = &keys[..] else {
+            return Some(false);
         };
-        let keys = listening::parse_answer(changed);
-        let polled = |key: &&ConfigKey| self.followed.get(*key).is_some_and(|one| one.is_polled);
-        if let [key] = &keys[..]
-            && let Some(key) = Some(key).filter(polled)
-        {
-            let number = self.followed[key].number;
-            self.take(key, number, answer);
-        }
-        true
+        let Some(followed) = self.followed.get_mut(key).filter(|one| one.is_polled) else {
+            return Some(false);
+        };
+        (followed.is_told, followed.is_polled) = (true, false);
+        let number = followed.number;
+        self.take(key, number, answer);
+        Some(true)
     }
 
     /// What has changed is to be fetched; the rest is as it was when the server was last asked. Whether anything has.
@@ -324,10 +338,17 @@ impl Known {
         self.retry_held_back();
     }
 
-    /// There was no answer to this one: others that are due come before it.
+    /// The server was lost while it was asked for this one: others that are due come before it.
     pub(super) fn move_back(&mut self, key: &ConfigKey, number: u64) {
         if let Some(followed) = self.followed.get_mut(key).filter(|one| one.number == number) {
             followed.due = Some(Instant::now());
+        }
+    }
+
+    /// The server was there a moment ago and did not answer when it was asked for this one.
+    pub(super) fn leave_unanswered(&mut self, key: &ConfigKey, number: u64, reason: String) {
+        if self.followed.get(key).is_some_and(|one| one.number == number) {
+            self.put_off(key, reason);
         }
     }
 

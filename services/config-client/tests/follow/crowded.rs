@@ -1,33 +1,21 @@
 //! More configurations than fit in memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use squall_config_client::GetError;
-use squall_config_client::checksum::md5;
 
-use crate::script::{Answer, Asked, Script, client, key, now};
+use crate::script::{Answer, Asked, Number, Script, client, key, now};
 
 /// How many fit.
 const FIT: usize = 4;
 
 /// A server whose configurations all have one content, which is a number.
-fn counting() -> (Script, Arc<AtomicU64>) {
-    let number = Arc::new(AtomicU64::new(0));
+fn counting() -> (Script, Arc<Number>) {
+    let number = Arc::new(Number::default());
     let counted = Arc::clone(&number);
     let script = Script::start(move |asked| match asked {
-        Asked::Fetch(_) => Answer::Content(counted.load(Ordering::SeqCst).to_string()),
-        // The one that every test here watches.
-        Asked::Poll(watched, hangs) => loop {
-            let now = md5(&counted.load(Ordering::SeqCst).to_string());
-            if watched.iter().any(|(id, md5)| id == "watched" && *md5 != now) {
-                return Answer::Changed(vec!["watched"]);
-            }
-            if !hangs {
-                return Answer::Changed(Vec::new());
-            }
-            std::thread::yield_now();
-        },
+        Asked::Fetch(_) => Answer::Content(counted.content()),
+        Asked::Poll(watched, hangs) => counted.listen(watched, *hangs, &["watched"]),
         Asked::Alive => Answer::Status(200),
     });
     (script, number)
@@ -70,7 +58,7 @@ fn a_watch_hears_of_changes_however_many_others_come_and_go() {
             for other in others {
                 other.await.unwrap().unwrap();
             }
-            number.store(round, Ordering::SeqCst);
+            number.set(round);
             let wanted = round.to_string();
             while watch.changed().await.content.as_deref() != Some(&*wanted) {}
         }

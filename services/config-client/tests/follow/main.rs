@@ -2,5 +2,6 @@
 
 mod crowded;
 mod disk;
+mod order;
 mod refused;
 mod script;

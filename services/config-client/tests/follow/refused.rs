@@ -7,7 +7,7 @@ use std::time::Duration;
 use squall_config_client::checksum::md5;
 use squall_config_client::{GetError, Incident};
 
-use crate::script::{Answer, Asked, Script, client, key, now};
+use crate::script::{Answer, Asked, Number, Script, client, key, now, until};
 
 fn fetches(id: &'static str) -> impl Fn(&Asked) -> bool {
     move |asked| *asked == Asked::Fetch(id.to_owned())
@@ -82,20 +82,15 @@ fn one_that_is_refused_is_asked_for_again_ever_more_rarely_and_is_read_once_it_m
 #[test]
 fn one_that_is_never_answered_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let number = Arc::new(AtomicU64::new(0));
+    let number = Arc::new(Number::default());
     let counted = Arc::clone(&number);
     let script = Script::start(move |asked| match asked {
         Asked::Fetch(id) if id == "stuck" => Answer::Hang,
-        Asked::Fetch(_) => Answer::Content(counted.load(Ordering::SeqCst).to_string()),
-        Asked::Poll(watched, _) => {
-            let now = md5(&counted.load(Ordering::SeqCst).to_string());
-            let ids = ["a", "b"].into_iter();
-            let has_changed = |id: &&str| watched.iter().any(|(one, md5)| one == id && *md5 != now);
-            Answer::Changed(ids.filter(has_changed).collect())
-        }
+        Asked::Fetch(_) => Answer::Content(counted.content()),
+        Asked::Poll(watched, hangs) => counted.listen(watched, *hangs, &["a", "b"]),
         Asked::Alive => Answer::Status(200),
     });
-    let (client, _) = client(&script, folder.path(), |settings| {
+    let (client, heard) = client(&script, folder.path(), |settings| {
         settings.request_timeout = Duration::from_millis(300);
     });
     now(async {
@@ -104,13 +99,22 @@ fn one_that_is_never_answered_holds_up_no_other() {
             watches.push(client.watch(&key(id)).await.unwrap());
         }
         for round in 1..=5 {
-            number.store(round, Ordering::SeqCst);
+            number.set(round);
             let wanted = round.to_string();
             for watch in [0, 2] {
                 while watches[watch].changed().await.content.as_deref() != Some(&*wanted) {}
             }
         }
+        let stuck = client.get(&key("stuck")).await.unwrap_err();
+        assert!(matches!(stuck, GetError::Refused { .. }), "{stuck}");
     });
+    // It is asked for again and again, and polls hang in between.
+    until("polls do not hang", || {
+        script.count(fetches("stuck")) > 3 && script.count(hangs) > 3
+    });
+    let away = heard.count(|told| matches!(told, Incident::Away { .. }));
+    let connected = heard.count(|told| *told == Incident::Connected);
+    assert!(away <= 1 && connected <= 1 + away, "{away}, {connected}");
 }
 
 #[test]
@@ -164,4 +168,58 @@ fn a_change_that_is_none_is_not_asked_for_without_end() {
         took >= Duration::from_millis((50 + 100 + 200) - 3 * 50),
         "{took:?}"
     );
+}
+
+#[test]
+fn what_is_pushed_and_is_none_of_what_was_asked_for_is_paced() {
+    // What was asked for is put off by 100 ms and then twice as long each, twice for each poll where it is torn; what was not by 50 ms
+    // likewise. Of each, chance takes up to half, and of the former what is due soon comes along.
+    let put_off = (50 + 100 + 200) - 3 * 50;
+    let paced = 25 + 50 + 100;
+    let pushes = [
+        ("unchanged", Answer::Pushed(vec!["a"], "x"), 4, put_off),
+        ("of two", Answer::Pushed(vec!["a", "b"], "y"), 4, paced),
+        ("not polled", Answer::Pushed(vec!["other"], "y"), 4, paced),
+        ("of none", Answer::Pushed(vec![], "y"), 4, paced),
+        (
+            "torn",
+            Answer::PushedTorn(vec!["a"], "y"),
+            3,
+            (50 + 100 + 200 + 400) - 4 * 50,
+        ),
+    ];
+    for (what, push, polls, least_ms) in pushes {
+        let folder = tempfile::tempdir().unwrap();
+        let is_torn = matches!(push, Answer::PushedTorn(..));
+        let script = Script::start(move |asked| match asked {
+            Asked::Fetch(_) => Answer::Content("x".to_owned()),
+            Asked::Poll(_, true) => push.clone(),
+            Asked::Poll(_, false) => Answer::Changed(Vec::new()),
+            Asked::Alive => Answer::Status(200),
+        });
+        let (client, heard) = client(&script, folder.path(), |_| {});
+        let mut watch = now(client.watch(&key("a"))).unwrap();
+        now(watch.changed());
+        let took = script.wait(polls, hangs);
+        assert!(took >= Duration::from_millis(least_ms), "{what}: {took:?}");
+        assert_eq!(watch.current().unwrap().content.as_deref(), Some("x"), "{what}");
+        let mismatches = heard.count(|told| matches!(told, Incident::Mismatch { .. }));
+        assert_eq!(mismatches > 0, is_torn, "{what}");
+    }
+}
+
+#[test]
+fn polls_that_end_with_their_connection_are_paced_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script::start(|asked| match asked {
+        Asked::Fetch(_) => Answer::Content("x".to_owned()),
+        Asked::Poll(_, true) => Answer::Lastly(Box::new(Answer::Changed(Vec::new()))),
+        Asked::Poll(_, false) => Answer::Changed(Vec::new()),
+        Asked::Alive => Answer::Status(200),
+    });
+    let (client, heard) = client(&script, folder.path(), |_| {});
+    now(client.get(&key("a"))).unwrap();
+    let took = script.wait(5, hangs);
+    assert!(took >= Duration::from_millis(25 + 50 + 100 + 200), "{took:?}");
+    assert_eq!(heard.count(|told| matches!(told, Incident::Away { .. })), 0);
 }

@@ -3,17 +3,24 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use squall_config_client::checksum::md5;
 use squall_config_client::listening;
-use squall_config_client::protocol::{CONFIGS, LISTENER};
+use squall_config_client::protocol::{CHANGED, CONFIGS, LISTENER};
 use squall_config_client::{Client, ConfigKey, Incident, Observe, Settings};
 use tokio::runtime::Runtime;
 
 /// How long a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How often a test looks whether what it waits for has come.
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
+/// How long [`Number::listen`] lets a poll hang, as a Nacos server does at least.
+const HANGS: Duration = Duration::from_secs(10);
+/// The MD5 of nothing.
+const MD5_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// What the server is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +44,12 @@ pub enum Answer {
     Torn(String),
     /// These data ids have changed.
     Changed(Vec<&'static str>),
+    /// This content, with the word that these data ids have changed.
+    Pushed(Vec<&'static str>, &'static str),
+    /// Likewise, with the MD5 of another.
+    PushedTorn(Vec<&'static str>, &'static str),
+    /// This; and the connection is closed, as by a server that stops.
+    Lastly(Box<Answer>),
     /// Nothing, ever.
     Hang,
 }
@@ -89,31 +102,49 @@ fn serve(
     loop {
         let asked = request(&mut stream)?;
         all.lock().unwrap().push((Instant::now(), asked.clone()));
-        let mut headers = "";
-        let (status, body) = match answer(&asked) {
-            Answer::Status(status) => (status, String::new()),
-            Answer::Content(content) => (200, content),
-            Answer::Torn(content) => {
-                headers = "content-md5: d41d8cd98f00b204e9800998ecf8427e\r\n";
-                (200, content)
-            }
-            Answer::Changed(ids) => {
-                let keys: Vec<ConfigKey> = ids.into_iter().map(key).collect();
-                (200, listening::answer(&keys))
-            }
+        let (answer, is_last) = match answer(&asked) {
+            Answer::Lastly(answer) => (*answer, true),
+            answer => (answer, false),
+        };
+        let torn = format!("content-md5: {MD5_OF_NOTHING}\r\n");
+        let (status, mut headers, body) = match answer {
+            Answer::Status(status) => (status, String::new(), String::new()),
+            Answer::Content(content) => (200, String::new(), content),
+            Answer::Torn(content) => (200, torn, content),
+            Answer::Changed(ids) => (200, String::new(), changed(ids)),
+            Answer::Pushed(ids, content) => (200, pushed(ids), content.to_owned()),
+            Answer::PushedTorn(ids, content) => (200, pushed(ids) + &torn, content.to_owned()),
+            Answer::Lastly(_) => panic!("it is the last already"),
             Answer::Hang => {
                 // Until the client goes.
                 let _ = stream.read(&mut [0]);
                 return None;
             }
         };
+        if is_last {
+            headers += "connection: close\r\n";
+        }
         let length = body.len();
         write!(
             stream.get_mut(),
             "HTTP/1.1 {status} x\r\n{headers}content-length: {length}\r\n\r\n{body}"
         )
         .ok()?;
+        if is_last {
+            return None;
+        }
     }
+}
+
+/// The listener's body that says that these have changed.
+fn changed(ids: Vec<&'static str>) -> String {
+    let keys: Vec<ConfigKey> = ids.into_iter().map(key).collect();
+    listening::answer(&keys)
+}
+
+/// The line of the head that says so.
+fn pushed(ids: Vec<&'static str>) -> String {
+    format!("{CHANGED}: {}\r\n", changed(ids).trim_end())
 }
 
 fn request(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
@@ -144,6 +175,39 @@ fn request(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
         }
         _ => Asked::Alive,
     })
+}
+
+/// A number that is the content of every configuration, and polls that wait for another.
+#[derive(Debug, Default)]
+pub struct Number {
+    now: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Number {
+    pub fn set(&self, now: u64) {
+        *self.now.lock().unwrap() = now;
+        self.changed.notify_all();
+    }
+
+    pub fn content(&self) -> String {
+        self.now.lock().unwrap().to_string()
+    }
+
+    /// Answers a poll: which of `ids` have changed of what it watches, once any have or at once. One whose client is gone is let go when
+    /// its time is over.
+    pub fn listen(&self, watched: &[(String, String)], hangs: bool, ids: &[&'static str]) -> Answer {
+        let changed = |now: u64| {
+            let now = md5(&now.to_string());
+            let has_changed = |id: &&str| watched.iter().any(|(one, md5)| one == id && *md5 != now);
+            ids.iter().copied().filter(has_changed).collect::<Vec<_>>()
+        };
+        let within = if hangs { HANGS } else { Duration::ZERO };
+        let now = self.now.lock().unwrap();
+        let nothing_new = |now: &mut u64| changed(*now).is_empty();
+        let (now, _) = self.changed.wait_timeout_while(now, within, nothing_new).unwrap();
+        Answer::Changed(changed(*now))
+    }
 }
 
 /// Keeps what a client tells.
@@ -183,10 +247,14 @@ pub fn now<F: Future>(future: F) -> F::Output {
 }
 
 /// Waits until something holds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what holds tells nobody; the deadline bounds the looks, and the pause leaves the processor to it"
+)]
 pub fn until(otherwise: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !holds() {
         assert!(Instant::now() < deadline, "{otherwise}");
-        thread::yield_now();
+        thread::sleep(LOOKS_EVERY);
     }
 }
