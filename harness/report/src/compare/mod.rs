@@ -147,7 +147,9 @@ impl Comparisons {
                 blocks,
             };
         }
-        blocks.iter_mut().for_each(|block| prefix(block, at));
+        for block in &mut blocks {
+            prefix(block, at);
+        }
         let scenario = self.of[at].scenario();
         let begins = section.id == section::SECTIONS[0].id;
         let title = match section.title {
