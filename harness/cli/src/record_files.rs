@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use squall_engine::record::write_whole;
 use squall_model::hlog;
 use squall_model::merge::Merged;
-use squall_model::record::{RunRecord, Verdict};
+use squall_model::record::{Machine, RunRecord, SCHEMA, Verdict};
 use squall_report::Recording;
 
 /// Reads what was recorded of a run, and the result of the one before it.
@@ -47,23 +49,97 @@ pub fn read_alone(folder: &Path) -> anyhow::Result<Recording> {
 /// The most runs that are looked at for the last one that could be judged.
 const LOOKED_AT_MAX: usize = 20;
 
-/// The last run of the same scenario beside this one, begun before it, that could be judged: folders are named by when runs began.
+/// The last run beside this one that began before it, could be judged and is held to the same: scenario text, phases and machine. A
+/// merged record is no run that came before, and what came before a merged record may be a part of it.
 fn previous(folder: &Path, record: &RunRecord) -> Option<RunRecord> {
+    if record.merged.is_some() {
+        return None;
+    }
     let own = folder.file_name()?;
     let beside = fs::read_dir(folder.parent()?).ok()?.flatten();
-    let mut before: Vec<_> = beside
+    let mut names: Vec<_> = beside
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.file_name())
-        .filter(|name| name.as_os_str() < own)
+        .filter(|name| name != own)
         .collect();
-    before.sort_unstable();
-    before.iter().rev().take(LOOKED_AT_MAX).find_map(|name| {
-        let text = fs::read_to_string(folder.with_file_name(name).join("run.json")).ok()?;
-        // A file of another version, or of something else, is no run to compare with.
-        let other: RunRecord = serde_json::from_str(&text).ok()?;
-        let is_like = other.scenario == record.scenario && other.quick == record.quick;
-        (is_like && other.verdict != Verdict::Invalid).then_some(other)
-    })
+    // Folders are named by when runs began, where nobody named them otherwise: the newest before this one, then the rest.
+    names.sort_unstable_by(|a, b| (b.as_os_str() < own, b).cmp(&(a.as_os_str() < own, a)));
+    let heads = names.iter().take(LOOKED_AT_MAX).filter_map(|name| {
+        let path = folder.with_file_name(name).join("run.json");
+        let head = RunHead::read(&path).ok()?;
+        (head.came_before(record) && head.verdict != Verdict::Invalid).then_some((head, path))
+    });
+    let (_, path) = heads.max_by(|(a, _), (b, _)| a.started_at.cmp(&b.started_at))?;
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// What tells of a run whether it can be held against another, without its numbers.
+#[derive(Clone, Deserialize)]
+pub struct RunHead {
+    schema: u32,
+    pub scenario: String,
+    #[serde(default)]
+    source: String,
+    revision: String,
+    #[serde(default)]
+    quick: bool,
+    machine: Machine,
+    pub verdict: Verdict,
+    pub started_at: String,
+    #[serde(default)]
+    merged: Option<IgnoredAny>,
+}
+
+impl RunHead {
+    /// Of a `run.json`. Fails for one of another version.
+    pub fn read(path: &Path) -> anyhow::Result<RunHead> {
+        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let head: RunHead =
+            serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+        anyhow::ensure!(
+            head.schema == SCHEMA,
+            "reading {}: it has schema {}, this squall reads schema {SCHEMA}",
+            path.display(),
+            head.schema
+        );
+        Ok(head)
+    }
+
+    /// Of a record.
+    pub fn of(record: RunRecord) -> RunHead {
+        RunHead {
+            schema: record.schema,
+            scenario: record.scenario,
+            source: record.source,
+            revision: record.revision,
+            quick: record.quick,
+            machine: record.machine,
+            verdict: record.verdict,
+            started_at: record.started_at,
+            merged: record.merged.map(|_| IgnoredAny),
+        }
+    }
+
+    /// Whether it is several runs in one.
+    pub fn is_merged(&self) -> bool {
+        self.merged.is_some()
+    }
+
+    /// Whether both are the same thing, run again: seeds and starts may differ.
+    pub fn repeats(&self, other: &RunHead) -> bool {
+        let key = |head: &RunHead| (head.revision.clone(), head.quick, head.is_merged());
+        key(self) == key(other) && self.source == other.source && self.machine == other.machine
+    }
+
+    /// Whether it is a run of the same timeline on the same machine that began before `record`. The revision may be another.
+    fn came_before(&self, record: &RunRecord) -> bool {
+        self.scenario == record.scenario
+            && self.source == record.source
+            && self.quick == record.quick
+            && self.machine == record.machine
+            && !self.is_merged()
+            && self.started_at < record.started_at
+    }
 }
 
 /// Reads the result of a run and its timeline, without what happened over time.

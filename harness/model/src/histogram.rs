@@ -41,6 +41,15 @@ pub fn record(histogram: &mut Histogram, value_us: u64, count: u64) {
         .expect("an hour fits into each of them");
 }
 
+/// All of `parts` together. One that does not fit, as only a foreign one with wider bounds, is left out.
+pub fn sum(parts: impl IntoIterator<Item = Histogram>) -> Histogram {
+    let mut all = empty();
+    for part in parts {
+        let _ = all.add(part);
+    }
+    all
+}
+
 /// The value at quantile `q` (0..1) in microseconds, or nothing where fewer than ten samples lie beyond it.
 pub fn quantile(histogram: &Histogram, q: f64) -> Option<u64> {
     let beyond = histogram.len() as f64 * (1.0 - q);

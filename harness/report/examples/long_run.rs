@@ -11,7 +11,7 @@ mod synthetic;
 use std::time::Instant;
 
 fn main() -> std::io::Result<()> {
-    let recording = long_run::recording(100_000);
+    let recording = long_run::recording(7, 100_000);
     let started = Instant::now();
     let page = squall_report::html(&recording);
     println!("made in {:.2?}; {} bytes", started.elapsed(), page.len());

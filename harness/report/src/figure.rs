@@ -68,11 +68,27 @@ pub fn duration(us: f64) -> String {
     if us < 0.0 {
         return format!("−{}", duration(-us));
     }
-    match rounded(us) {
+    match significant(us) {
         us if us < 1e3 => format!("{} µs", three(us)),
         us if us < 1e6 => format!("{} ms", three(us / 1e3)),
         us if us < 60e6 => format!("{} s", three(us / 1e6)),
         _ => long(us / 1e6),
+    }
+}
+
+/// To three significant digits, so that the unit is chosen by what is printed: 999.6 ms is 1 s.
+fn significant(value: f64) -> f64 {
+    if value < 1e-9 {
+        return 0.0;
+    }
+    // Where the last digit stands, as a whole number of units or of parts of one, of which both are exact.
+    let place = value.log10().floor() - 2.0;
+    if place >= 0.0 {
+        let unit = 10f64.powf(place);
+        (value / unit).round() * unit
+    } else {
+        let parts = 10f64.powf(-place);
+        (value * parts).round() / parts
     }
 }
 
@@ -114,7 +130,7 @@ fn scaled(value: f64, step: f64, names: &[&str], gap: &str) -> String {
     }
     let mut value = value;
     let mut at = 0;
-    while rounded(value.abs()) >= step && at + 1 < names.len() {
+    while rounded(value.abs()).round() >= step && at + 1 < names.len() {
         value /= step;
         at += 1;
     }
@@ -194,7 +210,9 @@ pub fn three(value: f64) -> String {
         _ if size >= 10.0 => format!("{value:.1}"),
         _ if size >= 1.0 => format!("{value:.2}"),
         _ => {
-            let text = format!("{value:.6}");
+            // As many decimals as it takes to show three digits, of what is above zero at least one.
+            let decimals = (2.0 - size.log10().floor()).clamp(0.0, 12.0) as usize;
+            let text = format!("{value:.decimals$}");
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
     }
@@ -238,6 +256,8 @@ mod tests {
             (7.0, "7 µs"),
             (413.0, "413 µs"),
             (999.6, "1 ms"),
+            (999_600.0, "1 s"),
+            (59_960_000.0, "1 min"),
             (4_130.0, "4.13 ms"),
             (4_000.0, "4 ms"),
             (41_300.0, "41.3 ms"),
@@ -279,6 +299,12 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(bytes(1_258_291.0), "1.20 MiB");
         assert_eq!(bytes(512.0), "512 B");
+        assert_eq!(bytes(1_048_500.0), "1 MiB");
+        assert_eq!(
+            three(0.000_000_3),
+            "0.0000003",
+            "what is above zero is not printed as zero"
+        );
         assert_eq!(three(0.012_34), "0.0123");
         assert_eq!(moment(22_140_400), "22.140 s");
         assert_eq!(wall_time("2026-01-15T09:30:12.480Z"), "2026-01-15 09:30:12 UTC");

@@ -13,6 +13,7 @@ pub mod chart;
 pub mod compare;
 pub mod figure;
 mod marks;
+mod over_time;
 mod partial;
 mod picture;
 mod recording;

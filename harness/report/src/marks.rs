@@ -62,7 +62,7 @@ pub(crate) fn windows(recording: &Recording, fault: &FaultRecord) -> Vec<(u64, u
 /// The most things whose states stand under each chart; the timeline lists all.
 const TRACKS: usize = 6;
 
-/// Phases, fault windows and states.
+/// Phases, fault windows and states; see [`Recording::marks`], which keeps them.
 pub(crate) fn marks(recording: &Recording) -> Marks {
     let phases = recording.record.phases.iter().enumerate();
     let phases = phases.filter(|(_, phase)| phase.end_us > phase.start_us);

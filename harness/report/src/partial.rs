@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use squall_model::event::{EventKind, PlannedPhase};
-use squall_model::histogram::{Distribution, Histogram, empty};
+use squall_model::histogram::{Distribution, Histogram, sum};
 use squall_model::hlog::{Interval, Kind};
 use squall_model::record::{LoadMode, LoadRecord, PhaseRecord, ServiceRecord};
 use squall_model::series::SeriesRow;
@@ -177,15 +177,10 @@ fn load(
 }
 
 fn merged(intervals: &[Interval], kind: Kind, rows: Rows) -> Histogram {
-    let mut all = empty();
     let inside = intervals
         .iter()
         .filter(|i| i.kind == kind && rows.hold(i.start_us, i.end_us));
-    for histogram in inside.filter_map(|interval| interval.histogram().ok()) {
-        // The bounds are those of `empty` for every log that squall wrote; a foreign one that doesn't fit is left out.
-        let _ = all.add(histogram);
-    }
-    all
+    sum(inside.filter_map(|interval| interval.histogram().ok()))
 }
 
 fn services(recording: &Recording, start_us: u64, end_us: u64) -> BTreeMap<String, ServiceRecord> {

@@ -12,6 +12,9 @@ use squall_model::record::{RunRecord, SCHEMA};
 use squall_model::replay::{self, ReplayError};
 use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
 
+use crate::chart::Marks;
+use crate::marks::marks;
+use crate::over_time::{CHARTS, Percentiles, percentiles_of};
 use crate::partial;
 
 /// All that was recorded of one run.
@@ -35,40 +38,51 @@ pub struct Recording {
     pub reading_notes: Vec<String>,
     /// The last run of the same scenario before this one that could be judged, where whoever read this one found it.
     pub previous: Option<Box<RunRecord>>,
-    rows: RowIndex,
+    derived: Derived,
 }
 
-/// Which rows of the series are those of a load, looked for once: an hour with many loads and services has a million rows.
+/// What follows from the rest of a recording, worked out when it is first asked for.
 #[derive(Debug, Default)]
-struct RowIndex(OnceLock<BTreeMap<String, Vec<usize>>>);
+struct Derived {
+    rows: OnceLock<Rows>,
+    marks: OnceLock<Marks>,
+    percentiles: OnceLock<BTreeMap<String, Percentiles>>,
+}
 
-impl RowIndex {
-    fn of(&self, series: &[SeriesRow], load: &str) -> &[usize] {
-        let index = self.0.get_or_init(|| {
-            let mut index: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-            for (at, row) in series.iter().enumerate() {
-                let SeriesRow::Load(row) = row else { continue };
-                match index.get_mut(&row.load) {
-                    Some(places) => places.push(at),
-                    None => drop(index.insert(row.load.clone(), vec![at])),
-                }
+/// Which rows of the series are those of a load, and which those of services: an hour with many of them has a million rows.
+#[derive(Debug, Default)]
+struct Rows {
+    loads: BTreeMap<String, Vec<usize>>,
+    services: BTreeMap<String, Vec<usize>>,
+}
+
+impl Rows {
+    fn of(series: &[SeriesRow]) -> Rows {
+        let mut rows = Rows::default();
+        for (at, row) in series.iter().enumerate() {
+            let (places, name) = match row {
+                SeriesRow::Load(row) => (&mut rows.loads, &row.load),
+                SeriesRow::Service(row) => (&mut rows.services, &row.service),
+            };
+            match places.get_mut(name) {
+                Some(places) => places.push(at),
+                None => drop(places.insert(name.clone(), vec![at])),
             }
-            index
-        });
-        index.get(load).map_or(&[], Vec::as_slice)
+        }
+        rows
     }
 }
 
-/// The series can be changed in a copy, so a copy looks for itself.
-impl Clone for RowIndex {
-    fn clone(&self) -> RowIndex {
-        RowIndex::default()
+/// The rest can be changed in a copy, so a copy works it out for itself.
+impl Clone for Derived {
+    fn clone(&self) -> Derived {
+        Derived::default()
     }
 }
 
-/// It follows from the series, which is compared.
-impl PartialEq for RowIndex {
-    fn eq(&self, _: &RowIndex) -> bool {
+/// It follows from the rest, which is compared.
+impl PartialEq for Derived {
+    fn eq(&self, _: &Derived) -> bool {
         true
     }
 }
@@ -127,7 +141,7 @@ pub fn recording(
         is_remade: !whole,
         reading_notes,
         previous: None,
-        rows: RowIndex::default(),
+        derived: Derived::default(),
     };
     if !whole {
         partial::fill(&mut recording);
@@ -159,6 +173,9 @@ fn written(text: &str, notes: &mut Vec<String>) -> Result<Option<RunRecord>, Rep
     }
 }
 
+/// A line that is taken to be no shorter, so that a short first one does not ask for more memory than the text is worth.
+const SHORTEST_LINE: usize = 100;
+
 fn lines<T: serde::de::DeserializeOwned>(file: &str, text: &str, notes: &mut Vec<String>) -> Vec<T> {
     lines_by(file, text, notes, |line| serde_json::from_str(line).ok())
 }
@@ -177,7 +194,9 @@ fn series_row(line: &str) -> Option<SeriesRow> {
 
 fn lines_by<T>(file: &str, text: &str, notes: &mut Vec<String>, read_line: fn(&str) -> Option<T>) -> Vec<T> {
     let mut skipped = 0_usize;
-    let mut read = Vec::new();
+    // Lines are about as long as the first: a million rows need not be moved again and again while their list grows.
+    let usual = text.find('\n').unwrap_or(0).max(SHORTEST_LINE);
+    let mut read = Vec::with_capacity(text.len() / usual);
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         match read_line(line) {
             Some(value) => read.push(value),
@@ -245,10 +264,10 @@ impl Recording {
     }
 
     /// The rows of one load.
-    pub fn load_rows<'a>(&'a self, load: &'a str) -> impl Iterator<Item = &'a LoadRow> {
-        let places = self.rows.of(&self.series, load).iter();
-        places.filter_map(move |at| match self.series.get(*at) {
-            Some(SeriesRow::Load(row)) if row.load == load => Some(row),
+    pub fn load_rows<'a>(&'a self, load: &str) -> impl Iterator<Item = &'a LoadRow> + use<'a> {
+        let places = self.rows().loads.get(load).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|at| match self.series.get(*at) {
+            Some(SeriesRow::Load(row)) => Some(row),
             _ => None,
         })
     }
@@ -259,6 +278,35 @@ impl Recording {
             SeriesRow::Service(row) => Some(row),
             SeriesRow::Load(_) => None,
         })
+    }
+
+    /// Each service that has rows, with its rows.
+    pub(crate) fn rows_by_service(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &ServiceRow>)> {
+        self.rows().services.iter().map(|(service, places)| {
+            let rows = places.iter().filter_map(|at| match self.series.get(*at) {
+                Some(SeriesRow::Service(row)) => Some(row),
+                _ => None,
+            });
+            (service.as_str(), rows)
+        })
+    }
+
+    fn rows(&self) -> &Rows {
+        self.derived.rows.get_or_init(|| Rows::of(&self.series))
+    }
+
+    /// What every chart on the time axis shows beside its lines.
+    pub(crate) fn marks(&self) -> &Marks {
+        self.derived.marks.get_or_init(|| marks(self))
+    }
+
+    /// Response times of a load over time; nothing for one beyond those that get a chart.
+    pub(crate) fn percentiles(&self, load: &str) -> Option<&Percentiles> {
+        let all = self.derived.percentiles.get_or_init(|| {
+            let loads = self.loads();
+            percentiles_of(self, &loads[..loads.len().min(CHARTS)])
+        });
+        all.get(load)
     }
 
     /// How often the timeline was run: more than once where repeats were merged. Counts are those of all of them.

@@ -4,7 +4,9 @@
 //! interval histograms are merged, window by window, until they do. Percentiles are never averaged, and a window never
 //! reaches across the edge of a phase or of a fault, where the truth on both sides differs.
 
-use squall_model::counts::Counts;
+use std::rc::Rc;
+
+use squall_model::counts::{Counts, Decoder};
 use squall_model::hlog::{Interval, Kind};
 use squall_model::series::{LoadRow, RowLatency};
 
@@ -16,179 +18,177 @@ pub(crate) struct Span {
     pub(crate) value: f64,
 }
 
+/// A line in pieces: between two of them nothing is known.
+pub(crate) type Pieces = Vec<Vec<(f64, f64)>>;
+
+/// Spans this long are drawn as steps: a point in the middle would hide how long they are.
+const STEP_US: u64 = 500_000;
+
+/// Spans as pieces of a line; a gap ends a piece.
+pub(crate) fn pieces(spans: &[Span]) -> Pieces {
+    let mut pieces: Pieces = Vec::new();
+    let mut previous: Option<&Span> = None;
+    for span in spans {
+        let length = span.end_us - span.start_us;
+        let joined = previous
+            .is_some_and(|p| span.start_us <= p.end_us + length.min(p.end_us - p.start_us).min(STEP_US) / 2);
+        if !joined {
+            pieces.push(Vec::new());
+        }
+        if let Some(piece) = pieces.last_mut() {
+            if length >= STEP_US {
+                piece.extend([
+                    (span.start_us as f64, span.value),
+                    (span.end_us as f64, span.value),
+                ]);
+            } else {
+                piece.push(((span.start_us + length / 2) as f64, span.value));
+            }
+        }
+        previous = Some(span);
+    }
+    pieces
+}
+
 /// The part of rows with requests that must hold a percentile for the rows to be drawn.
 const ENOUGH_ROWS: f64 = 0.95;
 
 /// The percentile as the rows have it, or nothing where too many of them hold too few samples.
-pub(crate) fn from_rows(rows: &[&LoadRow], of: fn(&RowLatency) -> Option<u64>) -> Option<Vec<Span>> {
-    let busy = rows.iter().filter(|row| row.response.max.is_some()).count();
-    let spans: Vec<Span> = rows
-        .iter()
-        .filter_map(|row| {
-            let value = of(&row.response)? as f64;
-            Some(Span {
-                start_us: row.start_us,
-                end_us: row.end_us,
-                value,
-            })
-        })
-        .collect();
+pub(crate) fn from_rows<'r>(
+    rows: impl Iterator<Item = &'r LoadRow>,
+    of: fn(&RowLatency) -> Option<u64>,
+) -> Option<Vec<Span>> {
+    let mut busy = 0_usize;
+    let mut spans = Vec::new();
+    for row in rows {
+        busy += usize::from(row.response.max.is_some());
+        spans.extend(of(&row.response).map(|value| Span {
+            start_us: row.start_us,
+            end_us: row.end_us,
+            value: value as f64,
+        }));
+    }
     (busy > 0 && spans.len() as f64 >= ENOUGH_ROWS * busy as f64).then_some(spans)
 }
 
-/// What interval histograms of one kind counted, in order: begin, end, counts.
-pub(crate) fn decoded(intervals: &[Interval], kind: Kind) -> Vec<(u64, u64, Counts)> {
-    let of_kind = intervals.iter().filter(|interval| interval.kind == kind);
-    let mut decoded: Vec<_> = of_kind
-        .filter_map(|interval| {
-            Some((
-                interval.start_us,
-                interval.end_us,
-                Counts::decode(&interval.hdr).ok()?,
-            ))
-        })
-        .filter(|(_, _, counts)| !counts.is_empty())
-        .collect();
-    decoded.sort_by_key(|(start_us, ..)| *start_us);
-    decoded
+/// What interval histograms say over time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct OverIntervals {
+    /// Per quantile that was asked for, its spans.
+    pub(crate) quantiles: Vec<Vec<Span>>,
+    /// The largest value of every interval.
+    pub(crate) largest: Vec<Span>,
 }
 
-/// The quantile over windows merged until ten samples lie beyond it, none across an edge in `edges`.
+/// The quantiles over windows merged until ten samples lie beyond them, each window `least_us` long at least and none across an edge
+/// in `edges`. What is left before an edge joins the window before it; where there is none, the stretch has no value.
 ///
-/// What is left before an edge joins the window before it; where there is none, the stretch has no value.
-pub(crate) fn widened(intervals: &[(u64, u64, Counts)], q: f64, edges: &[u64]) -> Vec<Span> {
-    let mut spans = Vec::new();
-    let mut rest = intervals;
-    while let Some((start_us, end_us, _)) = rest.first() {
-        let middle = start_us + (end_us - start_us) / 2;
-        let edge = edges
-            .iter()
-            .copied()
-            .filter(|edge| *edge > middle)
-            .min()
-            .unwrap_or(u64::MAX);
-        let length = rest
-            .iter()
-            .take_while(|(start, end, _)| start + (end - start) / 2 < edge)
-            .count()
-            .max(1);
-        let (stretch, after) = rest.split_at(length);
-        spans.extend(widened_stretch(stretch, q));
-        rest = after;
-    }
-    spans
-}
-
-fn widened_stretch(stretch: &[(u64, u64, Counts)], q: f64) -> Vec<Span> {
-    let mut windows: Vec<(u64, u64, Counts)> = Vec::new();
-    let mut open: Option<(u64, u64, Counts)> = None;
-    for (start_us, end_us, counts) in stretch {
-        let (begin, merged) = match open.take() {
-            Some((begin, _, mut merged)) => {
-                merged.add(counts);
-                (begin, merged)
-            }
-            None => (*start_us, counts.clone()),
-        };
-        if merged.quantile(q).is_some() {
-            windows.push((begin, *end_us, merged));
-        } else {
-            open = Some((begin, *end_us, merged));
-        }
-    }
-    if let (Some((_, end_us, rest)), Some(last)) = (open, windows.last_mut()) {
-        last.2.add(&rest);
-        last.1 = end_us;
-    }
-    windows
-        .iter()
-        .filter_map(|(start_us, end_us, merged)| {
-            let value = merged.quantile(q)? as f64;
-            Some(Span {
-                start_us: *start_us,
-                end_us: *end_us,
-                value,
-            })
-        })
-        .collect()
-}
-
-/// The same of intervals that are not decoded yet, with windows of `least_us` at least: for lines of an hour, which no screen shows
-/// second by second. Of all histograms two are in memory at a time.
-pub(crate) fn streamed(
+/// Every histogram is read once, and of all of them a few are in memory at a time.
+pub(crate) fn over_intervals(
     intervals: &[Interval],
-    kind: Kind,
-    q: f64,
+    quantiles: &[f64],
     edges: &[u64],
     least_us: u64,
-) -> Vec<Span> {
-    let mut of_kind: Vec<&Interval> = intervals
+) -> OverIntervals {
+    let responses = intervals
         .iter()
-        .filter(|interval| interval.kind == kind)
-        .collect();
-    of_kind.sort_by_key(|interval| interval.start_us);
-    let stretch_of = |interval: &Interval| {
-        let middle = interval.start_us + (interval.end_us - interval.start_us) / 2;
-        edges.partition_point(|edge| *edge <= middle)
-    };
-    let mut spans: Vec<Span> = Vec::new();
-    // The open window, and the last one of this stretch with its place in `spans`.
-    let mut open: Option<(u64, u64, Counts)> = None;
-    let mut last: Option<Counts> = None;
-    let mut stretch = 0;
-    let close = |spans: &mut Vec<Span>, open: &mut Option<(u64, u64, Counts)>, last: &mut Option<Counts>| {
-        let (Some((_, end_us, rest)), Some(mut merged)) = (open.take(), last.take()) else {
-            return;
-        };
-        merged.add(&rest);
-        if let (Some(span), Some(value)) = (spans.last_mut(), merged.quantile(q)) {
-            (span.end_us, span.value) = (end_us, value as f64);
-        }
-    };
-    for interval in of_kind {
-        let Some(counts) = Counts::decode(&interval.hdr)
-            .ok()
-            .filter(|counts| !counts.is_empty())
-        else {
+        .filter(|interval| interval.kind == Kind::Response);
+    let mut responses: Vec<&Interval> = responses.collect();
+    responses.sort_by_key(|interval| interval.start_us);
+    let mut widening: Vec<Widening> = quantiles.iter().map(|q| Widening::new(*q, least_us)).collect();
+    let mut largest = Vec::new();
+    let mut decoder = Decoder::default();
+    for interval in responses {
+        let counts = decoder.decode(&interval.hdr).ok();
+        let Some(counts) = counts.filter(|counts| !counts.is_empty()) else {
             continue;
         };
-        if stretch_of(interval) != stretch {
-            close(&mut spans, &mut open, &mut last);
-            (open, last) = (None, None);
-            stretch = stretch_of(interval);
-        }
-        let (start_us, merged) = match open.take() {
-            Some((start_us, _, mut merged)) => {
-                merged.add(&counts);
-                (start_us, merged)
-            }
-            None => (interval.start_us, counts),
-        };
-        let is_long = interval.end_us - start_us >= least_us;
-        match is_long.then(|| merged.quantile(q)).flatten() {
-            Some(value) => {
-                spans.push(Span {
-                    start_us,
-                    end_us: interval.end_us,
-                    value: value as f64,
-                });
-                last = Some(merged);
-            }
-            None => open = Some((start_us, interval.end_us, merged)),
+        let counts = Rc::new(counts);
+        let (start_us, end_us) = (interval.start_us, interval.end_us);
+        largest.push(Span {
+            start_us,
+            end_us,
+            value: counts.max() as f64,
+        });
+        let middle = start_us + (end_us - start_us) / 2;
+        let stretch = edges.partition_point(|edge| *edge <= middle);
+        for one in &mut widening {
+            one.take(stretch, (start_us, end_us), &counts);
         }
     }
-    close(&mut spans, &mut open, &mut last);
-    spans
+    OverIntervals {
+        quantiles: widening.into_iter().map(Widening::spans).collect(),
+        largest,
+    }
 }
 
-/// The largest value of every interval.
-pub(crate) fn largest(intervals: &[(u64, u64, Counts)]) -> Vec<Span> {
-    let spans = intervals.iter().map(|(start_us, end_us, h)| Span {
-        start_us: *start_us,
-        end_us: *end_us,
-        value: h.max() as f64,
-    });
-    spans.collect()
+/// One quantile over windows that widen until they hold it.
+struct Widening {
+    q: f64,
+    least_us: u64,
+    spans: Vec<Span>,
+    /// Which stretch between two edges the windows below are of.
+    stretch: usize,
+    /// The window that does not hold it yet: begin, end, counts.
+    open: Option<(u64, u64, Counts)>,
+    /// What the last of `spans` was read from, where it is of this stretch.
+    last: Option<Rc<Counts>>,
+}
+
+impl Widening {
+    fn new(q: f64, least_us: u64) -> Widening {
+        Widening {
+            q,
+            least_us,
+            spans: Vec::new(),
+            stretch: 0,
+            open: None,
+            last: None,
+        }
+    }
+
+    fn take(&mut self, stretch: usize, (start_us, end_us): (u64, u64), counts: &Rc<Counts>) {
+        if stretch != self.stretch {
+            self.close();
+            self.stretch = stretch;
+        }
+        let (start_us, merged) = match self.open.take() {
+            Some((start_us, _, mut merged)) => {
+                merged.add(counts);
+                (start_us, Rc::new(merged))
+            }
+            None => (start_us, Rc::clone(counts)),
+        };
+        let is_long = end_us - start_us >= self.least_us;
+        match is_long.then(|| merged.quantile(self.q)).flatten() {
+            Some(value) => {
+                self.spans.push(Span {
+                    start_us,
+                    end_us,
+                    value: value as f64,
+                });
+                self.last = Some(merged);
+            }
+            None => self.open = Some((start_us, end_us, Rc::unwrap_or_clone(merged))),
+        }
+    }
+
+    /// Ends the stretch: what is left joins the window before it.
+    fn close(&mut self) {
+        let (Some((_, end_us, rest)), Some(last)) = (self.open.take(), self.last.take()) else {
+            return;
+        };
+        let mut merged = Rc::unwrap_or_clone(last);
+        merged.add(&rest);
+        if let (Some(span), Some(value)) = (self.spans.last_mut(), merged.quantile(self.q)) {
+            (span.end_us, span.value) = (end_us, value as f64);
+        }
+    }
+
+    fn spans(mut self) -> Vec<Span> {
+        self.close();
+        self.spans
+    }
 }
 
 #[cfg(test)]
@@ -212,8 +212,10 @@ mod tests {
         range.map(second).collect()
     }
 
-    fn seconds(range: std::ops::Range<u64>, per_second: u64, value: u64) -> Vec<(u64, u64, Counts)> {
-        decoded(&written(range, per_second, value), Kind::Response)
+    fn spans(intervals: &[Interval], q: f64, edges: &[u64], least_us: u64) -> Vec<Span> {
+        over_intervals(intervals, &[q], edges, least_us)
+            .quantiles
+            .remove(0)
     }
 
     fn lengths(spans: &[Span]) -> Vec<u64> {
@@ -225,35 +227,25 @@ mod tests {
 
     #[test]
     fn windows_widen_until_ten_samples_lie_beyond() {
-        let data = seconds(0..12, 2_000, 700);
-        assert_eq!(lengths(&widened(&data, 0.99, &[])), [1; 12]);
+        let data = written(0..12, 2_000, 700);
+        assert_eq!(lengths(&spans(&data, 0.99, &[], 0)), [1; 12]);
         assert_eq!(
-            lengths(&widened(&data, 0.999, &[])),
+            lengths(&spans(&data, 0.999, &[], 0)),
             [5, 7],
             "the last two seconds join the window before"
         );
         assert_eq!(
-            lengths(&widened(&data, 0.9999, &[])),
+            lengths(&spans(&data, 0.9999, &[], 0)),
             [0; 0],
             "24,000 samples carry no P99.99"
         );
     }
 
     #[test]
-    fn streamed_windows_are_the_same_and_can_be_longer() {
-        let mut intervals = written(0..12, 2_000, 700);
-        intervals.extend(written(12..31, 1_500, 900));
-        for q in [0.5, 0.99, 0.999] {
-            for edges in [&[][..], &[12_000_000], &[5_000_000, 12_000_000, 25_000_000]] {
-                let read = decoded(&intervals, Kind::Response);
-                assert_eq!(
-                    streamed(&intervals, Kind::Response, q, edges, 0),
-                    widened(&read, q, edges),
-                    "{q} {edges:?}"
-                );
-            }
-        }
-        let long = streamed(&intervals, Kind::Response, 0.99, &[12_000_000], 5_000_000);
+    fn windows_can_be_longer_than_the_data_asks_for() {
+        let mut data = written(0..12, 2_000, 700);
+        data.extend(written(12..31, 1_500, 900));
+        let long = spans(&data, 0.99, &[12_000_000], 5_000_000);
         assert_eq!(
             lengths(&long),
             [5, 7, 5, 5, 9],
@@ -262,18 +254,45 @@ mod tests {
     }
 
     #[test]
+    fn several_quantiles_are_each_as_on_their_own() {
+        let mut data = written(0..12, 2_000, 700);
+        data.extend(written(12..31, 1_500, 900));
+        let quantiles = [0.5, 0.99, 0.999];
+        let together = over_intervals(&data, &quantiles, &[12_000_000], 0);
+        let apart = quantiles.map(|q| spans(&data, q, &[12_000_000], 0));
+        assert_eq!(together.quantiles, apart);
+        assert_eq!(together.largest.len(), 31);
+    }
+
+    #[test]
     fn no_window_reaches_across_an_edge() {
-        let mut data = seconds(0..5, 1_000, 500);
-        data.extend(seconds(5..8, 1_000, 90_000));
-        let spans = widened(&data, 0.999, &[5_000_000]);
-        assert_eq!(spans, [], "neither side holds 10,000");
-        let spans = widened(&data, 0.99, &[5_000_000]);
+        let mut data = written(0..5, 1_000, 500);
+        data.extend(written(5..8, 1_000, 90_000));
+        assert_eq!(
+            spans(&data, 0.999, &[5_000_000], 0),
+            [],
+            "neither side holds 10,000"
+        );
+        let apart = spans(&data, 0.99, &[5_000_000], 0);
         assert!(
-            spans
+            apart
                 .iter()
                 .all(|span| (span.value < 501.0) == (span.end_us <= 5_000_000)),
-            "{spans:?}"
+            "{apart:?}"
         );
+    }
+
+    #[test]
+    fn a_stretch_without_data_breaks_the_line() {
+        let span = |start: u64, end: u64| Span {
+            start_us: start * 100_000,
+            end_us: end * 100_000,
+            value: 1.0,
+        };
+        let lengths = |spans: &[Span]| pieces(spans).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&[span(0, 1), span(1, 2), span(4, 5)]), [2, 1]);
+        assert_eq!(lengths(&[span(0, 10), span(10, 20)]), [4], "long spans are steps");
+        assert_eq!(lengths(&[]), [0; 0]);
     }
 
     #[test]
@@ -289,12 +308,11 @@ mod tests {
             ..LoadRow::default()
         };
         let rows: Vec<LoadRow> = (0..10).map(|at| row(at, (at != 3).then_some(5))).collect();
-        let rows: Vec<&LoadRow> = rows.iter().collect();
-        assert_eq!(from_rows(&rows, |latency| latency.p99), None);
+        assert_eq!(from_rows(rows.iter(), |latency| latency.p99), None);
         assert_eq!(
-            from_rows(&rows, |latency| latency.max).map(|spans| spans.len()),
+            from_rows(rows.iter(), |latency| latency.max).map(|spans| spans.len()),
             Some(10)
         );
-        assert_eq!(from_rows(&[], |latency| latency.max), None);
+        assert_eq!(from_rows([].iter(), |latency| latency.max), None);
     }
 }

@@ -5,7 +5,7 @@ mod slower;
 mod synthetic;
 
 use serde_json::Value;
-use squall_model::record::Verdict;
+use squall_model::record::{How, MergedFrom, MergedRun, Verdict};
 use squall_report::Recording;
 use squall_report::compare::{Comparison, Comparisons, Run, Side, html, json, markdown, terminal};
 
@@ -181,10 +181,61 @@ fn runs_are_aligned_at_the_first_fault() {
     );
 }
 
+/// Makes `run` one that was merged from the runs of these seeds.
+fn merge_of(run: &mut Recording, seeds: &[u64]) {
+    let runs = seeds.iter().map(|seed| {
+        let record = base(*seed).record;
+        MergedRun {
+            name: seed.to_string(),
+            squall: record.squall,
+            command: record.command,
+            seed: *seed,
+            started_at: record.started_at,
+            duration_us: record.duration_us,
+            revision: record.revision,
+            machine: record.machine,
+            verdict: record.verdict,
+            exit_code: record.exit_code,
+        }
+    });
+    run.record.merged = Some(Box::new(MergedFrom {
+        how: How::Repeats,
+        repeats: seeds.len() as u32,
+        runs: runs.collect(),
+        differ: Vec::new(),
+    }));
+}
+
+#[test]
+fn a_merged_run_beside_one_that_it_was_made_of_is_no_comparison_of_two_things() {
+    let mut merged = base(9);
+    merge_of(&mut merged, &[7, 8]);
+    let doubts = |sides| numbers(&compared(sides))["comparisons"][0]["doubts"].to_string();
+    let apart = doubts(vec![
+        side("base", vec![base(5), base(6)]),
+        side("candidate", vec![merged.clone()]),
+    ]);
+    assert_eq!(apart, "[]");
+    let twice = doubts(vec![
+        side("base", vec![base(5)]),
+        side("candidate", vec![base(7), merged.clone()]),
+    ]);
+    assert!(twice.contains("candidate counts a run twice"), "{twice}");
+    let both = doubts(vec![
+        side("base", vec![base(7), base(8)]),
+        side("candidate", vec![merged]),
+    ]);
+    assert!(
+        both.contains("base and candidate have 2 runs in common"),
+        "{both}"
+    );
+}
+
 #[test]
 fn what_should_not_be_compared_is_said_first() {
     type Spoil = fn(&mut Recording);
-    let table: [(Spoil, &str); 6] = [
+    let table: [(Spoil, &str); 7] = [
+        (|run| merge_of(run, &[7, 9]), "have 1 run in common"),
         (
             |run| "another".clone_into(&mut run.record.scenario),
             "runs of different scenarios",

@@ -156,6 +156,50 @@ fn a_record_of_nothing_still_makes_every_format() {
 }
 
 #[test]
+fn a_page_has_no_empty_boxes() {
+    let bare = |change: &dyn Fn(&mut RunRecord)| {
+        let mut recording = synthetic::folder(7).recording();
+        change(&mut recording.record);
+        recording
+    };
+    let mut nothing = bare(&|record| {
+        (record.phases, record.faults) = (Vec::new(), Vec::new());
+        (record.invariants, record.expectations) = (Vec::new(), Vec::new());
+    });
+    (nothing.series, nothing.events) = (Vec::new(), Vec::new());
+    nothing.intervals.clear();
+    let unasked = bare(&|record| {
+        record.faults.clear();
+        record.invariants.clear();
+        record.expectations.clear();
+    });
+    let whole = bare(&|_| {});
+    for recording in [&nothing, &unasked, &whole] {
+        let page = html(recording);
+        for empty in [
+            "<div></div>",
+            "<div class=\"stack\"></div>",
+            "<tbody></tbody>",
+            "<ul class=\"legend\"></ul>",
+            "<figcaption></figcaption>",
+            "<dl class=\"definitions\"></dl>",
+            "<p></p>",
+        ] {
+            assert!(!page.contains(empty), "{empty}");
+        }
+        let sections = page.split("<section ").skip(1);
+        for section in sections {
+            let inside = section.split_once('>').map_or("", |(_, rest)| rest);
+            assert!(!inside.starts_with("</section>"), "{}", &section[..60]);
+        }
+    }
+    assert!(html(&unasked).contains("class=\"beside alone\""));
+    assert!(html(&whole).contains("class=\"beside\""));
+    // What no run measured is said once, not fault by fault.
+    assert!(!html(&whole).contains("not measured</td>"));
+}
+
+#[test]
 fn a_closed_loop_says_that_it_cannot_see_queueing() {
     let folder = synthetic::folder(7);
     assert!(!html(&folder.recording()).contains("queueing"));

@@ -185,10 +185,10 @@ fn edges_are_there_where_there_were_proxies_and_one_that_nobody_used_stands_out(
     expect![[r#"
         Edges
 
-        | Edge | Connections | At most | Requests | Per call | Bytes | Longest silence |
+        | Edge | Connections | Most per second | Requests | Per call | Bytes | Longest silence |
         | :-- | --: | --: | --: | --: | --: | --: |
-        | feed-&gt;ids | 1,204 | 310/s | 24,000 | 1.20 | 3 MiB | 996 ms |
-        | feed-&gt;ranking | never used | 0/s | – | – | 0 B | – |
+        | feed-&gt;ids | 1,204 | 310 | 24,000 | 1.20 | 3 MiB | 996 ms |
+        | feed-&gt;ranking | never used | 0 | – | – | 0 B | – |
 
     "#]]
     .assert_eq(section.unwrap_or_default());
@@ -216,11 +216,11 @@ fn where_connects_were_redirected_the_report_counts_them_and_those_that_were_mis
     expect![[r#"
         Edges
 
-        | Edge | Connections | At most | Requests | Per call | Bytes | Longest silence | Redirected |
+        | Edge | Connections | Most per second | Requests | Per call | Bytes | Longest silence | Redirected |
         | :-- | --: | --: | --: | --: | --: | --: | --: |
-        | feed-&gt;ids | 5 | 0/s | – | – | 0 B | – | 1,204 |
-        | feed-&gt;ranking | 5 | 0/s | – | – | 0 B | – | 3, 2 missed |
-        | feed-&gt;told | 5 | 0/s | – | – | 0 B | – | – |
+        | feed-&gt;ids | 5 | 0 | – | – | 0 B | – | 1,204 |
+        | feed-&gt;ranking | 5 | 0 | – | – | 0 B | – | 3, 2 missed |
+        | feed-&gt;told | 5 | 0 | – | – | 0 B | – | – |
 
     "#]]
     .assert_eq(section.unwrap_or_default());

@@ -144,6 +144,66 @@ fn a_folder_is_its_newest_valid_run_and_what_repeats_it() {
 }
 
 #[test]
+fn a_merged_run_is_no_repeat_of_those_beside_it() {
+    let stage = two_sides(2);
+    copy(
+        &stage.path("base/s/1"),
+        &stage.path("base/s/merged"),
+        9,
+        |record| {
+            record["merged"] =
+                serde_json::json!({ "how": "repeats", "repeats": 2, "runs": [], "differ": [] });
+        },
+    );
+    let names: [&[&str]; 2] = [
+        &["base", "candidate"],
+        &[
+            "base/s/1",
+            "base/s/2",
+            "base/s/merged",
+            "candidate/s/1",
+            "candidate/s/2",
+        ],
+    ];
+    for names in names {
+        let paths: Vec<PathBuf> = names.iter().map(|name| stage.path(name)).collect();
+        let ended = compare(&stage, &["--json"], &paths);
+        assert_eq!(
+            sides(&ended),
+            named(&[("base", 2), ("candidate", 2)]),
+            "{names:?}"
+        );
+        assert!(ended.stdout.contains("1 merged run was left out"), "{ended}");
+    }
+    // Named on its own, it is compared.
+    let paths = [stage.path("base/s/merged"), stage.path("candidate/s/1")];
+    assert_eq!(sides(&compare(&stage, &["--json"], &paths)).len(), 2);
+}
+
+#[test]
+fn without_out_the_page_lands_where_what_is_compared_says() {
+    let stage = two_sides(1);
+    let paths = [stage.path("base/s/1"), stage.path("candidate/s/1")];
+    let page = stage.path("reports/compare/canary-no-data-1-vs-1.html");
+    for _ in 0..2 {
+        let mut command = Stage::command(&["compare".as_ref(), paths[0].as_os_str(), paths[1].as_os_str()]);
+        command.current_dir(stage.path(""));
+        let ended = stage.start(command).wait();
+        let out = &ended.assert_code(0).stdout;
+        assert!(out.ends_with(&format!("report: {}\n", page.display())), "{ended}");
+    }
+    assert!(
+        std::fs::read_to_string(&page)
+            .expect("written")
+            .contains("aaaaaaa")
+    );
+    let pages = std::fs::read_dir(page.parent().expect("a folder"))
+        .expect("a folder")
+        .count();
+    assert_eq!(pages, 1, "the same command makes the same page again");
+}
+
+#[test]
 fn folders_of_several_scenarios_pair_by_name() {
     let stage = two_sides(1);
     let made = stage.path("base/s/1");

@@ -241,13 +241,31 @@ fn a_report_says_what_changed_since_the_last_run_that_could_be_judged() {
         page.contains("Since the last valid run")
     };
     assert!(!said(), "there is no other");
-    let mut record = serde_json::to_value(ended.record()).expect("JSON");
-    // An earlier run beside it, first one that could not be judged, then one that could.
-    let earlier = folder.with_file_name("20200101T000000.000Z-none");
-    std::fs::create_dir(&earlier).expect("a folder");
-    for (verdict, is_said) in [("invalid", false), ("pass", true)] {
-        record["verdict"] = verdict.into();
-        std::fs::write(earlier.join("run.json"), record.to_string()).expect("written");
-        assert_eq!(said(), is_said, "{verdict}");
+    let record = serde_json::to_value(ended.record()).expect("JSON");
+    let beside = folder.with_file_name("20200101T000000.000Z-none");
+    std::fs::create_dir(&beside).expect("a folder");
+    // An earlier run beside it, in turn one that is nothing to be held against, and one that is.
+    let merged = serde_json::json!({ "how": "repeats", "repeats": 2, "runs": [], "differ": [] });
+    let table = [
+        ("verdict", "invalid".into(), false),
+        ("schema", 99.into(), false),
+        ("started_at", "2999-01-01T00:00:00.000Z".into(), false),
+        ("merged", merged, false),
+        ("source", "another: 1".into(), false),
+        (
+            "machine",
+            serde_json::json!({ "cores": 1, "memory": 1, "os": "", "cpu": "" }),
+            false,
+        ),
+        ("scenario", "another".into(), false),
+        ("revision", "0000000".into(), true),
+    ];
+    for (field, value, is_said) in table {
+        let mut earlier = record.clone();
+        earlier["verdict"] = "pass".into();
+        earlier["started_at"] = "2020-01-01T00:00:00.000Z".into();
+        earlier[field] = value;
+        std::fs::write(beside.join("run.json"), earlier.to_string()).expect("written");
+        assert_eq!(said(), is_said, "{field}");
     }
 }

@@ -17,7 +17,7 @@ use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
 use super::size::{BAND, FACTOR, LABEL_ROW, Size, axis_height, tracks_height, units, with_tracks};
 use super::theme::{Role, Theme, coloured};
 use super::thin::thinned;
-use super::{Chart, Horizontal, Ink, Line, Part};
+use super::{Chart, Horizontal, Ink, Line, Place};
 
 /// How thick a line is, in CSS pixels; what is narrower can't be told apart.
 const STROKE: u32 = 2;
@@ -36,7 +36,7 @@ pub(crate) fn axis(chart: &Chart) -> String {
 
 /// About how many ticks the vertical axis has.
 fn ticks(chart: &Chart) -> usize {
-    if chart.part == Part::Whole { 6 } else { 3 }
+    if chart.place == Place::Whole { 6 } else { 3 }
 }
 
 fn values(chart: &Chart) -> impl Iterator<Item = f64> {
@@ -131,7 +131,7 @@ impl<'c> Drawing<'c> {
             vertical,
         };
         let limit = drawing.left() + drawing.plot_width();
-        if !chart.part.has_head() {
+        if !chart.place.has_head() {
             return drawing;
         }
         drawing.labels = placed(&chart.marks.faults, size.names, limit, |at_us| {
@@ -166,7 +166,7 @@ impl<'c> Drawing<'c> {
     }
 
     fn has_phases(&self) -> bool {
-        self.chart.part.has_head() && !self.chart.marks.phases.is_empty()
+        self.chart.place.has_head() && !self.chart.marks.phases.is_empty()
     }
 
     fn label_rows(&self) -> u32 {
@@ -237,7 +237,7 @@ impl<'c> Drawing<'c> {
     fn mesh(&self, context: &mut Context<'_, '_>) -> Drawn {
         let names = self.quantile_ticks();
         let x_label = |x: &f64| match self.chart.x {
-            Horizontal::Time { .. } if !self.chart.part.has_axis() => String::new(),
+            Horizontal::Time { .. } if !self.chart.place.has_axis() => String::new(),
             Horizontal::Time { .. } => time_label(*x, self.end),
             Horizontal::Quantile => names
                 .iter()
@@ -321,7 +321,7 @@ mod tests {
                 pieces: vec![points],
             }],
             marks: Marks::default(),
-            part: Part::Whole,
+            place: Place::Whole,
         }
     }
 

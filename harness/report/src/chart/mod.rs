@@ -35,30 +35,43 @@ pub struct Chart {
     /// What lies behind the lines.
     pub marks: Marks,
     /// Whether it stands alone.
-    pub part: Part,
+    pub place: Place,
 }
 
-/// Which part of a stack of charts on one axis a chart is.
+/// Where a chart stands in a stack of charts on one axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
-    /// All of it.
+pub enum Place {
+    /// It stands alone.
     #[default]
     Whole,
-    /// The one with the names of phases and faults.
+    /// Above the others, with the names of phases and faults.
     Top,
-    /// One with nothing but its lines.
+    /// Between others, with nothing but its lines.
     Middle,
-    /// The one with the axis and the states.
+    /// Below the others, with the axis and the states.
     Bottom,
 }
 
-impl Part {
+impl Place {
     pub(crate) fn has_head(self) -> bool {
-        matches!(self, Part::Whole | Part::Top)
+        matches!(self, Place::Whole | Place::Top)
     }
 
     pub(crate) fn has_axis(self) -> bool {
-        matches!(self, Part::Whole | Part::Bottom)
+        matches!(self, Place::Whole | Place::Bottom)
+    }
+}
+
+/// Gives each chart of a stack its place in it.
+pub(crate) fn stacked(charts: &mut [Chart]) {
+    let last = charts.len().saturating_sub(1);
+    for (at, chart) in charts.iter_mut().enumerate() {
+        chart.place = match (at, last) {
+            (0, 0) => Place::Whole,
+            (0, _) => Place::Top,
+            (at, last) if at == last => Place::Bottom,
+            _ => Place::Middle,
+        };
     }
 }
 

@@ -1,6 +1,6 @@
 //! How large drawings and their parts are.
 
-use super::{Chart, Part};
+use super::{Chart, Place};
 
 /// How large a drawing is, in CSS pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,10 @@ pub(super) const TRACK_GAP: u32 = 3;
 /// A size with room for the states below.
 pub(super) fn with_tracks(chart: &Chart, size: Size) -> Size {
     // The plots of a stack are all as high: what only some of them have comes on top.
-    let besides = match chart.part {
-        Part::Whole | Part::Middle => 0,
-        Part::Top => BAND + LABEL_ROW,
-        Part::Bottom => X_LABELS - FOOT,
+    let besides = match chart.place {
+        Place::Whole | Place::Middle => 0,
+        Place::Top => BAND + LABEL_ROW,
+        Place::Bottom => X_LABELS - FOOT,
     };
     Size {
         height: size.height + tracks_height(chart) + besides,
@@ -76,7 +76,7 @@ pub(super) fn with_tracks(chart: &Chart, size: Size) -> Size {
 }
 
 pub(super) fn tracks_height(chart: &Chart) -> u32 {
-    if chart.part.has_axis() {
+    if chart.place.has_axis() {
         chart.marks.tracks.len() as u32 * TRACK
     } else {
         0
@@ -85,7 +85,7 @@ pub(super) fn tracks_height(chart: &Chart) -> u32 {
 
 /// The height of the horizontal axis; a chart in a stack leaves it to the last.
 pub(super) fn axis_height(chart: &Chart) -> u32 {
-    if chart.part.has_axis() { X_LABELS } else { FOOT }
+    if chart.place.has_axis() { X_LABELS } else { FOOT }
 }
 
 /// CSS pixels to drawing units.

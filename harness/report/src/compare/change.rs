@@ -1,7 +1,7 @@
 //! What became of one metric from one side to another.
 
-use super::measure::{Better, By, Row, Value};
-use super::rank_sum::{self, Interval, is_enough};
+use super::measure::{Better, By, Value};
+use super::rank_sum::{self, Cuts, Interval, is_enough};
 use crate::block::Tone;
 use crate::figure::{self, ABSENT, Unit};
 
@@ -18,20 +18,22 @@ pub(crate) struct Change {
     pub(crate) interval: Option<Interval>,
     /// Whether a run says itself that a value that went in can't be trusted.
     pub(crate) spoilt: bool,
+    /// How many runs went in on each side.
+    runs: (usize, usize),
 }
 
-impl Row {
-    /// The change from the first side to side `other`. Runs whose value is spoilt are left out where a side has others.
-    pub(crate) fn change(&self, other: usize) -> Change {
-        let (first, second) = (usable(&self.sides[0]), usable(&self.sides[other]));
-        let shift = match self.metric.by {
-            By::Difference => rank_sum::shift(&first.0, &second.0),
+impl Change {
+    /// From the runs of the first side to those of another. Runs whose value is spoilt are left out where a side has others.
+    pub(crate) fn of(by: By, first: &[Value], second: &[Value], cuts: &mut Cuts) -> Change {
+        let (first, second) = (usable(first), usable(second));
+        let shift = match by {
+            By::Difference => rank_sum::shift(&first.0, &second.0, cuts),
             By::Ratio => match (logarithms(&first.0), logarithms(&second.0)) {
-                (Some(first), Some(second)) => rank_sum::shift(&first, &second),
+                (Some(first), Some(second)) => rank_sum::shift(&first, &second, cuts),
                 _ => None,
             },
         };
-        let back = |value: f64| match self.metric.by {
+        let back = |value: f64| match by {
             By::Difference => value,
             By::Ratio => value.exp(),
         };
@@ -45,15 +47,14 @@ impl Row {
                 ..interval
             }),
             spoilt: first.1 || second.1,
+            runs: (first.0.len(), second.0.len()),
         }
     }
 
     /// Why there is no interval, where there are values on both sides.
-    pub(crate) fn no_interval(&self, other: usize) -> Option<String> {
-        let (first, second) = (usable(&self.sides[0]).0.len(), usable(&self.sides[other]).0.len());
-        let change = self.change(other);
-        match (first, second) {
-            _ if change.interval.is_some() => None,
+    pub(crate) fn no_interval(&self) -> Option<String> {
+        match self.runs {
+            _ if self.interval.is_some() => None,
             (0, _) | (_, 0) => Some("not measured on both sides".to_owned()),
             (1, 1) => Some("one run each".to_owned()),
             (first, second) if !is_enough(first, second) => Some(too_few(first, second)),
@@ -222,81 +223,73 @@ fn points(difference: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::measure::{ERRORS, Of, P99, THROUGHPUT};
     use super::*;
 
-    fn row(metric: &'static super::super::measure::Metric, sides: &[&[f64]]) -> Row {
+    fn values(runs: &[f64]) -> Vec<Value> {
         let value = |value: &f64| Value {
             value: Some(*value),
             spoilt: false,
         };
-        Row {
-            phase: "steady".to_owned(),
-            of: Of::Load("read".to_owned()),
-            metric,
-            sides: sides
-                .iter()
-                .map(|runs| runs.iter().map(value).collect())
-                .collect(),
-        }
+        runs.iter().map(value).collect()
+    }
+
+    fn change(by: By, first: &[f64], second: &[f64]) -> Change {
+        Change::of(by, &values(first), &values(second), &mut Cuts::default())
     }
 
     #[test]
     fn one_run_each_has_a_ratio_without_interval_or_colour() {
-        let row = row(&P99, &[&[1_000.0], &[2_500.0]]);
-        let change = row.change(1);
+        let change = change(By::Ratio, &[1_000.0], &[2_500.0]);
         assert_eq!(change.text(By::Ratio), "×2.50");
         assert_eq!(change.values_text(Unit::Duration), "1 ms → 2.50 ms");
         assert_eq!(change.tone(By::Ratio, Better::Lower), Tone::Plain);
-        assert_eq!(row.no_interval(1).as_deref(), Some("one run each"));
+        assert_eq!(change.no_interval().as_deref(), Some("one run each"));
     }
 
     #[test]
     fn repeats_that_lie_apart_bear_a_change_out() {
         let before = [100.0, 101.0, 102.0, 103.0];
         let after = [150.0, 151.0, 152.0, 153.0];
-        let change = row(&P99, &[&before, &after]).change(1);
+        let change = change(By::Ratio, &before, &after);
         let interval = change.interval.unwrap();
         assert!(
             1.4 < interval.low && interval.high < 1.6 && change.is_borne_out(By::Ratio),
             "{change:?}"
         );
         assert_eq!(change.tone(By::Ratio, Better::Lower), Tone::Bad);
-        let change = row(&THROUGHPUT, &[&before, &after]).change(1);
         assert_eq!(change.tone(By::Ratio, Better::Higher), Tone::Good);
     }
 
     #[test]
     fn repeats_that_mix_bear_nothing_out() {
-        let change = row(
-            &P99,
-            &[&[100.0, 120.0, 140.0, 160.0], &[110.0, 130.0, 150.0, 170.0]],
-        )
-        .change(1);
+        let change = change(
+            By::Ratio,
+            &[100.0, 120.0, 140.0, 160.0],
+            &[110.0, 130.0, 150.0, 170.0],
+        );
         assert!(change.interval.is_some() && !change.is_borne_out(By::Ratio));
         assert_eq!(change.tone(By::Ratio, Better::Lower), Tone::Plain);
     }
 
     #[test]
     fn shares_are_subtracted_and_zero_has_no_ratio() {
-        let change = row(&ERRORS, &[&[0.0], &[0.02]]).change(1);
-        assert_eq!(change.text(By::Difference), "+2 %");
-        assert_eq!(
-            row(&ERRORS, &[&[0.0], &[0.0]]).change(1).text(By::Difference),
-            "0"
-        );
-        let none = row(&P99, &[&[0.0, 1.0, 2.0, 3.0], &[5.0, 5.0, 5.0, 5.0]]);
-        assert_eq!(none.change(1).text(By::Ratio), "no ratio");
-        assert!(none.no_interval(1).unwrap().contains("zero"));
+        let text = |first: &[f64], second: &[f64]| change(By::Difference, first, second).text(By::Difference);
+        assert_eq!(text(&[0.0], &[0.02]), "+2 %");
+        assert_eq!(text(&[0.0], &[0.0]), "0");
+        let none = change(By::Ratio, &[0.0, 1.0, 2.0, 3.0], &[5.0, 5.0, 5.0, 5.0]);
+        assert_eq!(none.text(By::Ratio), "no ratio");
+        assert!(none.no_interval().unwrap().contains("zero"));
     }
 
     #[test]
     fn spoilt_runs_are_left_out_where_there_are_others_and_marked_where_not() {
-        let mut one = row(&P99, &[&[100.0, 9_000.0], &[110.0]]);
-        one.sides[0][1].spoilt = true;
-        assert_eq!(one.change(1).text(By::Ratio), "×1.10");
-        assert!(!one.change(1).spoilt);
-        one.sides[0][0].spoilt = true;
-        assert_eq!(one.change(1).tone(By::Ratio, Better::Lower), Tone::Doubt);
+        let mut first = values(&[100.0, 9_000.0]);
+        first[1].spoilt = true;
+        let against = |first: &[Value]| Change::of(By::Ratio, first, &values(&[110.0]), &mut Cuts::default());
+        let change = against(&first);
+        assert_eq!(change.text(By::Ratio), "×1.10");
+        assert!(!change.spoilt);
+        first[0].spoilt = true;
+        assert_eq!(against(&first).tone(By::Ratio, Better::Lower), Tone::Doubt);
     }
 }

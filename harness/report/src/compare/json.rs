@@ -4,7 +4,6 @@
 use serde::Serialize;
 use squall_model::record::{Machine, Verdict};
 
-use super::change::Change;
 use super::measure::{Better, By, Of, Row};
 use super::section::{differences, faults};
 use super::{Comparison, Comparisons, Run, Side, trust};
@@ -174,9 +173,9 @@ fn row_of<'c>(comparison: &'c Comparison, row: &'c Row) -> RowOf<'c> {
         phase: &row.phase,
         load,
         service,
-        metric: row.metric.key,
-        unit: row.metric.unit.name(),
-        better: match row.metric.better {
+        metric: row.metric.key(),
+        unit: row.metric.unit().name(),
+        better: match row.metric.better() {
             Better::Lower => Some("lower"),
             Better::Higher => Some("higher"),
             Better::Neither => None,
@@ -199,8 +198,8 @@ fn row_of<'c>(comparison: &'c Comparison, row: &'c Row) -> RowOf<'c> {
 }
 
 fn change<'c>(comparison: &'c Comparison, row: &Row, other: usize) -> ChangeOf<'c> {
-    let by = row.metric.by;
-    let change: Change = row.change(other);
+    let by = row.metric.by();
+    let change = row.change(other);
     let estimate = |wanted: By| change.estimate.filter(|_| by == wanted);
     ChangeOf {
         side: &comparison.names[other],
@@ -211,7 +210,7 @@ fn change<'c>(comparison: &'c Comparison, row: &Row, other: usize) -> ChangeOf<'
             high: interval.high,
             confidence: interval.confidence,
         }),
-        no_interval: row.no_interval(other),
+        no_interval: change.no_interval(),
         borne_out: change.is_borne_out(by),
     }
 }

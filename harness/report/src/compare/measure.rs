@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use squall_model::record::{Each, LoadMode, LoadRecord, PhaseRecord, ServiceRecord, Spoils};
 
 use super::Side;
+use super::change::Change;
+use super::rank_sum::Cuts;
 use crate::figure::Unit;
 use crate::recording::Recording;
 
@@ -27,53 +29,90 @@ pub(crate) enum Better {
 }
 
 /// What is compared of a load, of the services together, or of one service.
-#[derive(Debug)]
-pub(crate) struct Metric {
-    /// Its name in JSON.
-    pub(crate) key: &'static str,
-    /// Its name in a table.
-    pub(crate) name: &'static str,
-    pub(crate) unit: Unit,
-    pub(crate) by: By,
-    pub(crate) better: Better,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metric {
+    P50,
+    P99,
+    P999,
+    Throughput,
+    Errors,
+    CpuPerRequest,
+    PauseMax,
+    Cores,
+    RssMax,
+    Paused,
 }
 
-macro_rules! metric {
-    ($name:ident, $key:literal, $text:literal, $unit:ident, $by:ident, $better:ident) => {
-        pub(crate) static $name: Metric = Metric {
-            key: $key,
-            name: $text,
-            unit: Unit::$unit,
-            by: By::$by,
-            better: Better::$better,
+/// What is to be said of a metric.
+struct About {
+    key: &'static str,
+    name: &'static str,
+    unit: Unit,
+    by: By,
+    better: Better,
+}
+
+impl Metric {
+    fn about(self) -> About {
+        let about = |key, name, unit, by, better| About {
+            key,
+            name,
+            unit,
+            by,
+            better,
         };
-    };
-}
+        let (ratio, lower) = (By::Ratio, Better::Lower);
+        match self {
+            Metric::P50 => about("p50", "P50", Unit::Duration, ratio, lower),
+            Metric::P99 => about("p99", "P99", Unit::Duration, ratio, lower),
+            Metric::P999 => about("p999", "P99.9", Unit::Duration, ratio, lower),
+            Metric::Throughput => about("throughput", "Throughput", Unit::Rate, ratio, Better::Higher),
+            Metric::Errors => about("errors", "Errors", Unit::Ratio, By::Difference, lower),
+            Metric::CpuPerRequest => {
+                about("cpu_per_request", "CPU per request", Unit::Duration, ratio, lower)
+            }
+            Metric::PauseMax => about("pause_max", "Longest pause", Unit::Duration, ratio, lower),
+            Metric::Cores => about("cores", "Cores used", Unit::Count, ratio, Better::Neither),
+            Metric::RssMax => about("rss_max", "Largest memory", Unit::Bytes, ratio, lower),
+            Metric::Paused => about("paused", "Paused", Unit::Ratio, ratio, lower),
+        }
+    }
 
-metric!(P50, "p50", "P50", Duration, Ratio, Lower);
-metric!(P99, "p99", "P99", Duration, Ratio, Lower);
-metric!(P999, "p999", "P99.9", Duration, Ratio, Lower);
-metric!(THROUGHPUT, "throughput", "Throughput", Rate, Ratio, Higher);
-metric!(ERRORS, "errors", "Errors", Ratio, Difference, Lower);
-metric!(
-    CPU_PER_REQUEST,
-    "cpu_per_request",
-    "CPU per request",
-    Duration,
-    Ratio,
-    Lower
-);
-metric!(PAUSE_MAX, "pause_max", "Longest pause", Duration, Ratio, Lower);
-metric!(CORES, "cores", "Cores used", Count, Ratio, Neither);
-metric!(RSS_MAX, "rss_max", "Largest memory", Bytes, Ratio, Lower);
-metric!(PAUSED, "paused", "Paused", Ratio, Ratio, Lower);
+    /// Its name in JSON.
+    pub(crate) fn key(self) -> &'static str {
+        self.about().key
+    }
+
+    /// Its name in a table.
+    pub(crate) fn name(self) -> &'static str {
+        self.about().name
+    }
+
+    pub(crate) fn unit(self) -> Unit {
+        self.about().unit
+    }
+
+    pub(crate) fn by(self) -> By {
+        self.about().by
+    }
+
+    pub(crate) fn better(self) -> Better {
+        self.about().better
+    }
+}
 
 /// Of a load, in a phase.
-pub(crate) static OF_LOAD: [&Metric; 5] = [&P50, &P99, &P999, &THROUGHPUT, &ERRORS];
+pub(crate) const OF_LOAD: [Metric; 5] = [
+    Metric::P50,
+    Metric::P99,
+    Metric::P999,
+    Metric::Throughput,
+    Metric::Errors,
+];
 /// Of all services together, in a phase.
-pub(crate) static OF_ALL: [&Metric; 2] = [&CPU_PER_REQUEST, &PAUSE_MAX];
+pub(crate) const OF_ALL: [Metric; 2] = [Metric::CpuPerRequest, Metric::PauseMax];
 /// Of a service, in a phase.
-pub(crate) static OF_SERVICE: [&Metric; 4] = [&CORES, &RSS_MAX, &PAUSE_MAX, &PAUSED];
+pub(crate) const OF_SERVICE: [Metric; 4] = [Metric::Cores, Metric::RssMax, Metric::PauseMax, Metric::Paused];
 
 /// What a row is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +137,32 @@ pub(crate) struct Value {
 pub(crate) struct Row {
     pub(crate) phase: String,
     pub(crate) of: Of,
-    pub(crate) metric: &'static Metric,
+    pub(crate) metric: Metric,
     /// Per side, per run.
     pub(crate) sides: Vec<Vec<Value>>,
+    /// Per side but the first, the change against that.
+    changes: Vec<Change>,
+}
+
+impl Row {
+    fn new(phase: String, of: Of, metric: Metric, sides: Vec<Vec<Value>>, cuts: &mut Cuts) -> Row {
+        let others = sides.iter().skip(1);
+        let changes = others
+            .map(|other| Change::of(metric.by(), &sides[0], other, cuts))
+            .collect();
+        Row {
+            phase,
+            of,
+            metric,
+            sides,
+            changes,
+        }
+    }
+
+    /// The change from the first side to side `other`, which is not the first.
+    pub(crate) fn change(&self, other: usize) -> &Change {
+        &self.changes[other - 1]
+    }
 }
 
 /// The phases that are compared: the measured ones of the first side that another has too; all where none is measured.
@@ -125,7 +187,8 @@ pub(crate) fn phase<'r>(recording: &'r Recording, name: &str) -> Option<&'r Phas
 
 /// All rows, in the order in which they are read.
 pub(crate) fn rows(sides: &[Side]) -> Vec<Row> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
+    let mut cuts = Cuts::default();
     for name in phases(sides) {
         let has_load = |load: &str| {
             recordings(sides)
@@ -134,39 +197,36 @@ pub(crate) fn rows(sides: &[Side]) -> Vec<Row> {
         let loads: Vec<String> = loads(sides).into_iter().filter(|load| has_load(load)).collect();
         let service_names = services(sides, &name);
         let everywhere = measured_everywhere(sides, &name, &service_names);
-        let row = |of: Of, metric: &'static Metric, value: &dyn Fn(&PhaseRecord) -> Value| Row {
-            phase: name.clone(),
-            of,
-            metric,
-            sides: sides
-                .iter()
-                .map(|side| {
-                    let runs = side.runs.iter();
-                    runs.map(|run| phase(&run.recording, &name).map(value).unwrap_or_default())
-                        .collect()
-                })
-                .collect(),
+        let mut add = |of: Of, metric: Metric, value: &dyn Fn(&PhaseRecord) -> Value| {
+            let values = |side: &Side| -> Vec<Value> {
+                let runs = side.runs.iter();
+                runs.map(|run| phase(&run.recording, &name).map(value).unwrap_or_default())
+                    .collect()
+            };
+            let values: Vec<Vec<Value>> = sides.iter().map(values).collect();
+            if values.iter().flatten().any(|value| value.value.is_some()) {
+                rows.push(Row::new(name.clone(), of, metric, values, &mut cuts));
+            }
         };
         for load in &loads {
             for metric in OF_LOAD {
-                rows.push(row(Of::Load(load.clone()), metric, &|phase| {
+                add(Of::Load(load.clone()), metric, &|phase| {
                     running(phase, load).map_or_else(Value::default, |record| of_load(metric, phase, record))
-                }));
+                });
             }
         }
         for metric in OF_ALL {
-            rows.push(row(Of::All, metric, &|phase| of_all(metric, phase, &everywhere)));
+            add(Of::All, metric, &|phase| of_all(metric, phase, &everywhere));
         }
         for service in &service_names {
             for metric in OF_SERVICE {
-                rows.push(row(Of::Service(service.clone()), metric, &|phase| {
+                add(Of::Service(service.clone()), metric, &|phase| {
                     let record = phase.services.get(service);
                     record.map_or_else(Value::default, |record| of_service(metric, phase, record))
-                }));
+                });
             }
         }
     }
-    rows.retain(|row| row.sides.iter().flatten().any(|value| value.value.is_some()));
     rows
 }
 
@@ -215,25 +275,28 @@ fn running<'p>(phase: &'p PhaseRecord, load: &str) -> Option<&'p LoadRecord> {
     phase.load.get(load).filter(|record| record.mode != LoadMode::Off)
 }
 
-fn of_load(metric: &Metric, phase: &PhaseRecord, load: &LoadRecord) -> Value {
+fn of_load(metric: Metric, phase: &PhaseRecord, load: &LoadRecord) -> Value {
     let micros = |value: Option<u64>| value.map(|us| us as f64);
     let everything = load.spoils == Some(Spoils::Everything) || !phase.complete;
     let times = everything || load.spoils.is_some();
-    let (value, spoilt) = match metric.key {
-        "p50" => (micros(load.response.p50), times),
-        "p99" => (micros(load.response.p99), times),
-        "p999" => (micros(load.response.p999), times),
-        "throughput" => (Some(load.throughput), everything),
-        _ => (
+    let (value, spoilt) = match metric {
+        Metric::P50 => (micros(load.response.p50), times),
+        Metric::P99 => (micros(load.response.p99), times),
+        Metric::P999 => (micros(load.response.p999), times),
+        Metric::Throughput => (Some(load.throughput), everything),
+        Metric::Errors => (
             (load.completed > 0).then(|| load.failed as f64 / load.completed as f64),
             everything,
         ),
+        Metric::CpuPerRequest | Metric::PauseMax | Metric::Cores | Metric::RssMax | Metric::Paused => {
+            (None, everything)
+        }
     };
     Value { value, spoilt }
 }
 
-fn of_all(metric: &Metric, phase: &PhaseRecord, services: &BTreeSet<String>) -> Value {
-    let value = if metric.key == CPU_PER_REQUEST.key {
+fn of_all(metric: Metric, phase: &PhaseRecord, services: &BTreeSet<String>) -> Value {
+    let value = if metric == Metric::CpuPerRequest {
         let records = services.iter().filter_map(|name| phase.services.get(name));
         let cpu_us: u64 = records.filter_map(|record| record.cpu_us).sum();
         let completed: u64 = phase.load.values().map(|load| load.completed).sum();
@@ -253,16 +316,22 @@ fn of_all(metric: &Metric, phase: &PhaseRecord, services: &BTreeSet<String>) -> 
     }
 }
 
-fn of_service(metric: &Metric, phase: &PhaseRecord, service: &ServiceRecord) -> Value {
+fn of_service(metric: Metric, phase: &PhaseRecord, service: &ServiceRecord) -> Value {
     let length_us = phase.end_us.saturating_sub(phase.start_us) as f64;
-    let value = match metric.key {
-        "cores" => service.cpu_us.map(|us| us as f64 / length_us),
-        "rss_max" => service.rss_max.map(|bytes| bytes as f64),
-        "pause_max" => longest_pause(service).map(|us| us as f64),
-        _ => service
-            .pauses
-            .as_ref()
-            .map(|pauses| pauses.total as f64 / length_us),
+    let value = match metric {
+        Metric::Cores => service.cpu_us.map(|us| us as f64 / length_us),
+        Metric::RssMax => service.rss_max.map(|bytes| bytes as f64),
+        Metric::PauseMax => longest_pause(service).map(|us| us as f64),
+        Metric::Paused => {
+            let pauses = service.pauses.as_ref();
+            pauses.map(|pauses| pauses.total as f64 / length_us)
+        }
+        Metric::P50
+        | Metric::P99
+        | Metric::P999
+        | Metric::Throughput
+        | Metric::Errors
+        | Metric::CpuPerRequest => None,
     };
     Value {
         value,

@@ -7,6 +7,8 @@
 //! and Wolfe, "Nonparametric Statistical Methods", section 4.3. It asks for independent runs and nothing of their
 //! distribution. Ties, which a continuous quantity does not have, make it wider than it need be, never narrower.
 
+use std::collections::BTreeMap;
+
 /// How often an interval holds the truth, at the least.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
@@ -32,8 +34,21 @@ pub(crate) struct Interval {
     pub(crate) confidence: f64,
 }
 
+/// What [`cut`] found for samples of the sizes that came before: rows of one comparison nearly all have the same.
+#[derive(Debug, Default)]
+pub(crate) struct Cuts(BTreeMap<(usize, usize), Option<(usize, f64)>>);
+
+impl Cuts {
+    fn of(&mut self, first: usize, second: usize) -> Option<(usize, f64)> {
+        *self
+            .0
+            .entry((first, second))
+            .or_insert_with(|| cut(first, second))
+    }
+}
+
 /// The shift from `first` to `second`; nothing where one of them is empty or holds what is no number.
-pub(crate) fn shift(first: &[f64], second: &[f64]) -> Option<Shift> {
+pub(crate) fn shift(first: &[f64], second: &[f64], cuts: &mut Cuts) -> Option<Shift> {
     let mut differences: Vec<f64> = second
         .iter()
         .flat_map(|b| first.iter().map(move |a| b - a))
@@ -48,17 +63,24 @@ pub(crate) fn shift(first: &[f64], second: &[f64]) -> Option<Shift> {
     } else {
         differences[middle]
     };
-    let interval = cut(first.len(), second.len()).map(|(critical, confidence)| Interval {
-        low: differences[critical],
-        high: differences[differences.len() - 1 - critical],
-        confidence,
-    });
+    let interval = cuts
+        .of(first.len(), second.len())
+        .map(|(critical, confidence)| Interval {
+            low: differences[critical],
+            high: differences[differences.len() - 1 - critical],
+            confidence,
+        });
     Some(Shift { estimate, interval })
 }
 
-/// Whether so many runs can yield an interval at all.
+/// Whether so many runs can yield an interval at all: of all orders in which they can fall, the one with all runs of one side above
+/// those of the other must be rare enough.
 pub(crate) fn is_enough(first: usize, second: usize) -> bool {
-    cut(first, second).is_some()
+    if first == 0 || second == 0 || first.max(second) > MOST_RUNS {
+        return false;
+    }
+    let orders: f64 = (1..=second).map(|at| (first + at) as f64 / at as f64).product();
+    1.0 / orders <= (1.0 - CONFIDENCE) / 2.0
 }
 
 /// The critical value for samples of these sizes, the largest `u` with P(U ≤ u) ≤ 2.5 %, and the confidence that it leaves.
@@ -165,7 +187,7 @@ mod tests {
     fn a_worked_example_of_the_books_comes_out() {
         let at_term = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46];
         let early = [1.15, 0.88, 0.90, 0.74, 1.21];
-        let shift = shift(&early, &at_term).unwrap();
+        let shift = shift(&early, &at_term, &mut Cuts::default()).unwrap();
         let interval = shift.interval.unwrap();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
         assert!(close(shift.estimate, 0.305), "{shift:?}");
@@ -178,7 +200,7 @@ mod tests {
 
     #[test]
     fn three_runs_a_side_have_an_estimate_and_no_interval() {
-        let shift = shift(&[1.0, 2.0, 3.0], &[11.0, 12.0, 13.0]).unwrap();
+        let shift = shift(&[1.0, 2.0, 3.0], &[11.0, 12.0, 13.0], &mut Cuts::default()).unwrap();
         assert_eq!(
             shift,
             Shift {
@@ -191,15 +213,17 @@ mod tests {
 
     #[test]
     fn nothing_comes_of_nothing() {
-        assert_eq!(shift(&[], &[1.0]), None);
-        assert_eq!(shift(&[1.0], &[]), None);
-        assert_eq!(shift(&[f64::NAN], &[1.0]), None);
+        let mut cuts = Cuts::default();
+        assert_eq!(shift(&[], &[1.0], &mut cuts), None);
+        assert_eq!(shift(&[1.0], &[], &mut cuts), None);
+        assert_eq!(shift(&[f64::NAN], &[1.0], &mut cuts), None);
         assert_eq!(cut(MOST_RUNS + 1, 4), None, "more than is counted");
     }
 
     /// Two samples of the same: at most one interval in twenty misses zero, here over every order in which 4 and 4 runs can fall.
     #[test]
     fn over_all_orders_as_many_intervals_hold_the_truth_as_is_said() {
+        let mut cuts = Cuts::default();
         let (mut held, mut all) = (0_u32, 0_u32);
         let mut confidence = 0.0;
         for chosen in (0_u32..256).filter(|bits| bits.count_ones() == 4) {
@@ -207,7 +231,10 @@ mod tests {
                 let ranks = (0..8).filter(|rank| (chosen >> rank & 1 == 1) == wanted);
                 ranks.map(f64::from).collect()
             };
-            let interval = shift(&side(true), &side(false)).unwrap().interval.unwrap();
+            let interval = shift(&side(true), &side(false), &mut cuts)
+                .unwrap()
+                .interval
+                .unwrap();
             confidence = interval.confidence;
             all += 1;
             held += u32::from(interval.low < 0.0 && interval.high > 0.0);
@@ -216,5 +243,19 @@ mod tests {
             (f64::from(held) / f64::from(all) - confidence).abs() < 1e-9,
             "{held} of {all}, {confidence}"
         );
+        assert_eq!(cuts.0.len(), 1, "counted once for all of them");
+    }
+
+    #[test]
+    fn what_is_enough_has_a_critical_value() {
+        for first in 0..=12 {
+            for second in 0..=MOST_RUNS + 1 {
+                assert_eq!(
+                    is_enough(first, second),
+                    cut(first, second).is_some(),
+                    "{first} and {second} runs"
+                );
+            }
+        }
     }
 }

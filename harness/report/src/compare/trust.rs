@@ -26,6 +26,11 @@ pub(super) fn doubts(comparison: &Comparison) -> Vec<(Tone, String)> {
     .map(|text| (Tone::Bad, text))
     .collect();
     doubts.extend(
+        bounded(shared(comparison))
+            .into_iter()
+            .map(|text| (Tone::Bad, text)),
+    );
+    doubts.extend(
         bounded(invalid(comparison))
             .into_iter()
             .map(|text| (Tone::Bad, text)),
@@ -172,6 +177,50 @@ fn timelines(comparison: &Comparison) -> Option<String> {
         differ.push(format!("{more} more"));
     }
     (!differ.is_empty()).then(|| format!("The timelines are not the same: {}.", differ.join("; ")))
+}
+
+/// What tells a run from every other: its start, seed and revision.
+type Identity<'r> = (&'r str, u64, &'r str);
+
+/// The runs of a side, each run that a merged one was made of on its own.
+fn single_runs<'r>(side: &'r Side) -> Vec<Identity<'r>> {
+    let of = |run: &'r Run| {
+        let record = &run.recording.record;
+        match &record.merged {
+            Some(merged) => merged
+                .runs
+                .iter()
+                .map(|part| (part.started_at.as_str(), part.seed, part.revision.as_str()))
+                .collect(),
+            None => vec![(record.started_at.as_str(), record.seed, record.revision.as_str())],
+        }
+    };
+    side.runs.iter().flat_map(of).collect()
+}
+
+/// Sides that hold the same runs, and sides that hold a run twice: a merged run and what it was made of.
+fn shared(comparison: &Comparison) -> Vec<String> {
+    let single: Vec<Vec<Identity<'_>>> = comparison.sides.iter().map(single_runs).collect();
+    let sets: Vec<BTreeSet<&Identity<'_>>> = single.iter().map(|runs| runs.iter().collect()).collect();
+    let mut texts = Vec::new();
+    for (at, set) in sets.iter().enumerate() {
+        let name = &comparison.names[at];
+        for (other, name_of_other) in sets.iter().zip(&comparison.names).skip(at + 1) {
+            let both = set.intersection(other).count();
+            if both > 0 {
+                texts.push(format!(
+                    "{name} and {name_of_other} have {} in common: what they share can't differ, so any change looks smaller than it is.",
+                    super::runs(both)
+                ));
+            }
+        }
+        if set.len() < single[at].len() {
+            texts.push(format!(
+                "{name} counts a run twice, on its own and as a part of a merged one: its runs are no independent repeats."
+            ));
+        }
+    }
+    texts
 }
 
 fn invalid(comparison: &Comparison) -> Vec<String> {

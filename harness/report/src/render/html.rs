@@ -23,8 +23,9 @@ const STYLE: &str = include_str!("style.css");
 /// What a reader can do with the charts; the page is whole without it.
 const SCRIPT: &str = include_str!("script.js");
 
-/// How many charts of a section are drawn in the whole width, in every size.
+/// The most charts of a section that are drawn in the whole width, in every size, and how many of the others stand side by side.
 const LARGE_CHARTS: usize = 4;
+const SIDE_BY_SIDE: usize = 3;
 
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
@@ -154,9 +155,9 @@ impl Page {
     /// A block among those of its section: charts beyond the first few are small and side by side, so that a run with many loads is
     /// still a page that opens at once.
     fn block_of(&mut self, blocks: &[Block], at: usize, block: &Block) {
-        let before = blocks[..at].iter().filter(|one| matches!(one, Block::Chart(_)));
+        let charts = |blocks: &[Block]| blocks.iter().filter(|one| matches!(one, Block::Chart(_))).count();
         match block {
-            Block::Chart(chart) if before.count() >= LARGE_CHARTS => {
+            Block::Chart(chart) if charts(&blocks[..at]) >= large(charts(blocks)) => {
                 self.figure(chart, " class=\"small\"", &[("narrow", NARROW)]);
             }
             other => self.block(other),
@@ -179,15 +180,21 @@ impl Page {
             Block::Chart(chart) => self.chart(chart),
             Block::Stack(charts) => self.stack(charts),
             Block::Beside { main, side } => {
-                self.raw("<div class=\"beside\"><div>");
-                for block in main {
-                    self.block(block);
+                let parts: Vec<&Vec<Block>> =
+                    [main, side].into_iter().filter(|part| !part.is_empty()).collect();
+                self.raw(if parts.len() > 1 {
+                    "<div class=\"beside\">"
+                } else {
+                    "<div class=\"beside alone\">"
+                });
+                for part in parts {
+                    self.raw("<div>");
+                    for block in part {
+                        self.block(block);
+                    }
+                    self.raw("</div>");
                 }
-                self.raw("</div><div>");
-                for block in side {
-                    self.block(block);
-                }
-                self.raw("</div></div>");
+                self.raw("</div>");
             }
             Block::Code { label, text } => {
                 self.raw(&format!(
@@ -359,7 +366,7 @@ impl Page {
             self.text(&line.label);
             self.raw("</li>");
         }
-        if !chart.marks.faults.is_empty() && chart.part.has_head() {
+        if !chart.marks.faults.is_empty() && chart.place.has_head() {
             self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>fault");
             self.raw("</li>");
         }
@@ -369,6 +376,15 @@ impl Page {
         }
         self.raw("</figure>");
     }
+}
+
+/// How many of so many charts are large: what is left fills whole rows.
+fn large(charts: usize) -> usize {
+    if charts <= LARGE_CHARTS {
+        return charts;
+    }
+    let fills = |large: &usize| (charts - large).is_multiple_of(SIDE_BY_SIDE);
+    (0..=LARGE_CHARTS).rev().find(fills).unwrap_or(LARGE_CHARTS)
 }
 
 fn class(tone: Tone) -> &'static str {
@@ -394,5 +410,15 @@ fn align(column: &Column) -> &'static str {
         Align::Left => "l",
         Align::Right => "r",
         Align::Wide => "w",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_charts_fill_whole_rows() {
+        assert_eq!([1, 4, 5, 6, 7, 8, 10, 12].map(large), [1, 4, 2, 3, 4, 2, 4, 3]);
     }
 }

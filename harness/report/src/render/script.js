@@ -422,6 +422,8 @@
   /** A value with its unit, of those that charts of time have. */
   function print(value, unit) {
     if (unit === "duration") {
+      // The unit goes by what is printed: 999.6 ms is 1 s.
+      value = +value.toPrecision(3);
       return value < 1e3 ? `${three(value)} µs` : value < 1e6 ? `${three(value / 1e3)} ms` : `${three(value / 1e6)} s`;
     }
     if (unit !== "rate") {

@@ -16,7 +16,7 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     let mut columns = vec![
         Column::left("Edge", 0),
         Column::right("Connections", 0),
-        Column::right("At most", 2),
+        Column::right("Most per second", 2),
         Column::right("Requests", 0),
         Column::right("Per call", 1),
         Column::right("Bytes", 2),
@@ -64,7 +64,7 @@ fn row(edge: &EdgeRecord) -> Vec<Cell> {
     vec![
         format!("{}->{}", edge.caller, edge.callee).into(),
         connections,
-        figure::rate(edge.connections_per_s_max).into(),
+        figure::three(edge.connections_per_s_max).into(),
         figure::or_absent(edge.requests, figure::count).into(),
         figure::or_absent(edge.requests_per_call, per_call).into(),
         figure::bytes(edge.bytes as f64).into(),

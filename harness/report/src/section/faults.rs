@@ -51,17 +51,21 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         rows,
     )));
     if detail == Detail::Full && !recovers {
-        let why = faults.iter().map(|fault| fault.felt.unmeasured.as_str());
-        let why = why.filter(|why| !why.is_empty()).collect::<BTreeSet<&str>>();
-        let why: Vec<&str> = why.into_iter().collect();
-        let text = format!("Recovery was not measured: {}.", why.join("; "));
-        blocks.extend((!why.is_empty()).then_some(Block::Paragraph(text)));
+        blocks.extend(unmeasured(faults).map(Block::Paragraph));
     }
     blocks
 }
 
+/// Why it is not known how the loads took the faults, where a reason was recorded.
+pub(super) fn unmeasured(faults: &[FaultRecord]) -> Option<String> {
+    let why = faults.iter().map(|fault| fault.felt.unmeasured.as_str());
+    let why = why.filter(|why| !why.is_empty()).collect::<BTreeSet<&str>>();
+    let why: Vec<&str> = why.into_iter().collect();
+    (!why.is_empty()).then(|| format!("Recovery was not measured: {}.", why.join("; ")))
+}
+
 /// Whether it is known if the loads were well again.
-fn is_measured(felt: &FaultFelt) -> bool {
+pub(super) fn is_measured(felt: &FaultFelt) -> bool {
     felt.recover_us.is_some() || felt.unrecovered_us.is_some()
 }
 

@@ -8,7 +8,7 @@ mod expectations;
 mod faults;
 mod generator;
 mod invariants;
-pub(crate) mod latency;
+mod latency;
 mod origin;
 mod overview;
 mod pauses;

@@ -1,16 +1,18 @@
 //! What a reader sees first: the run in one chart, what was expected, how the loads took the faults, and how to run it again.
 
-use squall_model::histogram::{Histogram, empty, quantile};
+use squall_model::histogram::{Histogram, quantile, sum};
 use squall_model::record::{ExpectationRecord, FaultRecord, RunRecord, Verdict};
 
-use super::throughput::rate_line;
-use super::{Detail, latency, pauses};
+use super::faults::{is_measured, unmeasured};
+use super::{Detail, pauses};
 use crate::block::{Block, Cell, Column, Table, Tone};
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Part};
+use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place, stacked};
 use crate::figure::{self, Unit};
-use crate::marks::{letter, marks};
+use crate::marks::letter;
+use crate::over_time::requests;
 use crate::recording::Recording;
 use crate::visible::shortened;
+use crate::window::pieces;
 
 /// The most loads and services drawn; the sections below have all.
 const LINES: usize = 4;
@@ -25,7 +27,11 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     if detail == Detail::Brief {
         return Vec::new();
     }
-    let mut main = vec![Block::Stack(panels(recording))];
+    let panels = panels(recording);
+    let mut main = Vec::new();
+    if !panels.is_empty() {
+        main.push(Block::Stack(panels));
+    }
     let mut side = expectations(recording);
     side.extend(recoveries(recording));
     side.extend(change(recording));
@@ -35,12 +41,15 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
             text: recording.record.command.clone(),
         });
     }
+    if main.is_empty() && side.is_empty() {
+        return Vec::new();
+    }
     vec![Block::Beside { main, side }]
 }
 
 /// P99, the longest pause and what was completed, on one axis.
 fn panels(recording: &Recording) -> Vec<Chart> {
-    let mut marks = marks(recording);
+    let mut marks = recording.marks().clone();
     marks.tracks.truncate(2);
     let loads = recording.loads();
     let loads = || loads.iter().take(LINES).enumerate();
@@ -59,13 +68,16 @@ fn panels(recording: &Recording) -> Vec<Chart> {
         unit,
         lines,
         marks: Marks::default(),
-        part: Part::Middle,
+        place: Place::Middle,
     };
     let p99 = loads()
-        .map(|one| line(one, latency::p99(recording, one.1)))
+        .map(|one| {
+            let over_time = recording.percentiles(one.1);
+            line(one, over_time.map_or_else(Vec::new, |all| pieces(&all.p99)))
+        })
         .collect();
     let done = loads()
-        .map(|one| line(one, rate_line(recording, one.1)))
+        .map(|one| line(one, pieces(&requests(recording, one.1).completed())))
         .collect();
     let mut panels = vec![
         of("p99", "P99 response time", Unit::Duration, p99),
@@ -78,16 +90,10 @@ fn panels(recording: &Recording) -> Vec<Chart> {
         of("done", "Completed per second", Unit::Rate, done),
     ];
     panels.retain(|panel| panel.lines.iter().any(|line| line.points().next().is_some()));
-    let last = panels.len().saturating_sub(1);
-    for (at, panel) in panels.iter_mut().enumerate() {
-        panel.part = match (at, last) {
-            (0, 0) => Part::Whole,
-            (0, _) => Part::Top,
-            (at, last) if at == last => Part::Bottom,
-            _ => Part::Middle,
-        };
+    for panel in &mut panels {
         panel.marks = marks.clone();
     }
+    stacked(&mut panels);
     panels
 }
 
@@ -196,7 +202,7 @@ fn change(recording: &Recording) -> Option<Block> {
     }
     let when = figure::wall_time(&before.started_at);
     let text = format!(
-        "Since the last valid run ({when}, revision {}): {}. One run each cannot be told from what differs between runs.",
+        "Since the last valid run ({when}, revision {}): {}. With one run each, this can't be told from what runs vary by anyhow.",
         before.revision,
         if changes.is_empty() {
             "too few requests to compare".to_owned()
@@ -209,14 +215,9 @@ fn change(recording: &Recording) -> Option<Block> {
 
 /// The response times of a load over the phases that count.
 fn response(record: &RunRecord, load: &str) -> Histogram {
-    let mut all = empty();
     let phases = record.phases.iter().filter(|phase| phase.measure);
-    for part in phases.filter_map(|phase| phase.load.get(load)) {
-        if let Ok(histogram) = part.response.histogram() {
-            let _ = all.add(histogram);
-        }
-    }
-    all
+    let parts = phases.filter_map(|phase| phase.load.get(load));
+    sum(parts.filter_map(|part| part.response.histogram().ok()))
 }
 
 /// How the loads took each fault.
@@ -227,10 +228,18 @@ fn recoveries(recording: &Recording) -> Option<Block> {
         .take(FAULTS)
         .map(|(at, fault)| recovery(at, fault))
         .collect();
+    if recording
+        .record
+        .faults
+        .iter()
+        .all(|fault| !is_measured(&fault.felt) && fault.proved)
+    {
+        return unmeasured(&recording.record.faults).map(Block::Paragraph);
+    }
     let columns = vec![
         Column::wide("Fault", 0),
         Column::right("Felt after", 0),
-        Column::right("Well again after", 0),
+        Column::right("Recovered after", 0),
     ];
     (!rows.is_empty()).then(|| Block::Table(Table::of("How the loads took the faults", columns, rows)))
 }

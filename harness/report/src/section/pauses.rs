@@ -1,17 +1,14 @@
 //! Pauses over time: the longest stretch in which a service could run and did not, and what its threads waited for a
 //! processor; a line per service.
 
-use std::collections::BTreeMap;
+use squall_model::series::ServiceRow;
 
 use super::Detail;
-use super::latency::pieces;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Part};
+use crate::chart::{Chart, Horizontal, Ink, Line, Place};
 use crate::figure::{self, Unit};
-use crate::marks::marks;
 use crate::recording::Recording;
-use crate::window::Span;
-use squall_model::series::ServiceRow;
+use crate::window::{Span, pieces};
 
 /// The most services drawn, those with the longest pauses.
 const LINES: usize = 7;
@@ -68,18 +65,17 @@ pub(super) fn longest(recording: &Recording, most: usize) -> Vec<Line> {
 
 /// The spans of each service, the one with the largest value first.
 fn by_service(recording: &Recording, value: fn(&ServiceRow) -> Option<u64>) -> Vec<(&str, Vec<Span>)> {
-    let mut by_service: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
-    for row in recording.service_rows() {
-        if let Some(value) = value(row) {
-            let span = Span {
+    let of_rows = recording.rows_by_service().map(|(service, rows)| {
+        let spans = rows.filter_map(|row| {
+            Some(Span {
                 start_us: row.start_us,
                 end_us: row.end_us,
-                value: value as f64,
-            };
-            by_service.entry(&row.service).or_default().push(span);
-        }
-    }
-    let mut services: Vec<(&str, Vec<Span>)> = by_service.into_iter().collect();
+                value: value(row)? as f64,
+            })
+        });
+        (service, spans.collect::<Vec<Span>>())
+    });
+    let mut services: Vec<(&str, Vec<Span>)> = of_rows.filter(|(_, spans)| !spans.is_empty()).collect();
     services.sort_by(|a, b| largest(&b.1).total_cmp(&largest(&a.1)).then(a.0.cmp(b.0)));
     services
 }
@@ -123,8 +119,8 @@ impl Drawn {
             },
             unit: Unit::Duration,
             lines: lines(&services, LINES),
-            marks: marks(recording),
-            part: Part::Whole,
+            marks: recording.marks().clone(),
+            place: Place::Whole,
         })
     }
 }

@@ -5,10 +5,10 @@ use squall_model::histogram::{Histogram, SAMPLES_BEYOND};
 use squall_model::record::LoadMode;
 
 use super::Detail;
-use super::latency::CHARTS;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Part};
+use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place};
 use crate::figure::Unit;
+use crate::over_time::CHARTS;
 use crate::recording::Recording;
 
 /// The most phases in one chart, the first ones.
@@ -72,7 +72,7 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Duration,
         lines,
         marks: Marks::default(),
-        part: Part::Whole,
+        place: Place::Whole,
     })
 }
 

@@ -1,6 +1,6 @@
 //! How the run ended, why, and what happened in it, in a sentence.
 
-use squall_model::histogram::{Histogram, empty, quantile};
+use squall_model::histogram::{quantile, sum as sum_of};
 use squall_model::record::{How, LoadMode, LoadRecord, RunRecord, Verdict};
 
 use super::Detail;
@@ -116,7 +116,7 @@ fn figures(recording: &Recording) -> Option<Block> {
     if completed == 0 {
         return None;
     }
-    let response = merged(&parts);
+    let response = sum_of(parts.iter().filter_map(|part| part.response.histogram().ok()));
     let percentile = |name: &str, q: f64| Figure {
         name: name.to_owned(),
         value: figure::or_absent(quantile(&response, q), |us| figure::duration(us as f64)),
@@ -156,12 +156,4 @@ fn figures(recording: &Recording) -> Option<Block> {
             beside: "response time".into(),
         },
     ]))
-}
-
-fn merged(parts: &[&LoadRecord]) -> Histogram {
-    let mut all = empty();
-    for histogram in parts.iter().filter_map(|part| part.response.histogram().ok()) {
-        let _ = all.add(histogram);
-    }
-    all
 }

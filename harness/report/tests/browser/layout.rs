@@ -43,6 +43,19 @@ fn no_width_makes_the_page_scroll_sideways() {
 }
 
 #[test]
+fn on_a_usual_screen_every_table_is_seen_whole() {
+    let Some(browser) = chromium() else { return };
+    for html in [page(), crate::comparing::page()] {
+        let mut tab = Tab::open(&browser, SCREEN, &html, "");
+        let cut: Vec<String> = tab.eval(
+            "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
+               .map(one => `${one.getAttribute('aria-label')}: ${one.scrollWidth} of ${one.clientWidth}`)",
+        );
+        assert_eq!(cut, [""; 0]);
+    }
+}
+
+#[test]
 fn one_drawing_of_each_chart_is_shown_and_its_text_can_be_read_at_every_width() {
     let Some(browser) = chromium() else { return };
     let mut tab = Tab::open(&browser, SCREEN, &page(), "");

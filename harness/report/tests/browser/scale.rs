@@ -12,7 +12,7 @@ const LARGEST: usize = 3_000_000;
 #[test]
 fn an_hour_with_eighteen_services_and_ten_loads_is_a_page_of_less_than_three_megabytes() {
     // Drawings are thinned to columns of pixels: a row a second makes as many points as ten.
-    let page = squall_report::html(&long_run::recording(1_000_000));
+    let page = squall_report::html(&long_run::recording(7, 1_000_000));
     assert!(page.len() < LARGEST, "{} bytes", page.len());
     let Some(browser) = chromium() else { return };
     let mut tab = Tab::open(&browser, SCREEN, &page, "#t=600-1200");
@@ -31,7 +31,7 @@ fn an_hour_with_eighteen_services_and_ten_loads_is_a_page_of_less_than_three_meg
 #[ignore = "measures how soon the page is seen, which a busy machine decides"]
 fn first_paint_of_an_hour() {
     let Some(browser) = chromium() else { return };
-    let page = squall_report::html(&long_run::recording(100_000));
+    let page = squall_report::html(&long_run::recording(7, 100_000));
     for _ in 0..3 {
         let mut tab = Tab::open(&browser, SCREEN, &page, "");
         let paint_ms: f64 = tab.eval("performance.getEntriesByName('first-contentful-paint')[0].startTime");

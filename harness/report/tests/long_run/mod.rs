@@ -18,7 +18,8 @@ const SERVICES: usize = 18;
 const MINUTES: u64 = 60;
 const SECOND: u64 = 1_000_000;
 
-fn load(at: usize) -> String {
+/// The name of a load.
+pub(crate) fn load(at: usize) -> String {
     format!("journey-{at}")
 }
 
@@ -26,9 +27,9 @@ fn service(at: usize) -> String {
     format!("shop-service-{at}")
 }
 
-/// The hour, with a row each `row_us` for each load and each service.
-pub(crate) fn recording(row_us: u64) -> Recording {
-    let mut hour = synthetic::folder(7).recording();
+/// The hour, with a row each `row_us` for each load and each service. Everything follows from the seed.
+pub(crate) fn recording(seed: u64, row_us: u64) -> Recording {
+    let mut hour = synthetic::folder(seed).recording();
     for event in &mut hour.events {
         event.at_us *= MINUTES;
         many(&mut event.kind);

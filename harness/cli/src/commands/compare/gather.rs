@@ -9,12 +9,11 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
-use squall_model::record::{Machine, Verdict};
+use squall_model::record::Verdict;
 use squall_report::Recording;
 use squall_report::compare::{Comparison, Comparisons, MOST_RUNS, Run, Side};
 
-use crate::record_files;
+use crate::record_files::{self, RunHead};
 
 /// The most entries of a folder that are looked at.
 const MOST_ENTRIES: usize = 20_000;
@@ -25,34 +24,6 @@ pub struct Gathered {
     pub comparisons: Comparisons,
     /// The newest run of each side, by the name of its folder; of several scenarios, each argument's.
     pub newest: Vec<String>,
-}
-
-/// What tells of a run whether it repeats another.
-#[derive(Clone, Deserialize)]
-struct Head {
-    scenario: String,
-    #[serde(default)]
-    source: String,
-    revision: String,
-    #[serde(default)]
-    quick: bool,
-    machine: Machine,
-    verdict: Verdict,
-    started_at: String,
-}
-
-impl Head {
-    fn repeats(&self, other: &Head) -> bool {
-        let key = |head: &Head| {
-            (
-                head.source.clone(),
-                head.revision.clone(),
-                head.quick,
-                head.machine.clone(),
-            )
-        };
-        key(self) == key(other)
-    }
 }
 
 /// What an argument turned out to be.
@@ -227,19 +198,18 @@ fn sides(given: Vec<Given>, notes: &mut Vec<String>) -> anyhow::Result<(Vec<Chos
     let mut chosen = Vec::new();
     if grouped {
         for (parent, runs) in by_parent {
-            let mut scenarios: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+            let mut found: BTreeMap<String, Vec<(RunHead, PathBuf)>> = BTreeMap::new();
             for run in runs {
                 let head = head(&run)?;
-                scenarios
-                    .entry(head.scenario)
-                    .or_default()
-                    .push((head.started_at, run));
+                found.entry(head.scenario.clone()).or_default().push((head, run));
+            }
+            let mut scenarios = BTreeMap::new();
+            for (name, runs) in found {
+                let runs = without_merged(runs, &parent, notes);
+                scenarios.insert(name, bounded(runs, &parent, notes));
             }
             chosen.push(Chosen {
-                scenarios: scenarios
-                    .into_iter()
-                    .map(|(name, runs)| (name, bounded(runs, &parent, notes)))
-                    .collect(),
+                scenarios,
                 folder: parent,
             });
         }
@@ -261,7 +231,7 @@ fn alone(folder: PathBuf) -> anyhow::Result<Chosen> {
 
 /// Of each scenario in a folder, the newest run that is not invalid and those that repeat it.
 fn repeats(folder: PathBuf, runs: Vec<PathBuf>, notes: &mut Vec<String>) -> anyhow::Result<Chosen> {
-    let mut found: BTreeMap<String, Vec<(Head, PathBuf)>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Vec<(RunHead, PathBuf)>> = BTreeMap::new();
     let mut unread = 0_usize;
     for run in runs {
         match head(&run) {
@@ -279,7 +249,8 @@ fn repeats(folder: PathBuf, runs: Vec<PathBuf>, notes: &mut Vec<String>) -> anyh
         ));
     }
     let mut scenarios = BTreeMap::new();
-    for (name, mut runs) in found {
+    for (name, runs) in found {
+        let mut runs = without_merged(runs, &folder, notes);
         runs.sort_by(|(a, _), (b, _)| a.started_at.cmp(&b.started_at));
         let sound = runs
             .iter()
@@ -299,18 +270,32 @@ fn repeats(folder: PathBuf, runs: Vec<PathBuf>, notes: &mut Vec<String>) -> anyh
                 runs.len()
             ));
         }
-        let runs = runs
-            .into_iter()
-            .map(|(head, run)| (head.started_at, run))
-            .collect();
         scenarios.insert(name, bounded(runs, &folder, notes));
     }
     Ok(Chosen { folder, scenarios })
 }
 
+/// Single runs where there are any: a merged record beside them is made of runs, most likely of these, and is no repeat of one.
+fn without_merged(
+    mut runs: Vec<(RunHead, PathBuf)>,
+    folder: &Path,
+    notes: &mut Vec<String>,
+) -> Vec<(RunHead, PathBuf)> {
+    let merged = runs.iter().filter(|(head, _)| head.is_merged()).count();
+    if (1..runs.len()).contains(&merged) {
+        runs.retain(|(head, _)| !head.is_merged());
+        notes.push(format!(
+            "{}: {merged} merged {} left out; merged runs are no repeats of single ones.",
+            folder.display(),
+            if merged == 1 { "run was" } else { "runs were" }
+        ));
+    }
+    runs
+}
+
 /// The newest runs, as many as are taken, the oldest first.
-fn bounded(mut runs: Vec<(String, PathBuf)>, folder: &Path, notes: &mut Vec<String>) -> Vec<PathBuf> {
-    runs.sort();
+fn bounded(mut runs: Vec<(RunHead, PathBuf)>, folder: &Path, notes: &mut Vec<String>) -> Vec<PathBuf> {
+    runs.sort_by(|(a, one), (b, two)| (&a.started_at, one).cmp(&(&b.started_at, two)));
     let more = runs.len().saturating_sub(MOST_RUNS);
     if more > 0 {
         notes.push(format!(
@@ -336,24 +321,12 @@ fn last_name(folder: &Path) -> String {
 }
 
 /// What is known of a run from its record, or, where it was cut off, from its events.
-fn head(folder: &Path) -> anyhow::Result<Head> {
-    let path = folder.join("run.json");
-    if path.is_file() {
-        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        if let Ok(head) = serde_json::from_slice(&bytes) {
-            return Ok(head);
-        }
+fn head(folder: &Path) -> anyhow::Result<RunHead> {
+    match RunHead::read(&folder.join("run.json")) {
+        Ok(head) => Ok(head),
+        // Says what is wrong with the record, if anything is.
+        Err(_) => Ok(RunHead::of(record_files::read_result(folder)?.record)),
     }
-    let record = record_files::read_result(folder)?.record;
-    Ok(Head {
-        scenario: record.scenario,
-        source: record.source,
-        revision: record.revision,
-        quick: record.quick,
-        machine: record.machine,
-        verdict: record.verdict,
-        started_at: record.started_at,
-    })
 }
 
 /// Which side of which number has which runs, a list for each scenario that two sides have.

@@ -156,7 +156,7 @@ impl Drawing<'_> {
     /// The tracks that the chart has, each with the top and the bottom of its row in CSS pixels.
     fn rows(&self) -> impl Iterator<Item = ((f64, f64), &Track)> {
         let first = self.size.height - tracks_height(self.chart);
-        let tracks = if self.chart.part.has_axis() {
+        let tracks = if self.chart.place.has_axis() {
             &self.chart.marks.tracks[..]
         } else {
             &[]

@@ -2,9 +2,7 @@
 
 use super::super::Comparison;
 use super::super::change::Change;
-use super::super::measure::{
-    By, CPU_PER_REQUEST, ERRORS, Metric, OF_LOAD, Of, P50, P99, P999, PAUSE_MAX, Row, THROUGHPUT,
-};
+use super::super::measure::{By, Metric, OF_ALL, OF_LOAD, Of, Row};
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
 use crate::section::Detail;
 
@@ -33,13 +31,13 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     let columns = vec![
         Column::left("Load", 0),
         Column::left("Run", 0),
-        Column::right(P50.name, 1),
-        Column::right(P99.name, 0),
-        Column::right(P999.name, 2),
-        Column::right(THROUGHPUT.name, 1),
-        Column::right(ERRORS.name, 1),
+        Column::right(Metric::P50.name(), 1),
+        Column::right(Metric::P99.name(), 0),
+        Column::right(Metric::P999.name(), 2),
+        Column::right(Metric::Throughput.name(), 1),
+        Column::right(Metric::Errors.name(), 1),
         Column::right("CPU/request", 3),
-        Column::right(PAUSE_MAX.name, 4),
+        Column::right(Metric::PauseMax.name(), 4),
     ];
     let mut blocks = Vec::new();
     if detail == Detail::Full {
@@ -122,17 +120,14 @@ fn rows(comparison: &Comparison, phase: &str, detail: Detail) -> Vec<Vec<Cell>> 
             loads.push(load);
         }
     }
-    let find = |of: &Of, metric: &Metric| {
+    let find = |of: &Of, metric: Metric| {
         let mut rows = of_phase.iter();
-        rows.find(|row| row.of == *of && row.metric.key == metric.key)
-            .copied()
+        rows.find(|row| row.of == *of && row.metric == metric).copied()
     };
     // What is of all services stands beside the only load, else in a row of its own.
     let together = loads.len() == 1;
     let mut rows = Vec::new();
-    let all = |other: usize| {
-        [&CPU_PER_REQUEST, &PAUSE_MAX].map(|metric| cell(find(&Of::All, metric), other, detail))
-    };
+    let all = |other: usize| OF_ALL.map(|metric| cell(find(&Of::All, metric), other, detail));
     for load in &loads {
         let of = Of::Load((*load).to_owned());
         for other in comparison.others() {
@@ -169,14 +164,14 @@ pub(super) fn cell(row: Option<&Row>, other: usize, detail: Detail) -> Cell {
         return Cell::default();
     };
     let change = row.change(other);
-    let (by, better) = (row.metric.by, row.metric.better);
+    let (by, better) = (row.metric.by(), row.metric.better());
     let text = match detail {
-        Detail::Brief => brief(&change, by),
+        Detail::Brief => brief(change, by),
         Detail::Full => {
             let mut text = change.text(by);
             if change.before.is_some() || change.after.is_some() {
                 text.push('\n');
-                text += &change.values_text(row.metric.unit);
+                text += &change.values_text(row.metric.unit());
             }
             if let Some(interval) = change.interval_text(by) {
                 text.push('\n');

@@ -13,30 +13,32 @@ use crate::visible::shortened;
 const MOST: usize = 60;
 
 /// What is measured of a fault.
-pub(in super::super) struct Felt {
-    pub(in super::super) key: &'static str,
-    pub(in super::super) name: &'static str,
-    pub(in super::super) of: fn(&FaultRecord) -> Option<u64>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Felt {
+    Detect,
+    Recover,
+    Debt,
 }
 
-/// All of it.
-pub(in super::super) static FELT: [Felt; 3] = [
-    Felt {
-        key: "detect_us",
-        name: "Felt after",
-        of: |fault| fault.felt.detect_us,
-    },
-    Felt {
-        key: "recover_us",
-        name: "Recovered after",
-        of: |fault| fault.felt.recover_us,
-    },
-    Felt {
-        key: "debt_us",
-        name: "Waited in all",
-        of: |fault| fault.felt.debt_us,
-    },
-];
+impl Felt {
+    const ALL: [Felt; 3] = [Felt::Detect, Felt::Recover, Felt::Debt];
+
+    fn name(self) -> &'static str {
+        match self {
+            Felt::Detect => "Felt after",
+            Felt::Recover => "Recovered after",
+            Felt::Debt => "Waited in all",
+        }
+    }
+
+    fn of(self, fault: &FaultRecord) -> Option<u64> {
+        match self {
+            Felt::Detect => fault.felt.detect_us,
+            Felt::Recover => fault.felt.recover_us,
+            Felt::Debt => fault.felt.debt_us,
+        }
+    }
+}
 
 /// The names of the faults of all sides, those of the first in its order.
 pub(in super::super) fn names(comparison: &Comparison) -> Vec<&str> {
@@ -78,9 +80,10 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     }
     let mut columns = vec![Column::left("Run", 0), Column::wide("Took effect", 1)];
     columns.extend(
-        FELT.iter()
+        Felt::ALL
+            .iter()
             .zip([1, 0, 3])
-            .map(|(felt, rank)| Column::right(felt.name, rank)),
+            .map(|(felt, rank)| Column::right(felt.name(), rank)),
     );
     let mut blocks = Vec::new();
     if detail == Detail::Full {
@@ -108,14 +111,13 @@ pub(super) fn recoveries(comparison: &Comparison, most: usize) -> Option<Block> 
     if comparison.sides.len() > 3 {
         return None;
     }
-    let recovered = FELT.iter().find(|felt| felt.key == "recover_us")?;
-    let mut columns = vec![Column::wide("Recovered after", 0)];
+    let mut columns = vec![Column::wide(Felt::Recover.name(), 0)];
     columns.extend(comparison.names.iter().map(|name| Column::right(name, 0)));
     let rows = names(comparison).into_iter().take(most).map(|name| {
         let mut cells = vec![Cell::plain(shortened(name, 32))];
         cells.extend(comparison.sides.iter().map(|side| {
             let faults: Vec<&FaultRecord> = of_side(side, name).into_iter().flatten().collect();
-            let cell = value(recovered, &faults);
+            let cell = value(Felt::Recover, &faults);
             // How far repeats lie apart stands in the section on faults.
             Cell {
                 text: cell.text.lines().next().unwrap_or_default().to_owned(),
@@ -136,7 +138,7 @@ fn group(comparison: &Comparison, name: &str) -> Group {
         let faults = of_side(side, name);
         let there: Vec<&FaultRecord> = faults.iter().copied().flatten().collect();
         let mut cells = vec![Cell::plain(label.clone()), effect(&there, side.runs.len())];
-        cells.extend(FELT.iter().map(|felt| value(felt, &there)));
+        cells.extend(Felt::ALL.map(|felt| value(felt, &there)));
         cells
     });
     let about = comparison.sides.iter().find_map(|side| {
@@ -166,17 +168,17 @@ fn effect(faults: &[&FaultRecord], runs: usize) -> Cell {
     }
 }
 
-fn value(felt: &Felt, faults: &[&FaultRecord]) -> Cell {
+fn value(felt: Felt, faults: &[&FaultRecord]) -> Cell {
     let values: Vec<f64> = faults
         .iter()
-        .filter_map(|fault| (felt.of)(fault))
+        .filter_map(|fault| felt.of(fault))
         .map(|us| us as f64)
         .collect();
     let lost = faults
         .iter()
         .filter(|fault| fault.felt.unrecovered_us.is_some())
         .count();
-    let lost = if felt.key == "recover_us" { lost } else { 0 };
+    let lost = if felt == Felt::Recover { lost } else { 0 };
     let Some(middle) = median(&values) else {
         return match (lost, faults.len()) {
             (0, _) => Cell::plain(ABSENT),

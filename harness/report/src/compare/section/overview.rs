@@ -3,7 +3,7 @@
 use super::super::{Comparison, newest, runs};
 use super::series::{Together, drawn, explained};
 use crate::block::{Block, Cell, Column, Table};
-use crate::chart::{Chart, Part};
+use crate::chart::{Chart, stacked};
 use crate::compare::align::Aligned;
 use crate::figure::{self, Unit};
 use crate::section::Detail;
@@ -51,15 +51,7 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     if charts.is_empty() {
         return Vec::new();
     }
-    let last = charts.len() - 1;
-    for (at, chart) in charts.iter_mut().enumerate() {
-        chart.part = match (at, last) {
-            (0, 0) => Part::Whole,
-            (0, _) => Part::Top,
-            (at, last) if at == last => Part::Bottom,
-            _ => Part::Middle,
-        };
-    }
+    stacked(&mut charts);
     let main = vec![Block::Stack(charts)];
     let mut side = vec![sides(comparison)];
     side.extend(super::faults::recoveries(comparison, FAULTS));

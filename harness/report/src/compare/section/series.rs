@@ -1,14 +1,14 @@
 //! The sides over time on one axis, aligned at the faults: per load P99 and what was completed, then pauses and CPU.
 
-use super::super::align::{Aligned, Pieces, all_have_faults, zero};
-use super::super::measure::{Of, P99, loads};
+use super::super::align::{Aligned, all_have_faults, zero};
+use super::super::measure::{Metric, Of, loads};
 use super::super::{Comparison, newest};
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Part};
+use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place};
 use crate::figure::{self, Unit};
-use crate::marks::marks;
 use crate::recording::Recording;
 use crate::section::Detail;
+use crate::window::Pieces;
 
 /// The most sides drawn: as many as there are inks that the colour-blind can tell apart.
 pub(super) const LINES: usize = 7;
@@ -23,11 +23,11 @@ pub(super) fn drawn(comparison: &Comparison) -> Vec<String> {
         let rows = comparison
             .rows
             .iter()
-            .filter(|row| row.of == of && row.metric.key == P99.key);
+            .filter(|row| row.of == of && row.metric == Metric::P99);
         let sizes = rows.flat_map(|row| {
             comparison
                 .others()
-                .map(|other| row.change(other).size(row.metric.by))
+                .map(|other| row.change(other).size(row.metric.by()))
         });
         sizes.fold(0.0, f64::max)
     };
@@ -54,7 +54,7 @@ impl<'c> Together<'c> {
         let with_faults = all_have_faults(recordings.iter().copied());
         let (onto_us, at) = zero(recordings[0], with_faults);
         let runs = recordings.iter();
-        let mut marks = marks(recordings[0]);
+        let mut marks = recordings[0].marks().clone();
         // Of one run only; the reader might take them for those of all.
         marks.tracks.clear();
         Together {
@@ -96,7 +96,7 @@ impl<'c> Together<'c> {
             unit,
             lines,
             marks: self.marks.clone(),
-            part: Part::Whole,
+            place: Place::Whole,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What each service used and how it paused, phase by phase.
 
 use super::super::Comparison;
-use super::super::measure::{CORES, Metric, Of, PAUSE_MAX, PAUSED, RSS_MAX, Row};
+use super::super::measure::{Metric, OF_SERVICE, Of, Row};
 use super::changes::{cell, numbered};
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
 use crate::section::Detail;
@@ -49,10 +49,8 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
                 Cell::plain(if other == 1 { *service } else { "" }),
                 Cell::plain(side),
             ];
-            let find = |metric: &Metric| rows.iter().find(|row| row.metric.key == metric.key).copied();
-            cells.extend(
-                [&CORES, &RSS_MAX, &PAUSE_MAX, &PAUSED].map(|metric| cell(find(metric), other, detail)),
-            );
+            let find = |metric: Metric| rows.iter().find(|row| row.metric == metric).copied();
+            cells.extend(OF_SERVICE.map(|metric| cell(find(metric), other, detail)));
             if let Some(group) = groups.last_mut() {
                 group.rows.push(cells);
             }
@@ -62,14 +60,9 @@ pub(super) fn blocks(comparison: &Comparison, detail: Detail) -> Vec<Block> {
     if groups.is_empty() {
         return Vec::new();
     }
-    let columns = vec![
-        Column::left("Service", 0),
-        Column::left("Run", 0),
-        Column::right(CORES.name, 0),
-        Column::right(RSS_MAX.name, 1),
-        Column::right(PAUSE_MAX.name, 0),
-        Column::right(PAUSED.name, 2),
-    ];
+    let mut columns = vec![Column::left("Service", 0), Column::left("Run", 0)];
+    let ranked = OF_SERVICE.iter().zip([0, 1, 0, 2]);
+    columns.extend(ranked.map(|(metric, rank)| Column::right(metric.name(), rank)));
     let text = "Cores used is CPU time over the length of the phase, paused the share of it that all pauses together took. A dash means that \
                 it could not be seen.";
     let mut blocks = vec![

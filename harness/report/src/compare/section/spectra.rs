@@ -1,13 +1,13 @@
 //! The whole distributions of response time laid over each other, per phase and load.
 
-use squall_model::histogram::{Histogram, empty};
+use squall_model::histogram::{Histogram, sum};
 use squall_model::record::LoadMode;
 
 use super::super::measure::{loads, phase, phases};
 use super::super::{Comparison, Side};
 use super::series::LINES;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Part};
+use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place};
 use crate::figure::Unit;
 use crate::section::Detail;
 use crate::section::spectrum::points;
@@ -84,19 +84,15 @@ fn chart(comparison: &Comparison, at: usize, name: &str, load: &str) -> Option<C
         unit: Unit::Duration,
         lines,
         marks: Marks::default(),
-        part: Part::Whole,
+        place: Place::Whole,
     })
 }
 
 /// The requests of all runs of a side.
 fn together(side: &Side, name: &str, load: &str) -> Histogram {
-    let mut all = empty();
-    for run in &side.runs {
-        let record = phase(&run.recording, name).and_then(|phase| phase.load.get(load));
-        let histogram = record.and_then(|record| record.response.histogram().ok());
-        if let Some(histogram) = histogram {
-            all.add(&histogram).expect("all histograms have the same bounds");
-        }
-    }
-    all
+    let records = side.runs.iter().filter_map(|run| {
+        let phase = phase(&run.recording, name)?;
+        phase.load.get(load)
+    });
+    sum(records.filter_map(|record| record.response.histogram().ok()))
 }

@@ -1,7 +1,7 @@
 //! What speaks against the comparison, and what it found, in a few sentences.
 
 use super::super::change::{Change, too_few};
-use super::super::measure::{By, Of, Row};
+use super::super::measure::{By, Metric, Of, Row};
 use super::super::rank_sum::is_enough;
 use super::super::{Comparison, runs, trust};
 use crate::block::{Block, Tone};
@@ -22,7 +22,7 @@ pub(super) fn blocks(comparison: &Comparison, _: Detail) -> Vec<Block> {
         blocks.push(Block::Note {
             tone: Tone::Plain,
             text: format!(
-                "{ONE_RUN_EACH} For intervals compare repeats: squall run --runs 5 on each side, then the two folders."
+                "{ONE_RUN_EACH} For intervals, make repeats with squall run SCENARIO --runs 5 on each side and compare the two folders."
             ),
         });
     }
@@ -43,7 +43,7 @@ pub(super) fn blocks(comparison: &Comparison, _: Detail) -> Vec<Block> {
 }
 
 /// What is worth a sentence: what a load felt, and what it cost.
-fn headlines(comparison: &Comparison, other: usize) -> Vec<(&Row, Change)> {
+fn headlines(comparison: &Comparison, other: usize) -> Vec<(&Row, &Change)> {
     let rows = comparison
         .rows
         .iter()
@@ -99,12 +99,12 @@ fn listed(what: &str, (count, names): (usize, Vec<String>)) -> Option<String> {
 }
 
 /// How many changes the runs bear out in one direction, and the largest of them.
-fn borne_out(changes: &[(&Row, Change)], worse: bool) -> (usize, Vec<String>) {
-    let mut found: Vec<&(&Row, Change)> = changes
+fn borne_out(changes: &[(&Row, &Change)], worse: bool) -> (usize, Vec<String>) {
+    let mut found: Vec<&(&Row, &Change)> = changes
         .iter()
         .filter(|(row, change)| {
             let metric = row.metric;
-            change.is_borne_out(metric.by) && change.is_worse(metric.by, metric.better) == Some(worse)
+            change.is_borne_out(metric.by()) && change.is_worse(metric.by(), metric.better()) == Some(worse)
         })
         .collect();
     sort(&mut found);
@@ -113,37 +113,37 @@ fn borne_out(changes: &[(&Row, Change)], worse: bool) -> (usize, Vec<String>) {
 
 /// The largest differences of single runs. The far tail and single pauses differ from run to run anyhow, and are left to the
 /// tables.
-fn largest(changes: &[(&Row, Change)]) -> Vec<String> {
-    let mut found: Vec<&(&Row, Change)> = changes
+fn largest(changes: &[(&Row, &Change)]) -> Vec<String> {
+    let mut found: Vec<&(&Row, &Change)> = changes
         .iter()
         .filter(|(row, change)| {
-            let least = match row.metric.by {
+            let least = match row.metric.by() {
                 By::Ratio => 0.05,
                 By::Difference => 0.001,
             };
-            !["p999", "pause_max"].contains(&row.metric.key)
+            ![Metric::P999, Metric::PauseMax].contains(&row.metric)
                 && !change.spoilt
-                && change.size(row.metric.by) > least
+                && change.size(row.metric.by()) > least
         })
         .collect();
     sort(&mut found);
     found.into_iter().take(NAMED).map(named).collect()
 }
 
-fn sort(changes: &mut [&(&Row, Change)]) {
-    changes.sort_by(|(a, one), (b, two)| two.size(b.metric.by).total_cmp(&one.size(a.metric.by)));
+fn sort(changes: &mut [&(&Row, &Change)]) {
+    changes.sort_by(|(a, one), (b, two)| two.size(b.metric.by()).total_cmp(&one.size(a.metric.by())));
 }
 
 /// `P99 of next_id in steady ×1.24 (1.10 to 1.31)`.
-fn named((row, change): &(&Row, Change)) -> String {
+fn named((row, change): &(&Row, &Change)) -> String {
     let what = match &row.of {
-        Of::Load(load) => format!("{} of {load}", row.metric.name),
-        Of::All | Of::Service(_) => row.metric.name.to_owned(),
+        Of::Load(load) => format!("{} of {load}", row.metric.name()),
+        Of::All | Of::Service(_) => row.metric.name().to_owned(),
     };
-    let by = row.metric.by;
+    let by = row.metric.by();
     let beside = match change.interval_text(by) {
         Some(interval) => interval,
-        None => change.values_text(row.metric.unit),
+        None => change.values_text(row.metric.unit()),
     };
     format!("{what} in {} {} ({beside})", row.phase, change.text(by))
 }
