@@ -257,7 +257,7 @@ impl Breaker {
             // A good call lowers the ratio. It can only open the breaker by making the calls enough, or their window new.
             return;
         }
-        self.judge(word, bucket, now_ns);
+        self.judge(word, bucket, now_ns, || ());
     }
 
     /// A call that it let pass ended without a result, or did not take place at all.
@@ -302,20 +302,27 @@ impl Breaker {
         progress.retired = true;
     }
 
-    /// Opens the breaker if too many calls were bad.
+    /// Opens the breaker if too many calls were bad. `meanwhile` is what other threads do between two readings: nothing, but in a test.
     #[cold]
-    fn judge(&self, seen: Word, bucket: u64, now_ns: u64) {
+    fn judge(&self, seen: Word, bucket: u64, now_ns: u64, meanwhile: impl FnOnce()) {
         // Of two calls that end at once, at least one sees what both have counted: without it each could add up before it
         // sees the other's, and neither would open the breaker.
         fence(Ordering::SeqCst);
+        let were_enough = self.window.sum(bucket, CALLS) >= self.rule.min_request_amount;
+        // A bad call that is not in the sum below sees, by its own fence, at least the calls that were in the one above. If those were
+        // enough it opens the breaker itself; if not, it may have found too few, and the next call of any kind is to judge.
+        fence(Ordering::SeqCst);
         // The bad ones first: calls that end meanwhile can only make the ratio look smaller.
         let bad = self.window.sum(bucket, BAD);
+        meanwhile();
         let calls = self.window.sum(bucket, CALLS);
         if calls < self.rule.min_request_amount {
             return;
         }
         if !self.rule.is_exceeded(bad, calls) {
-            self.enough.0.store(enough(seen.stamp, bucket), Ordering::Release);
+            if were_enough {
+                self.enough.0.store(enough(seen.stamp, bucket), Ordering::Release);
+            }
             return;
         }
         let progress = self.lock();
@@ -426,5 +433,38 @@ impl Breaker {
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Breaker, CALLS, DegradeRule, Observer, Plant, State, Strategy};
+    use crate::event::Unobserved;
+
+    /// A good call adds up, and meanwhile a bad one finds too few calls and a third makes them enough. Were the good call, which has not seen the bad
+    /// one, to note that they are, nobody would look again.
+    #[test]
+    fn a_good_call_hides_no_bad_one_that_it_has_not_seen() {
+        let rule = DegradeRule {
+            resource: "r".to_owned(),
+            grade: Strategy::ErrorRatio,
+            count: 0.2,
+            time_window: 1,
+            min_request_amount: 3,
+            ..DegradeRule::default()
+        };
+        let observer = Observer::new(Arc::new(Unobserved));
+        let breaker = Breaker::new(rule, "r".into(), 0, 0, observer, Plant::None);
+        let end = |failed| breaker.complete(breaker.admit(0).unwrap(), 0, 0, failed);
+        breaker.window.add(0, [(CALLS, 1)]);
+        breaker.judge(breaker.load(), 0, 0, || {
+            end(true);
+            breaker.window.add(0, [(CALLS, 1)]);
+        });
+        assert_eq!(breaker.state(), State::Closed);
+        end(false);
+        assert_eq!(breaker.state(), State::Open);
     }
 }

@@ -6,7 +6,7 @@
 //! | L2 | P99 above 800 ms for 30 s | call the light model | a latency rule on `model` |
 //! | L3 | more than 5 % errors in 10 s | serve recall from the cache | a degrade rule on `recall` |
 //!
-//! L1 admits at most its limit in each second that begins with a bucket of 100 ms, and in any 900 ms: see
+//! L1 admits at most its limit in any second, wherever it begins: its window is longer by one bucket of 20 ms, see
 //! [the limiter](crate::flow::limiter).
 //!
 //! The layers are nothing but rules on three resources: another rule set with the same names changes them while they are in use.
@@ -96,14 +96,15 @@ impl FeedPolicy {
 
     /// The rules with the platform's figures.
     ///
-    /// The limit slides in ten buckets. The ratio of errors slides over 10 s in ten, asks for 20 calls at least, and the breaker probes
+    /// The limit slides over 1,020 ms in 51 buckets, so that it holds in any second. The ratio of errors slides over 10 s in ten, asks for 20 calls at least, and the breaker probes
     /// after 5 s: the platform says nothing of these.
     pub fn rules() -> RuleSet {
         RuleSet {
             flow: vec![FlowRule {
                 resource: FEED.to_owned(),
                 count: 5_000.0,
-                stat_buckets: 10,
+                stat_interval_ms: 1_020,
+                stat_buckets: 51,
                 ..FlowRule::default()
             }],
             degrade: vec![DegradeRule {

@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | `GET /feed` | `{"card":"feed","admitted_us":...,"recall":"live","model":"full"}`: `recall` is `live` or `cache`, `model` is `full` or `light` |
 //! | the same beyond L1 | `{"card":"fallback","reason":"..."}`, also 200: it is an answer that a client shows |
-//! | `GET /guard/RESOURCE` | `{"admitted_us":...}`, or 429 where flow control refuses, 503 where a breaker does; 404 where no rule names it |
+//! | `GET /guard/RESOURCE` | `{"admitted_us":...}`, or 429 where flow control refuses, 503 where a breaker does; 404 where no rule names it. Nothing is called, so a breaker learns nothing |
 //! | `GET /rules` | the rules in force: `version`, `center_version`, `source` (`live`, `snapshot`, `accepted`, `file`, `default`), `connected`, `rules` |
 //! | `GET /rules/versions` | `{"versions":[7,7]}`: that of config-center right now, and that in force |
 //! | `GET /states` | `{"read_at_ms":...,"model":"full","breakers":{"recall":["closed"],...}}`, the time by the wall clock |
-//! | `GET /recovered` | `{"states":["closed","closed"]}`: what every breaker is to be, then what each of them is |
+//! | `GET /recovered` | `{"states":["closed","closed"]}`: what every breaker of the feed's four resources is to be, then what each of them is |
 //!
 //! `admitted_us` is the time at which the limiter counts the request, on `CLOCK_MONOTONIC`. A refresh that was admitted and then failed is 502, or
 //! 504 where the model did not answer in time; 503 where there is nothing to show, not even from the cache.
@@ -18,14 +18,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
+use squall_service_kit::answer::{self, error};
 use tokio::time::Instant;
 
 use super::refresh::{Failure, Recalled, Refresh, Refreshed};
-use super::rules::Rules;
+use super::rules::{Following, Rules};
 use super::time::wall_ms;
 use super::upstream::CallError;
 use crate::feed::{FEED, MODEL, MODEL_LIGHT, Model, RECALL};
@@ -34,9 +34,11 @@ use crate::{Blocked, Entry};
 /// What every request needs.
 pub struct App {
     /// What a refresh does.
-    pub refresh: Refresh,
+    pub refresh: Arc<Refresh>,
     /// The rules.
     pub rules: Rules,
+    /// That they follow config-center, for as long as the service is there.
+    pub following: Option<Following>,
 }
 
 /// What the feed guards.
@@ -72,21 +74,23 @@ async fn feed(State(app): State<Arc<App>>) -> Response {
             };
             let admitted_us = admitted_ns / 1_000;
             let model = word(model);
-            json_body(format!(
+            ok(format!(
                 r#"{{"card":"feed","admitted_us":{admitted_us},"recall":"{recall}","model":"{model}"}}"#
             ))
         }
         Refreshed::FallbackCard(why) => {
-            json_body(json!({ "card": "fallback", "reason": why.to_string() }).to_string())
+            ok(json!({ "card": "fallback", "reason": why.to_string() }).to_string())
         }
         Refreshed::Failed { admitted_ns, why } => {
             let status = match &why {
-                Failure::NothingRecalled | Failure::ModelRefused(_) => StatusCode::SERVICE_UNAVAILABLE,
+                Failure::NothingRecalled | Failure::ModelRefused(_) | Failure::ClientLeft(_) => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Failure::Model(CallError::Late) => StatusCode::GATEWAY_TIMEOUT,
                 Failure::Model(_) => StatusCode::BAD_GATEWAY,
             };
             let body = json!({ "error": why.to_string(), "admitted_us": admitted_ns / 1_000 });
-            with_status(status, &body)
+            answer::json(status, body.to_string())
         }
     }
 }
@@ -101,8 +105,7 @@ async fn guard(State(app): State<Arc<App>>, Path(resource): Path<String>) -> Res
         Ok(id) => id,
         Err(full) => return error(StatusCode::INSUFFICIENT_STORAGE, &full.to_string()),
     };
-    let now = || app.refresh.time.now_ns();
-    let passed = match board.entry(id, now()) {
+    let passed = match board.entry(id, app.refresh.time.now_ns()) {
         Entry::Pass(guard) => Ok(guard),
         Entry::Wait(waiting) => {
             let by = Instant::now() + app.refresh.deadline;
@@ -113,8 +116,9 @@ async fn guard(State(app): State<Arc<App>>, Path(resource): Path<String>) -> Res
     match passed {
         Ok(guard) => {
             let admitted_us = guard.admitted_ns() / 1_000;
-            guard.succeed(now());
-            json_body(format!(r#"{{"admitted_us":{admitted_us}}}"#))
+            // Nothing was called, so no breaker is to learn from it: what a refresh finds of recall or a model is not to be watered down.
+            drop(guard);
+            ok(format!(r#"{{"admitted_us":{admitted_us}}}"#))
         }
         Err(why) => {
             let status = match why {
@@ -127,12 +131,12 @@ async fn guard(State(app): State<Arc<App>>, Path(resource): Path<String>) -> Res
 }
 
 async fn rules(State(app): State<Arc<App>>) -> Response {
-    json_body(app.rules.describe().to_string())
+    ok(app.rules.describe().to_string())
 }
 
 async fn versions(State(app): State<Arc<App>>) -> Response {
     match app.rules.versions().await {
-        Ok([center, in_force]) => json_body(format!(r#"{{"versions":[{center},{in_force}]}}"#)),
+        Ok([center, in_force]) => ok(format!(r#"{{"versions":[{center},{in_force}]}}"#)),
         Err(why) => error(StatusCode::BAD_GATEWAY, &why),
     }
 }
@@ -144,7 +148,7 @@ async fn states(State(app): State<Arc<App>>) -> Response {
         breakers.insert(resource.to_owned(), states.into_iter().map(Value::from).collect());
     }
     let model = word(app.refresh.policy.model_in_use());
-    json_body(json!({ "read_at_ms": wall_ms(), "model": model, "breakers": breakers }).to_string())
+    ok(json!({ "read_at_ms": wall_ms(), "model": model, "breakers": breakers }).to_string())
 }
 
 async fn recovered(State(app): State<Arc<App>>) -> Response {
@@ -152,7 +156,7 @@ async fn recovered(State(app): State<Arc<App>>) -> Response {
         .into_iter()
         .flat_map(|resource| states_of(&app, resource));
     let states: Vec<_> = ["closed"].into_iter().chain(all).collect();
-    json_body(json!({ "states": states }).to_string())
+    ok(json!({ "states": states }).to_string())
 }
 
 fn states_of(app: &App, resource: &str) -> Vec<&'static str> {
@@ -169,16 +173,6 @@ fn word(model: Model) -> &'static str {
     }
 }
 
-fn error(status: StatusCode, text: &str) -> Response {
-    with_status(status, &json!({ "error": text }))
-}
-
-fn with_status(status: StatusCode, body: &Value) -> Response {
-    let mut response = json_body(body.to_string());
-    *response.status_mut() = status;
-    response
-}
-
-fn json_body(body: String) -> Response {
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+fn ok(body: String) -> Response {
+    answer::json(StatusCode::OK, body)
 }

@@ -2,6 +2,9 @@
 //!
 //! Recall comes first, since its answer is what the model ranks. Both have one deadline, and recall a shorter one within it, so that a recall that
 //! hangs leaves time for the model. A recall that is refused or fails is served from the cache; a model that fails fails the refresh.
+//!
+//! A client that leaves ends its refresh, of which L1's resource then learns nothing. A call that was made for it is [seen out](super::seen_out) and
+//! judged, so that clients without patience hide nothing from L2 and L3.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cache::Cache;
 use super::report::Report;
+use super::seen_out::{Client, Left, seen_out};
 use super::time::Time;
 use super::upstream::{CallError, Upstream};
 use crate::feed::{Admission, Model, Recall, Scoring};
@@ -38,7 +42,7 @@ pub struct Refresh {
     pub time: Time,
     /// What is counted.
     pub report: Arc<Report>,
-    /// How many refreshes were admitted.
+    /// How many times a model was to be called: the number of the next one, by which samples are taken.
     pub number: AtomicU64,
 }
 
@@ -86,11 +90,14 @@ pub enum Failure {
     /// A rule refuses the call to the model.
     #[error("a rule refuses the model: {0}")]
     ModelRefused(#[source] Blocked),
+    /// Nobody waits for it.
+    #[error(transparent)]
+    ClientLeft(#[from] Left),
 }
 
 impl Refresh {
     /// Does one.
-    pub async fn run(&self) -> Refreshed {
+    pub async fn run(self: &Arc<Self>) -> Refreshed {
         self.report.requests.inc();
         let by = Instant::now() + self.deadline;
         let guard = match self.policy.admit(self.time.now_ns()) {
@@ -125,43 +132,56 @@ impl Refresh {
         Refreshed::FallbackCard(blocked)
     }
 
-    async fn serve(&self, by: Instant) -> Result<(Recalled, Model), Failure> {
-        let (_recalled, source) = self.recall(by).await?;
-        let model = self.rank(by).await?;
+    async fn serve(self: &Arc<Self>, by: Instant) -> Result<(Recalled, Model), Failure> {
+        let refresh = Arc::clone(self);
+        let live = seen_out(|client| async move { refresh.recall(by, client).await }).await?;
+        let (recalled, source) = if let Some(recalled) = live {
+            (recalled, Recalled::Live)
+        } else {
+            let cached = self.cache.last().ok_or(Failure::NothingRecalled)?;
+            self.report.recall_cached.inc();
+            (cached, Recalled::Cache)
+        };
+        let refresh = Arc::clone(self);
+        let model = seen_out(|client| async move { refresh.rank(recalled, by, client).await }).await?;
         Ok((source, model))
     }
 
-    /// L3.
-    async fn recall(&self, by: Instant) -> Result<(Bytes, Recalled), Failure> {
+    /// L3: what is recalled now. `None` where that is refused or fails.
+    async fn recall(&self, by: Instant, mut client: Client) -> Result<Option<Bytes>, Left> {
         let by = by.min(Instant::now() + self.recall_timeout);
         let guard = match self.policy.recall(self.time.now_ns()) {
-            Recall::Call(guard) => Some(guard),
-            Recall::CallAfter(waiting) => self.wait(waiting, by).await.ok(),
-            Recall::Cache(_) => None,
+            Recall::Call(guard) => guard,
+            Recall::CallAfter(waiting) => match client.unless_left(self.wait(waiting, by)).await? {
+                Ok(guard) => guard,
+                Err(_) => return Ok(None),
+            },
+            Recall::Cache(_) => return Ok(None),
         };
-        if let Some(guard) = guard {
-            let recalled = self.recall.get(Uri::from_static("/recall"), by).await;
-            self.end(guard, &recalled);
-            match recalled {
-                Ok(recalled) => {
-                    self.cache.keep(&recalled);
-                    return Ok((recalled, Recalled::Live));
-                }
-                Err(_) => drop(self.report.recall_failed.inc()),
+        let place = client.unless_left(self.recall.place(by)).await?;
+        let recalled = match place {
+            Ok(place) => {
+                self.recall
+                    .call(place, Uri::from_static("/recall"), None, by)
+                    .await
             }
+            Err(late) => Err(late),
+        };
+        self.end(guard, &recalled);
+        match &recalled {
+            Ok(recalled) => self.cache.keep(recalled),
+            Err(_) => drop(self.report.recall_failed.inc()),
         }
-        let cached = self.cache.last().ok_or(Failure::NothingRecalled)?;
-        self.report.recall_cached.inc();
-        Ok((cached, Recalled::Cache))
+        Ok(recalled.ok())
     }
 
-    /// L2.
-    async fn rank(&self, by: Instant) -> Result<Model, Failure> {
+    /// L2: has what was recalled ranked, and says by which model.
+    async fn rank(&self, recalled: Bytes, by: Instant, mut client: Client) -> Result<Model, Failure> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let (model, guard) = match self.policy.model(self.time.now_ns(), number) {
             Scoring::Call(model, guard) => (model, guard),
             Scoring::CallAfter(model, waiting) => {
-                let waited = self.wait(waiting, by).await;
+                let waited = client.unless_left(self.wait(waiting, by)).await?;
                 (model, waited.map_err(Failure::ModelRefused)?)
             }
             Scoring::None(blocked) => return Err(Failure::ModelRefused(blocked)),
@@ -170,8 +190,15 @@ impl Refresh {
             Model::Full => (&self.model, &self.report.model_full),
             Model::Light => (&self.model_light, &self.report.model_light),
         };
+        let place = client.unless_left(upstream.place(by)).await?;
         calls.inc();
-        let ranked = upstream.get(Uri::from_static("/rank"), by).await;
+        let ranked = match place {
+            Ok(place) => {
+                let target = Uri::from_static("/rank");
+                upstream.call(place, target, Some(recalled), by).await
+            }
+            Err(late) => Err(late),
+        };
         self.end(guard, &ranked);
         match ranked {
             Ok(_) => Ok(model),

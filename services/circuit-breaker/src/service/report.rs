@@ -1,6 +1,6 @@
 //! Metrics, events and changes of state.
 //!
-//! A breaker is called by its resource, its second one `recall-1` and so on. Where its rule goes while it is not closed it becomes
+//! A breaker is called by its resource, its second one `recall#1` and so on. Where its rule goes while it is not closed it becomes
 //! `replaced`, and at once `closed`, as what stands there from then on is. The choice of model is `model-choice`: `full` or `light`.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,12 +28,14 @@ pub struct Report {
     pub(crate) model_failed: Counter,
     opened: Counter,
     half_opened: Counter,
+    recovering: Counter,
     reclosed: Counter,
     unclosed: Gauge,
     switched_light: Counter,
     switched_back: Counter,
     rules_applied: Counter,
     rules_from_copy: Counter,
+    rules_from_accepted: Counter,
     rules_refused: Counter,
     rules_version: Gauge,
     connected: Gauge,
@@ -73,6 +75,10 @@ impl Report {
             model_failed: counter("model_failed", "Calls to either model that failed"),
             opened: counter("opened", "Times that a breaker opened"),
             half_opened: counter("half_opened", "Times that a breaker let a first probe through"),
+            recovering: counter(
+                "recovering",
+                "Times that a first probe succeeded and more were to follow",
+            ),
             reclosed: counter("reclosed", "Times that a breaker closed again"),
             unclosed,
             switched_light: counter("switched_light", "Times that the light model took over"),
@@ -80,7 +86,11 @@ impl Report {
             rules_applied: counter("rules_applied", "Rule sets of config-center that came into force"),
             rules_from_copy: counter(
                 "rules_from_copy",
-                "Those of them that came from the local copy, as config-center was away",
+                "Those of them that came from the client's copy, as config-center was away",
+            ),
+            rules_from_accepted: counter(
+                "rules_from_accepted",
+                "Those of them that were accepted before, as there were no others that could be used",
             ),
             rules_refused: counter("rules_refused", "Rule sets of config-center that were refused"),
             rules_version,
@@ -90,13 +100,19 @@ impl Report {
         }
     }
 
-    /// Rules of config-center are in force.
-    pub(crate) fn rules_applied(&self, version: u64, live: bool, what: String) {
+    /// Rules of config-center are in force: as it has them, or as the copy of its client has.
+    pub(crate) fn rules_applied(&self, live: bool, what: String) {
         self.rules_applied.inc();
         if !live {
             self.rules_from_copy.inc();
         }
-        self.rules_version.set(version as i64);
+        self.tell("rules-applied", what);
+    }
+
+    /// Those that were accepted last are in force again.
+    pub(crate) fn accepted_applied(&self, what: String) {
+        self.rules_applied.inc();
+        self.rules_from_accepted.inc();
         self.tell("rules-applied", what);
     }
 
@@ -121,7 +137,7 @@ impl Report {
             State::Open => drop(self.opened.inc()),
             State::HalfOpen => drop(self.half_opened.inc()),
             State::Closed => drop(self.reclosed.inc()),
-            State::Recovering => {}
+            State::Recovering => drop(self.recovering.inc()),
         }
         if from == State::Closed {
             self.unclosed.inc();
@@ -172,7 +188,7 @@ fn machine(resource: &str, breaker: usize) -> String {
     if breaker == 0 {
         resource.to_owned()
     } else {
-        format!("{resource}-{breaker}")
+        format!("{resource}#{breaker}")
     }
 }
 
@@ -197,8 +213,9 @@ impl Observe for Report {
                 self.events
                     .transition(CHOICE, LIGHT, FULL, "its rule changed".to_owned());
             }
-            // Who applied them tells it, and knows where they are from.
-            Event::Forgotten { .. } | Event::RulesApplied { .. } => {}
+            // Who applied them tells more of it, and knows where they are from.
+            Event::RulesApplied { version, .. } => drop(self.rules_version.set(*version as i64)),
+            Event::Forgotten { .. } => {}
         }
     }
 }

@@ -6,6 +6,7 @@
 //! rules in force stay too, also over a restart, by [a copy of the last ones that were accepted](super::accepted). Where the configuration is deleted
 //! the service's own rules come back.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use squall_config_client::{Client, ConfigKey, Entry, Watch};
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::accepted::Accepted;
@@ -59,8 +61,14 @@ struct InForce {
     center_version: u64,
     /// Whether the server was seen to have them, or they come from its client's local copy.
     live: bool,
-    /// Whether config-center has not been heard of yet.
+    /// Whether nothing of config-center's has come into force or been refused yet, so that the service's own rules are in force.
     is_first: bool,
+}
+
+/// That config-center's rules are followed, until this is dropped.
+#[derive(Debug)]
+pub struct Following {
+    _end: oneshot::Sender<Infallible>,
 }
 
 struct Center {
@@ -97,8 +105,8 @@ impl Rules {
     }
 
     /// Takes the rules that config-center has, or waits no longer than its client does to learn that it is away; and follows them
-    /// from then on, in a thread of its own. To be called once.
-    pub fn follow(&self, client: &Client, key: &ConfigKey) -> io::Result<()> {
+    /// from then on, in a thread of its own, until what is returned is dropped. To be called once.
+    pub fn follow(&self, client: &Client, key: &ConfigKey) -> io::Result<Following> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let (mut watch, first) = runtime.block_on(async {
             let watch = client.watch(key).await.map_err(io::Error::other)?;
@@ -118,10 +126,14 @@ impl Rules {
         });
         self.fall_back();
         let rules = self.clone();
+        let (end, mut ended) = oneshot::channel();
         let follow = move || {
             runtime.block_on(async {
                 loop {
-                    let entry = watch.changed().await;
+                    let entry = tokio::select! {
+                        entry = watch.changed() => entry,
+                        _ = &mut ended => return,
+                    };
                     if taken.replace(entry.version) != Some(entry.version) {
                         rules.take(&entry);
                     }
@@ -129,7 +141,7 @@ impl Rules {
             });
         };
         thread::Builder::new().name("rules".to_owned()).spawn(follow)?;
-        Ok(())
+        Ok(Following { _end: end })
     }
 
     /// Where neither config-center nor its client's copy had rules that can be used, puts those in force that were accepted last.
@@ -143,8 +155,10 @@ impl Rules {
         let applied = kept.and_then(|rules| Some((shared.board.apply(&rules).ok()?, rules.len())));
         if let Some((version, count)) = applied {
             in_force.source = Source::Accepted;
+            // They were config-center's: where it now has none they are to go.
+            in_force.is_first = false;
             let what = format!("version={version} rules={count} source=accepted");
-            shared.report.rules_applied(version, false, what);
+            shared.report.accepted_applied(what);
         }
     }
 
@@ -186,7 +200,7 @@ impl Rules {
                     entry.version,
                     source.word(entry.live)
                 );
-                shared.report.rules_applied(version, entry.live, what);
+                shared.report.rules_applied(entry.live, what);
                 // Whoever asks what is in force is not to wait for the disk.
                 drop(in_force);
                 self.keep(entry.content.as_deref());

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, StatusCode, Uri};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 /// Bounds of the calls to one service.
@@ -42,12 +43,19 @@ pub enum CallError {
     Answer(String),
 }
 
-type Connection = SendRequest<Empty<Bytes>>;
+type Connection = SendRequest<Full<Bytes>>;
+
+/// The right to one connection.
+#[derive(Debug)]
+pub struct Place<'a> {
+    _permit: SemaphorePermit<'a>,
+}
 
 /// A service that is called.
 #[derive(Debug)]
 pub struct Upstream {
-    address: String,
+    /// `HOST:PORT`.
+    address: Authority,
     host: HeaderValue,
     answer_max: usize,
     /// As many as there may be connections in use.
@@ -57,10 +65,13 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// No connection yet. `None` where the address is none.
+    /// No connection yet. `None` where the address is no `HOST:PORT`.
     pub fn new(address: &str, limits: Limits) -> Option<Self> {
+        let authority: Authority = address.parse().ok()?;
+        let is_plain = !authority.host().is_empty() && !address.contains('@');
+        authority.port_u16().filter(|port| is_plain && *port > 0)?;
         Some(Self {
-            address: address.to_owned(),
+            address: authority,
             host: HeaderValue::from_str(address).ok()?,
             answer_max: limits.answer_max,
             places: Semaphore::new(limits.connections),
@@ -68,16 +79,32 @@ impl Upstream {
         })
     }
 
-    /// Gets the body of a successful answer, by then. If this is dropped before, the connection ends.
-    pub async fn get(&self, target: Uri, by: Instant) -> Result<Bytes, CallError> {
-        timeout_at(by, self.call(target))
+    /// Waits for a connection that may be used, until then.
+    pub async fn place(&self, by: Instant) -> Result<Place<'_>, CallError> {
+        let permit = timeout_at(by, self.places.acquire()).await;
+        let permit = permit.map_err(|_| CallError::Late)?.expect("it is never closed");
+        Ok(Place { _permit: permit })
+    }
+
+    /// The body of a successful answer, by then, to what is sent: nothing is by `GET`. If this is dropped before, the connection ends.
+    pub async fn call(
+        &self,
+        _place: Place<'_>,
+        target: Uri,
+        sent: Option<Bytes>,
+        by: Instant,
+    ) -> Result<Bytes, CallError> {
+        timeout_at(by, self.exchange(target, sent))
             .await
             .unwrap_or(Err(CallError::Late))
     }
 
-    async fn call(&self, target: Uri) -> Result<Bytes, CallError> {
-        let _place = self.places.acquire().await.expect("it is never closed");
-        let mut request = Request::new(Empty::new());
+    async fn exchange(&self, target: Uri, sent: Option<Bytes>) -> Result<Bytes, CallError> {
+        let is_sent = sent.is_some();
+        let mut request = Request::new(Full::new(sent.unwrap_or_default()));
+        if is_sent {
+            *request.method_mut() = Method::POST;
+        }
         *request.uri_mut() = target;
         request.headers_mut().insert(HOST, self.host.clone());
         let (response, connection) = self.send(request).await?;
@@ -98,7 +125,7 @@ impl Upstream {
     /// request: then another one is tried. A request that may have arrived is not sent again.
     async fn send(
         &self,
-        mut request: Request<Empty<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<(hyper::Response<hyper::body::Incoming>, Connection), CallError> {
         loop {
             let kept = self.idle().pop();
@@ -124,7 +151,7 @@ impl Upstream {
     }
 
     async fn connect(&self) -> Result<Connection, CallError> {
-        let stream = TcpStream::connect(&self.address)
+        let stream = TcpStream::connect(self.address.as_str())
             .await
             .map_err(CallError::Connect)?;
         stream.set_nodelay(true).map_err(CallError::Connect)?;
@@ -138,5 +165,35 @@ impl Upstream {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, Upstream};
+
+    #[test]
+    fn only_a_host_with_a_port_can_be_called() {
+        let limits = Limits {
+            connections: 1,
+            answer_max: 1,
+        };
+        for address in ["127.0.0.1:80", "[::1]:80", "model.internal:9002"] {
+            assert!(Upstream::new(address, limits).is_some(), "{address}");
+        }
+        let none = [
+            "",
+            "model",
+            "model:",
+            ":80",
+            "model:0",
+            "model:65536",
+            "a b:80",
+            "me@model:80",
+            "http://model:80",
+        ];
+        for address in none {
+            assert!(Upstream::new(address, limits).is_none(), "{address}");
+        }
     }
 }

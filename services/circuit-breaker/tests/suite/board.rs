@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{MS, SEC, board, breaks_on_errors};
 use squall_circuit_breaker::board::RESOURCES_MAX;
@@ -238,10 +238,11 @@ fn a_change_of_rules_is_one_change() {
     let (board, _) = board(&sets[0]);
     let resource = board.resource("r").unwrap();
     let (done, passed, asked) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let deadline = Instant::now() + Duration::from_mins(1);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while !done.load(Ordering::Acquire) {
+                while !done.load(Ordering::Acquire) && Instant::now() < deadline {
                     asked.fetch_add(1, Ordering::AcqRel);
                     if matches!(board.entry(resource, 0), Entry::Pass(_)) {
                         passed.fetch_add(1, Ordering::AcqRel);
@@ -253,13 +254,14 @@ fn a_change_of_rules_is_one_change() {
             board.apply(&sets[number % 2]).unwrap();
         }
         // On a busy machine the others may not have had a turn yet.
-        while asked.load(Ordering::Acquire) < 1_000 {
+        while asked.load(Ordering::Acquire) < 1_000 && Instant::now() < deadline {
             board.apply(&sets[0]).unwrap();
             thread::yield_now();
         }
         done.store(true, Ordering::Release);
     });
     assert_eq!(passed.load(Ordering::Acquire), 0);
+    assert!(asked.load(Ordering::Acquire) >= 1_000, "the others had no turn");
     assert!(board.version() > 2_000);
 }
 

@@ -4,6 +4,7 @@ use std::hint;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::{MS, SEC, board, breaks_on_errors};
 use proptest::prelude::{
@@ -308,6 +309,29 @@ fn threads_keep_to_the_diagram_and_never_probe_together() {
     assert_eq!(worst.load(Ordering::Acquire), 1, "probes at a time");
 }
 
+/// How long a thread waits for the other.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Waits until another thread has come as far as this step.
+#[track_caller]
+fn wait_for(word: &AtomicU64, step: u64) {
+    let deadline = Instant::now() + DEADLINE;
+    while word.load(Ordering::Acquire) < step {
+        for _ in 0..4_096 {
+            if word.load(Ordering::Acquire) >= step {
+                return;
+            }
+            hint::spin_loop();
+        }
+        // Where both share a core, the other needs it.
+        thread::yield_now();
+        assert!(
+            Instant::now() < deadline,
+            "the other thread does not come to step {step}"
+        );
+    }
+}
+
 /// Two calls fail at the very same time, and two failures open the breaker: whatever each of them sees of the other, it opens.
 /// An optimised build without the fence loses some in a hundred rounds; one for debugging is too slow to.
 #[test]
@@ -319,39 +343,33 @@ fn two_bad_calls_at_once_open_a_breaker_that_two_open() {
     };
     let (board, _) = board(&set(rule));
     let resource = board.resource("r").unwrap();
-    // How many rounds have begun, and how many the other thread has ended.
-    let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
-    let wait_for = |word: &AtomicU64, round| {
-        for turn in 0_u64.. {
-            if word.load(Ordering::Acquire) >= round {
-                return;
-            }
-            // Where both share a core, the other needs it.
-            if turn % 4_096 == 4_095 {
-                thread::yield_now();
-            }
-            hint::spin_loop();
-        }
-    };
+    // How far each thread is: two steps a round. Both calls have begun before either ends.
+    let (first, second) = (AtomicU64::new(0), AtomicU64::new(0));
     let at_ns = |round: u64| round * 10 * SEC;
     let lost = thread::scope(|scope| {
         scope.spawn(|| {
             for round in 1..=ROUNDS {
-                wait_for(&begun, round);
-                pass(&board, resource, at_ns(round)).fail(at_ns(round));
-                ended.store(round, Ordering::Release);
+                wait_for(&first, 2 * round - 1);
+                let call = pass(&board, resource, at_ns(round));
+                second.store(2 * round - 1, Ordering::Release);
+                wait_for(&first, 2 * round);
+                call.fail(at_ns(round));
+                second.store(2 * round, Ordering::Release);
             }
         });
         let mut lost = 0;
         for round in 1..=ROUNDS {
-            let guard = pass(&board, resource, at_ns(round));
-            begun.store(round, Ordering::Release);
-            // The other is a little later, by another time each round.
+            let call = pass(&board, resource, at_ns(round));
+            first.store(2 * round - 1, Ordering::Release);
+            wait_for(&second, 2 * round - 1);
+            first.store(2 * round, Ordering::Release);
+            // The other is a little later, or this one, by another time each round.
             (0..round % 64).for_each(|_| hint::spin_loop());
-            guard.fail(at_ns(round));
-            wait_for(&ended, round);
+            call.fail(at_ns(round));
+            wait_for(&second, 2 * round);
             lost += u64::from(board.states(resource)[0] != State::Open);
-            pass(&board, resource, at_ns(round) + SEC).succeed(at_ns(round) + SEC);
+            let after_ns = at_ns(round) + SEC;
+            pass(&board, resource, after_ns).succeed(after_ns);
         }
         lost
     });

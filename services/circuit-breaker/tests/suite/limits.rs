@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use proptest::prelude::*;
+use squall_circuit_breaker::FeedPolicy;
 use squall_circuit_breaker::flow::limiter::Limiter;
 use squall_circuit_breaker::window::Span;
 
@@ -59,6 +60,14 @@ proptest! {
         let limiter = Limiter::new(Span::new(1_000, 10).unwrap());
         let admitted = admitted_ms(&limiter, &calls, limit);
         prop_assert!(most(&admitted, 900, 1) as u64 <= limit);
+    }
+
+    /// The window of the feed's own rules, of which one bucket is more than a second.
+    #[test]
+    fn a_window_longer_by_a_bucket_holds_the_limit_in_any_second(calls in calls(), limit in 1_u64..60) {
+        let limiter = Limiter::new(FeedPolicy::rules().flow[0].span());
+        let admitted = admitted_ms(&limiter, &calls, limit);
+        prop_assert!(most(&admitted, 1_000, 1) as u64 <= limit);
     }
 
     #[test]

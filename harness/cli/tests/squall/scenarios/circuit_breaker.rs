@@ -22,8 +22,8 @@ fn a_breaker_in_whose_way_nothing_comes_refuses_nothing() {
 
 #[test]
 fn recall_that_fails_is_broken_and_served_from_the_cache_until_it_is_well() {
-    let reached = ["opened", "probed", "reclosed", "cached"];
-    let promised = ["breaker.diagram", "breaker.recloses"];
+    let reached = ["opened", "probed", "recovering", "reclosed", "cached"];
+    let promised = ["breaker.diagram", "breaker.recloses", "admitted"];
     run(
         "circuit-breaker-recall-errors",
         &[&reached[..], &promised].concat(),
@@ -34,7 +34,7 @@ fn recall_that_fails_is_broken_and_served_from_the_cache_until_it_is_well() {
 fn a_slow_model_gives_way_to_the_light_one_until_it_is_quick_again() {
     run(
         "circuit-breaker-model-slow",
-        &["took-over", "back", "breaker.diagram"],
+        &["took-over", "back", "breaker.diagram", "admitted"],
     );
 }
 
