@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Request};
+use http_body_util::Full;
 use serde_json::json;
 use squall_gateway::budget::RetryBudget;
 use squall_gateway::config::{self, Budget};
@@ -28,7 +29,7 @@ fn request() -> Request<Outgoing> {
         .header("accept-encoding", "gzip, deflate, br")
         .header("connection", "keep-alive")
         .header("x-user-id", "4711")
-        .body(Outgoing::Empty)
+        .body(Outgoing::Left(Full::default()))
         .expect("a request")
 }
 

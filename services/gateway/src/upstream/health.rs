@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::{Request, Uri};
+use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
 use super::cluster::Cluster;
@@ -80,5 +81,7 @@ fn request(endpoint: &Endpoint, http2: bool, path: &str) -> Result<Request<Outgo
             .header(http::header::HOST, authority)
             .header(http::header::CONNECTION, "close");
     }
-    builder.body(Outgoing::Empty).map_err(|error| error.to_string())
+    builder
+        .body(Outgoing::Left(Full::default()))
+        .map_err(|error| error.to_string())
 }
