@@ -386,7 +386,7 @@ fn planted(worker: &Worker, route: Route) -> Result<Route, Refusal> {
         Plant::FailsOnSwap if gateway.swapping.load(Ordering::Relaxed) => {
             return Err(Refusal::new(Reason::Planted, "a plug-in is being swapped"));
         }
-        Plant::None | Plant::RetriesForever | Plant::FailsOnSwap => false,
+        Plant::None | Plant::RetriesForever | Plant::FailsOnSwap | Plant::EjectsDown => false,
     };
     if !is_lost {
         return Ok(route);

@@ -36,7 +36,7 @@ pub enum Event<'a> {
         /// Why.
         failure: PluginFailure,
     },
-    /// A plug-in failed so often in a row that it is asked no more, until another is pushed.
+    /// A plug-in failed so often in a row that it is asked no more, until another, or another table, is in force.
     PluginQuarantined {
         /// The plug-in.
         number: u64,

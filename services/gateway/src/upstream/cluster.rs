@@ -48,11 +48,6 @@ impl Cluster {
         });
         let endpoints: Vec<Arc<Endpoint>> = endpoints.collect();
         let policy = &spec.policy;
-        if policy.health.is_none() {
-            for endpoint in &endpoints {
-                endpoint.unchecked();
-            }
-        }
         let admission = before
             .filter(|before| before.spec.policy.limits == policy.limits)
             .map(|before| Arc::clone(&before.admission));
@@ -159,7 +154,9 @@ mod tests {
     fn following(before: &Clusters, cluster: &Value, report: &Arc<Report>) -> Clusters {
         let document = json!({"clusters": {"a": cluster}});
         let specs = config::clusters(&document, &[].into()).unwrap();
-        Clusters::following(before, specs, 1, report)
+        let after = Clusters::following(before, specs, 1, report);
+        after.take_over(before);
+        after
     }
 
     fn three() -> (Arc<Cluster>, Draw) {
@@ -255,5 +252,23 @@ mod tests {
         let limits = json!({"endpoints": ["127.0.0.1:2"], "limits": {"requests": 5}});
         let fourth = following(&same, &limits, &report);
         assert!(!Arc::ptr_eq(&fourth.get("a").unwrap().admission, &old.admission));
+    }
+
+    #[test]
+    fn an_endpoint_that_left_is_silent_and_begins_anew_when_it_is_listed_again() {
+        let report = report();
+        let both = json!({"endpoints": ["127.0.0.1:1", "127.0.0.1:2"], "ejection": {"failures": 1}});
+        let first = following(&Clusters::default(), &both, &report);
+        let old = Arc::clone(&first.get("a").unwrap().endpoints()[0]);
+        first.get("a").unwrap().failed(&old);
+        assert_eq!(old.state(), State::Ejected);
+        let without = following(&first, &json!({"endpoints": ["127.0.0.1:2"]}), &report);
+        assert_eq!(old.state(), State::Gone);
+        let again = following(&without, &both, &report);
+        let new = &again.get("a").unwrap().endpoints()[0];
+        assert_eq!((new.label(), new.state()), (old.label(), State::Up));
+        // A request that began before.
+        first.get("a").unwrap().failed(&old);
+        assert_eq!((old.state(), new.state()), (State::Gone, State::Up));
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use squall_gateway::config::ConfigError;
+use squall_gateway::plugin::PluginError;
 use squall_gateway::report::Report;
 use squall_gateway::service::{Running, start};
 use squall_service_kit::{Launch, Settings, Telemetry};
@@ -72,7 +73,13 @@ impl Rig {
     /// Puts a document in force.
     pub(crate) fn push(&self, document: &str) -> Result<(), ConfigError> {
         let push = self.running.push();
-        push.runtime.block_on(push.document(document))
+        push.runtime().block_on(push.document(document))
+    }
+
+    /// Puts a plug-in in force.
+    pub(crate) fn push_plugin(&self, source: Vec<u8>) -> Result<(), PluginError> {
+        let push = self.running.push();
+        push.runtime().block_on(push.plugin(source))
     }
 
     /// The value of a counter or gauge without labels.
