@@ -82,17 +82,7 @@ pub enum RouteReason {
 }
 
 impl RouteReason {
-    /// All of them, for whoever counts by reason.
-    pub const ALL: [Self; 6] = [
-        Self::Default,
-        Self::Path,
-        Self::Header,
-        Self::Weight,
-        Self::Bucket,
-        Self::Plugin,
-    ];
-
-    /// As metrics name it.
+    /// As `x-gateway-route` names it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",

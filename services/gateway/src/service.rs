@@ -110,7 +110,7 @@ static SETTINGS: [Setting; 13] = [
     },
     Setting {
         name: "head-max",
-        about: "bytes of a request's fields and target",
+        about: "bytes of a head: its target, and each field's name and value and 4",
         kind: SettingKind::Integer {
             min: 256,
             max: 1 << 20,

@@ -24,8 +24,9 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::forward::{Worker, handle};
 
-/// The most that is buffered of one connection, in bytes. A head that is longer is answered with 431 by hyper; the gateway's own limit is lower.
-pub(super) const BUFFER_MAX: usize = 64 << 10;
+/// The most that is buffered of one connection, in bytes, unless the gateway's own limit of heads is above half of it: then twice that. A head that
+/// is longer is answered with 431 by hyper.
+const BUFFER_MAX: usize = 64 << 10;
 /// The most requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it may take.
@@ -51,11 +52,12 @@ struct Begun {
 impl Serving {
     /// Connections on which a head may take `head_within`, the wait for one included.
     pub fn new(head_within: Duration, head_max: usize) -> Self {
+        let buffer_max = BUFFER_MAX.max(2 * head_max);
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(head_within)
-            .max_buf_size(BUFFER_MAX.max(2 * head_max));
+            .max_buf_size(buffer_max);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -63,7 +65,7 @@ impl Serving {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WITHIN)
             .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(BUFFER_MAX as u32);
+            .max_header_list_size(buffer_max as u32);
         Self {
             http1,
             http2,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +18,7 @@ use super::deadline::Deadline;
 use super::refusal::{Reason, Refusal};
 use super::relay::{Answer, Held, Passages, Relay};
 use super::{head, hop, replay};
-use crate::draw::Draw;
+use crate::draw::Source;
 use crate::plant::Plant;
 use crate::report::Report;
 use crate::route::{Route, RouteReason, RouteRequest, Router};
@@ -69,7 +69,7 @@ pub struct Worker {
     /// What it shares.
     pub gateway: Arc<Gateway>,
     /// Its random numbers.
-    pub draw: Draw,
+    pub draw: Source,
     /// The answers that it passes on.
     pub passages: Passages,
 }
@@ -160,11 +160,11 @@ async fn forward(
     };
     let answer = trial.run(Request::from_parts(parts, body), length, busy).await;
     let mut response = answer.map_err(of_cluster)?;
+    // The gateway's own, whatever the endpoint speaks (RFC 9110, 2.5): hyper lowers it for clients of HTTP/1.0.
+    *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     hop::strip(headers, false);
-    if let Ok(name) = HeaderValue::from_str(&route.cluster) {
-        headers.insert(CLUSTER, name);
-    }
+    headers.insert(CLUSTER, cluster.header().clone());
     headers.insert(ROUTE, HeaderValue::from_static(route.reason.as_str()));
     if trial.attempts > 1 {
         headers.insert(ATTEMPTS, HeaderValue::from(trial.attempts));
@@ -326,24 +326,32 @@ impl Trial<'_> {
             return self.attempts < PLANTED_RETRIES_MAX;
         }
         let now = Instant::now();
-        if self.attempts > self.cluster.policy().retry.attempts || now >= self.deadline.at {
+        if self.attempts > self.cluster.policy().retry.attempts {
+            return false;
+        }
+        let wait = self.backoff();
+        // Asked last, so that nothing is taken out for an attempt that does not come, and before the wait, so that none is waited for in vain.
+        if now + wait >= self.deadline.at {
             return false;
         }
         if !self.cluster.budget().withdraw(now) {
             report.exhausted.inc();
             return false;
         }
-        // The first retry goes elsewhere, where there is an elsewhere, and need not wait.
-        if let Some(doublings) = self.attempts.checked_sub(2) {
-            let least = BACKOFF_MS << doublings.min(10);
-            let wait = Duration::from_millis(least + self.worker.draw.below(least as usize) as u64);
-            if now + wait >= self.deadline.at {
-                return false;
-            }
+        if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         report.retried.inc();
         true
+    }
+
+    /// How long to wait before the next attempt. The first retry goes elsewhere, where there is an elsewhere, and need not wait.
+    fn backoff(&self) -> Duration {
+        let Some(doublings) = self.attempts.checked_sub(2) else {
+            return Duration::ZERO;
+        };
+        let least = BACKOFF_MS << doublings.min(10);
+        Duration::from_millis(least + self.worker.draw.below(least as usize) as u64)
     }
 
     fn refusal(&self, endpoint: &Endpoint, failure: &Failure) -> Refusal {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::connection::{Serving, told};
 use super::forward::{Gateway, Worker};
 use super::relay::Passages;
-use crate::draw::Draw;
+use crate::draw::Source;
 
 /// How long to wait when the system refuses a connection, such as for want of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(10);
@@ -85,7 +85,7 @@ impl Server {
                 worker: Arc::new(Worker {
                     index,
                     gateway: Arc::clone(gateway),
-                    draw: Draw::new(index as u64),
+                    draw: Source::new(index as u64),
                     passages: Passages::default(),
                 }),
                 connections,

@@ -14,12 +14,12 @@ pub enum Event<'a> {
     },
     /// A plug-in is in force.
     PluginSwapped {
-        /// The how-manieth push it was, from 1.
+        /// Which push it was, counted from 1.
         number: u64,
     },
     /// A plug-in was pushed and refused; what was in force still is.
     PluginRefused {
-        /// The how-manieth push it was.
+        /// Which push it was, counted from 1.
         number: u64,
         /// Why.
         error: &'a PluginError,

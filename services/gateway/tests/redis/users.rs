@@ -19,7 +19,7 @@ pub struct Told(Mutex<BTreeMap<String, u64>>);
 impl Observe for Told {
     fn note(&self, event: &Event<'_>) {
         let kind = match event {
-            Event::BucketByHash { why } => why.as_str().to_owned(),
+            Event::BucketByHash { why } => format!("{why:?}").to_lowercase(),
             Event::BucketStoreAway { .. } => "store away".to_owned(),
             Event::BucketStoreBack => "store back".to_owned(),
             other => format!("{other:?}"),

@@ -50,7 +50,11 @@ fn requests_leave_a_slow_endpoint_for_another() {
 
 #[test]
 fn an_endpoint_that_is_listed_again_begins_anew() {
-    run("gateway-relisted", &["applied", "ejected", "front.endpoints"], &[]);
+    run(
+        "gateway-relisted",
+        &["applied", "ejected", "front.endpoints"],
+        &[],
+    );
 }
 
 #[test]
