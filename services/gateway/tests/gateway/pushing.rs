@@ -83,9 +83,7 @@ fn no_request_fails_while_documents_are_swapped() {
 
 #[test]
 fn requests_in_flight_keep_what_they_began_with() {
-    let slow = Upstream::start(|_, _| {
-        crate::support::upstream::Act::After(std::time::Duration::from_millis(300), 200, "slow")
-    });
+    let (slow, answer) = Upstream::slow("slow");
     let other = Upstream::well("other");
     let rig = Rig::new(&one(&[slow.address], &json!({})));
     let mut client = rig.client();
@@ -94,6 +92,7 @@ fn requests_in_flight_keep_what_they_began_with() {
     let document = json!({"clusters": {"new": {"endpoints": [other.address.to_string()]}}, "default": "new"});
     rig.push(&document.to_string()).unwrap();
     assert_eq!(rig.get("/").text(), "other");
+    drop(answer);
     assert_eq!(client.reply().unwrap().text(), "slow");
 }
 
