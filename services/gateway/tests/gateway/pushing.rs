@@ -1,12 +1,14 @@
 //! Documents and plug-ins that are put in force while requests run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
+use squall_gateway::service::GatewayError;
 
 use crate::support::upstream::{Act, Upstream};
-use crate::support::{Rig, eventually, one};
+use crate::support::{Rig, eventually, nobody, one};
 
 #[test]
 fn a_document_that_is_wrong_is_refused_whole() {
@@ -139,6 +141,25 @@ fn a_plugin_that_comes_before_its_document_is_kept() {
         ("later", "plugin")
     );
     assert_eq!(rig.metric("gateway_plugin_swapped_total"), 1);
+}
+
+#[test]
+fn a_plugin_of_the_start_waits_for_its_document_where_one_may_come() {
+    let (app, later) = (Upstream::well("app"), Upstream::well("later"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), to_later(false)).unwrap();
+    let setting = format!("plugin={}", file.path().display());
+    let start = |peers| Rig::try_start(&one(&[app.address], &json!({})), &[&setting], peers);
+    let refused = start(BTreeMap::new()).err();
+    assert!(
+        matches!(refused, Some(GatewayError::Plugin { .. })),
+        "{refused:?}"
+    );
+    let center = ("config-center".to_owned(), nobody().to_string());
+    let rig = start(BTreeMap::from([center])).unwrap();
+    assert_eq!(rig.get("/").text(), "app");
+    rig.push(&with_later(&app, &later)).unwrap();
+    assert_eq!(rig.get("/").text(), "later");
 }
 
 #[test]
