@@ -29,6 +29,9 @@ const DRAINED_MAX: usize = 16;
 /// For so long after its deadline a passage is left to its own timer, which knows whether the endpoint or the client took the time.
 const SWEPT_AFTER: Duration = Duration::from_millis(100);
 
+/// A client that takes so long for a piece may be why the endpoint breaks off: that need not wait for ever either.
+const STALLED: Duration = Duration::from_secs(1);
+
 /// The body of what a client is answered: the gateway's own, or an endpoint's on its way.
 pub type Answer = Either<Full<Bytes>, Relay>;
 
@@ -41,6 +44,10 @@ pub struct Relay {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the endpoint, not the client, is waited for since the last look.
     waits: bool,
+    /// When the client was last given something.
+    given: Instant,
+    /// Whether it ever took longer than [`STALLED`] to ask for more.
+    stalled: bool,
 }
 
 /// What a request holds until its answer has been passed on.
@@ -211,6 +218,8 @@ impl Relay {
             passage,
             timer: None,
             waits: false,
+            given: Instant::now(),
+            stalled: false,
         }
     }
 
@@ -246,10 +255,12 @@ impl Relay {
         self.passage.take()?.passage.take()
     }
 
-    /// The body broke off. Where that was for the client's own body, which went the other way, the endpoint is not to blame.
+    /// The body broke off. Where the client took too long for it, or its own body, which goes the other way, broke off, the endpoint is not to
+    /// blame.
     fn break_off(&mut self) {
         if let Some(Passing { held, .. }) = self.let_go()
             && !held.is_held_up()
+            && !self.stalled
         {
             held.cluster.failed(&held.endpoint);
         }
@@ -289,10 +300,14 @@ impl Body for Relay {
         let Some(registered) = &this.passage else {
             return Poll::Ready(None);
         };
+        if !this.waits {
+            this.stalled |= this.given.elapsed() > STALLED;
+        }
         let looked = registered.passage.look(cx);
         let waited = std::mem::replace(&mut this.waits, matches!(looked, Looked::Pending));
         match looked {
             Looked::Frame { frame, is_last } => {
+                this.given = Instant::now();
                 if is_last {
                     this.finish();
                 }

@@ -1,13 +1,15 @@
 //! Clients that stand still, go away or send nonsense: what they hold is let go, and no endpoint is blamed.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::protocols::{over_http2, request};
 use crate::support::upstream::{Act, Upstream};
-use crate::support::{Rig, eventually, one};
+use crate::support::{PATIENCE, Rig, eventually, one};
 
 /// More than a connection's buffers take.
 static TEXT: LazyLock<String> = LazyLock::new(|| "x".repeat(64 << 20));
@@ -77,6 +79,34 @@ fn one_that_takes_no_answer_by_http2_holds_no_place() {
         eventually("it is cut off", || rig.metric("gateway_connections") == 0);
         drop(response);
     });
+}
+
+#[test]
+fn one_that_takes_its_answer_so_slowly_that_the_endpoint_gives_up_blames_nobody() {
+    let (gave_up, has_given_up) = std::sync::mpsc::channel();
+    let addresses = [(); 2].map(|()| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let gave_up = gave_up.clone();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", TEXT.len());
+            stream.write_all(head.as_bytes()).unwrap();
+            assert!(stream.write_all(TEXT.as_bytes()).is_err(), "all of it was taken");
+            drop(stream);
+            gave_up.send(()).unwrap();
+        });
+        address
+    });
+    let rig = blaming(&addresses, &json!({}));
+    let mut deaf = rig.client();
+    deaf.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(deaf.head().starts_with("HTTP/1.1 200"));
+    has_given_up.recv_timeout(PATIENCE).unwrap();
+    assert!(deaf.rest() < TEXT.len());
+    let_go(&rig);
 }
 
 #[test]
