@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Request};
+use http_body_util::Full;
 use serde_json::json;
 use squall_gateway::budget::RetryBudget;
 use squall_gateway::config::{self, Budget};
-use squall_gateway::draw::Draw;
+use squall_gateway::draw::Source;
 use squall_gateway::proxy::body::Outgoing;
 use squall_gateway::proxy::{head, replay};
 use squall_gateway::report::Report;
@@ -28,7 +29,7 @@ fn request() -> Request<Outgoing> {
         .header("accept-encoding", "gzip, deflate, br")
         .header("connection", "keep-alive")
         .header("x-user-id", "4711")
-        .body(Outgoing::Empty)
+        .body(Outgoing::Left(Full::default()))
         .expect("a request")
 }
 
@@ -59,7 +60,7 @@ fn choosing(c: &mut Criterion) {
         let specs = config::clusters(&document, &BTreeMap::new()).expect("a valid document");
         let clusters = Clusters::following(&Clusters::default(), specs, 1, &report);
         let cluster = clusters.get("app").expect("it is there");
-        let draw = Draw::new(1);
+        let draw = Source::new(1);
         c.bench_function(&format!("endpoint: chosen of {count}"), |b| {
             b.iter(|| cluster.choose(&draw, None).begin());
         });

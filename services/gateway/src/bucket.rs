@@ -94,28 +94,6 @@ pub enum ByHash {
     Busy,
 }
 
-impl ByHash {
-    /// All of them, for whoever counts by reason.
-    pub const ALL: [Self; 5] = [
-        Self::Full,
-        Self::Unwritten,
-        Self::Away,
-        Self::Unanswered,
-        Self::Busy,
-    ];
-
-    /// As metrics name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Unwritten => "unwritten",
-            Self::Away => "away",
-            Self::Unanswered => "unanswered",
-            Self::Busy => "busy",
-        }
-    }
-}
-
 /// Which variant a user has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {

@@ -1,6 +1,6 @@
-//! Random numbers for spreading load: fast, shared without a lock, of no other use.
+//! Random numbers, for spreading load and for weights: fast, shared without a lock, of no use where somebody may not guess them.
 //!
-//! A counter that is mixed (Steele, Lea and Flood's `SplitMix64`, 2014), begun at the worker's number: no two workers draw alike, and no state of
+//! A counter that is mixed (Steele, Lea and Flood's `SplitMix64`, 2014), begun at a number: sources of different numbers draw differently, and no state of
 //! the machine is asked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +9,9 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A source of random numbers.
 #[derive(Debug)]
-pub struct Draw(AtomicU64);
+pub struct Source(AtomicU64);
 
-impl Draw {
+impl Source {
     /// The source with this number.
     pub fn new(number: u64) -> Self {
         Self(AtomicU64::new(mix(number)))
@@ -36,11 +36,11 @@ fn mix(mut z: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Draw;
+    use super::Source;
 
     #[test]
     fn numbers_below_a_bound_are_spread_evenly() {
-        let draw = Draw::new(7);
+        let draw = Source::new(7);
         let mut counts = [0u32; 5];
         for _ in 0..50_000 {
             counts[draw.below(5)] += 1;
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn sources_differ() {
-        assert_ne!(Draw::new(1).next(), Draw::new(2).next());
-        assert_eq!(Draw::new(3).below(1), 0);
+        assert_ne!(Source::new(1).next(), Source::new(2).next());
+        assert_eq!(Source::new(3).below(1), 0);
     }
 }

@@ -14,6 +14,8 @@ pub enum Plant {
     FailsOnSwap,
     /// A request is sent again until it succeeds, without a budget.
     RetriesForever,
+    /// An endpoint that is down is ejected besides, so that requests are let in when that is over though its checks fail.
+    EjectsDown,
 }
 
 impl Plant {
@@ -24,6 +26,7 @@ impl Plant {
         "forgets-buckets",
         "fails-on-swap",
         "retries-forever",
+        "ejects-down",
     ];
 
     /// The plant of one of [`Plant::WORDS`].
@@ -33,6 +36,7 @@ impl Plant {
             "forgets-buckets" => Self::ForgetsBuckets,
             "fails-on-swap" => Self::FailsOnSwap,
             "retries-forever" => Self::RetriesForever,
+            "ejects-down" => Self::EjectsDown,
             _ => Self::None,
         }
     }

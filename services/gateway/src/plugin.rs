@@ -36,7 +36,7 @@ pub const FUEL_MAX: u64 = 100_000;
 pub const MEMORY_BYTES_MAX: usize = 1 << 20;
 /// How many elements its table may have.
 pub const TABLE_ELEMENTS_MAX: usize = 1_024;
-/// After how many failures in a row a plug-in is asked no more.
+/// After how many failures in a row a plug-in is asked no more, until another or another table is put in force.
 pub const FAILURES_MAX: u32 = 10;
 /// How deep calls inside a plug-in may nest.
 const RECURSION_MAX: usize = 256;
@@ -152,6 +152,11 @@ impl Plugin {
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1);
         failures >= FAILURES_MAX && !self.quarantined.swap(true, Ordering::Relaxed)
+    }
+
+    fn forgive(&self) {
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+        self.quarantined.store(false, Ordering::Relaxed);
     }
 
     fn is_quarantined(&self) -> bool {

@@ -82,17 +82,7 @@ pub enum RouteReason {
 }
 
 impl RouteReason {
-    /// All of them, for whoever counts by reason.
-    pub const ALL: [Self; 6] = [
-        Self::Default,
-        Self::Path,
-        Self::Header,
-        Self::Weight,
-        Self::Bucket,
-        Self::Plugin,
-    ];
-
-    /// As metrics name it.
+    /// As `x-gateway-route` names it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -188,11 +178,18 @@ impl Router {
     /// Puts another table in force. Where it has other experiments than the one before, what users were given under those is synced first; if that
     /// can't be done, the table before stays in force.
     pub async fn apply(&self, table: RouteTable) -> Result<(), BucketError> {
+        self.apply_after(table, || {}).await
+    }
+
+    /// The same, and `ready` is called when nothing can go wrong any more, right before the table is in force.
+    pub async fn apply_after(&self, table: RouteTable, ready: impl FnOnce()) -> Result<(), BucketError> {
         let _one_at_a_time = self.0.applying.lock().await;
         let before = self.0.table.load_full();
         self.0.buckets.settle(&before, &table).await?;
         let rules = table.rules.len();
+        ready();
         self.0.table.store(Arc::new(table));
+        self.0.plugin.forgive();
         self.0.observe.note(&Event::TableApplied { rules });
         Ok(())
     }

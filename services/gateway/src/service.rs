@@ -27,6 +27,7 @@ use crate::push::Push;
 use crate::report::Report;
 use crate::route::{RouteTable, Router, RouterOptions, TableErrors};
 use crate::upstream::Clusters;
+use crate::upstream::standing::ARROWS;
 use crate::{admin, report};
 
 /// How long requests in flight may take once the gateway is told to stop.
@@ -109,7 +110,7 @@ static SETTINGS: [Setting; 13] = [
     },
     Setting {
         name: "head-max",
-        about: "bytes of a request's fields and target",
+        about: "bytes of a head: its target, and each field's name and value and 4",
         kind: SettingKind::Integer {
             min: 256,
             max: 1 << 20,
@@ -134,15 +135,8 @@ static SETTINGS: [Setting; 13] = [
 
 static INVARIANTS: [InvariantInfo; 1] = [InvariantInfo {
     name: "endpoints",
-    about: "an endpoint goes only from one state to another that its health allows",
-    promise: Promise::Transitions(&[
-        "up -> ejected",
-        "up -> down",
-        "ejected -> up",
-        "ejected -> down",
-        "down -> up",
-        "down -> ejected",
-    ]),
+    about: "an endpoint goes only from one state to another that its health and the document allow",
+    promise: Promise::Transitions(ARROWS),
 }];
 
 static MILESTONES: [Milestone; 11] = [
@@ -292,7 +286,7 @@ fn run(launch: Launch) -> Result<(), ServiceError> {
     })?;
     let running = start(&launch, listener, report).map_err(ServiceError::service)?;
     let listen = running.listen();
-    let pages = admin::router(Arc::clone(&running.push.gateway));
+    let pages = admin::router(Arc::clone(running.push.gateway()));
     squall_service_kit::run_beside(&launch, listen, pages, telemetry, std::future::pending())?;
     log::info(format_args!("requests in flight have {} s", GRACE.as_secs()));
     if !running.stop(GRACE) {
@@ -326,26 +320,30 @@ pub fn start(launch: &Launch, listener: TcpListener, report: Arc<Report>) -> Res
         plant,
         swapping: AtomicBool::new(false),
     });
-    let push = Push {
-        gateway: Arc::clone(&gateway),
-        peers: Arc::new(launch.peers.clone()),
-        workers: settings.workers(),
+    let push = Push::new(
+        Arc::clone(&gateway),
+        launch.peers.clone(),
+        settings.workers(),
         runtime,
-    };
+    );
     if let Some(path) = routes {
         let text = String::from_utf8_lossy(&read(path)?).into_owned();
-        let applied = push.runtime.block_on(push.document(&text));
+        let applied = push.runtime().block_on(push.document(&text));
         applied.map_err(|source| GatewayError::Document {
             path: path.to_owned(),
             source,
         })?;
     }
     if let Some(path) = settings.file("plugin") {
-        let applied = gateway.router.apply_plugin(&read(path)?);
-        applied.map_err(|error| GatewayError::Plugin {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let applied = push.runtime().block_on(push.plugin(read(path)?));
+        if let Err(error) = applied
+            && !(error.awaits_cluster() && center.is_some())
+        {
+            return Err(GatewayError::Plugin {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            });
+        }
     }
     if let Some(center) = center {
         follow(&push, center, &launch.data.join("config")).map_err(|source| GatewayError::Start {
@@ -413,7 +411,7 @@ fn control() -> io::Result<(Handle, oneshot::Sender<()>)> {
 fn follow(push: &Push, center: &str, snapshots: &Path) -> io::Result<()> {
     let client = Client::start(ClientSettings::new(center, snapshots))?;
     let push = push.clone();
-    let runtime = push.runtime.clone();
+    let runtime = push.runtime().clone();
     drop(runtime.spawn(async move {
         if let Err(error) = push.follow(&client).await {
             log::error(format_args!("configuration is followed no more: {error}"));

@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::cluster::Cluster;
+use self::endpoint::Endpoint;
 use crate::config::ClusterSpec;
 use crate::report::Report;
 
@@ -56,6 +57,19 @@ impl Clusters {
         }
     }
 
+    /// Endpoints that only `before` lists leave, and those that it does not list enter. To be called once, right before requests are routed to
+    /// these clusters.
+    pub fn take_over(&self, before: &Self) {
+        let (old, new) = (before.endpoints(), self.endpoints());
+        // First those that leave: one that enters may have the name of one that leaves.
+        for (_, left) in old.iter().filter(|(address, _)| !new.contains_key(*address)) {
+            left.leave();
+        }
+        for (_, entered) in new.iter().filter(|(address, _)| !old.contains_key(*address)) {
+            entered.enter();
+        }
+    }
+
     /// The same once nobody can ask for those that left.
     #[must_use]
     pub fn settled(&self) -> Self {
@@ -68,6 +82,12 @@ impl Clusters {
     /// The cluster called `name`.
     pub fn get(&self, name: &str) -> Option<&Arc<Cluster>> {
         self.named.get(name).or_else(|| self.leaving.get(name))
+    }
+
+    /// All endpoints, each by where it is in memory: names may be those of others that left.
+    fn endpoints(&self) -> HashMap<*const Endpoint, &Arc<Endpoint>> {
+        let all = self.iter().flat_map(|cluster| cluster.endpoints());
+        all.map(|endpoint| (Arc::as_ptr(endpoint), endpoint)).collect()
     }
 
     /// Whether this very cluster is in force.

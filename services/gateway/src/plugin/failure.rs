@@ -47,6 +47,13 @@ pub enum PluginError {
     Compiler,
 }
 
+impl PluginError {
+    /// Whether it only names a cluster that there is not: another document may have it.
+    pub fn awaits_cluster(&self) -> bool {
+        matches!(self, Self::TestRun(PluginFailure::Cluster))
+    }
+}
+
 /// Why a call of a plug-in said nothing that could be used. The request went where the table says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PluginFailure {

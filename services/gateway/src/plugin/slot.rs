@@ -73,6 +73,13 @@ impl Slot {
         }
     }
 
+    /// Another table is in force: a plug-in that was asked no more is asked again, since what it named may be there now.
+    pub(crate) fn forgive(&self) {
+        if let Some(plugin) = &*self.current.load() {
+            plugin.forgive();
+        }
+    }
+
     /// What the plug-in in force says, where there is one that is fit to be asked and that says something.
     pub(crate) fn ask(
         &self,

@@ -1,13 +1,12 @@
 //! One try of a request at one endpoint.
 
-use std::error::Error as _;
 use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{BodyError, Outgoing};
+use super::body::{self, BodyFailure, Outgoing, Upload};
 use super::forward::Worker;
 use crate::upstream::cluster::Cluster;
 use crate::upstream::connection::{self, ConnectError, Lease, SendError};
@@ -23,19 +22,12 @@ pub enum Failure {
     Connect(ConnectError),
     /// The endpoint broke off, after it may have seen the request.
     BrokenOff(hyper::Error),
-    /// It took too long.
+    /// It took too long, though it had all that the client sends.
     Late,
+    /// The client did not send its body in time.
+    Slow,
     /// The client's body is too long, or broke off: no fault of the endpoint.
     Body(BodyFailure),
-}
-
-/// What was wrong with the client's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFailure {
-    /// It is longer than may be.
-    TooLong,
-    /// It broke off.
-    BrokenOff,
 }
 
 /// A try that came to nothing, with the request where none of it was sent.
@@ -47,6 +39,17 @@ pub struct Failed {
     pub unsent: Option<Box<Request<Outgoing>>>,
 }
 
+/// The head of an answer, and what its body comes on.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub response: Response<Incoming>,
+    /// The connection.
+    pub lease: Lease,
+    /// How it goes with the client's body, where that was still coming.
+    pub upload: Option<Arc<Upload>>,
+}
+
 /// Sends `request` to `endpoint` and waits for the head of its answer until `until`.
 pub async fn attempt(
     worker: &Worker,
@@ -54,7 +57,9 @@ pub async fn attempt(
     endpoint: &Arc<Endpoint>,
     mut request: Request<Outgoing>,
     until: Instant,
-) -> Result<(Response<Incoming>, Lease), Failed> {
+) -> Result<Answered, Failed> {
+    let upload = body::upload(request.body());
+    let holds_up = || upload.as_ref().is_some_and(|upload| upload.holds_up());
     let mut stale = 0;
     loop {
         let (mut lease, is_reused) = match lease(worker, cluster, endpoint, stale < STALE_MAX, until).await {
@@ -67,13 +72,18 @@ pub async fn attempt(
             }
         };
         let Ok(sent) = timeout_at(until, lease.send(request)).await else {
-            return Err(Failed {
-                failure: Failure::Late,
-                unsent: None,
-            });
+            let failure = if holds_up() { Failure::Slow } else { Failure::Late };
+            let unsent = None;
+            return Err(Failed { failure, unsent });
         };
         match sent {
-            Ok(response) => return Ok((response, lease)),
+            Ok(response) => {
+                return Ok(Answered {
+                    response,
+                    lease,
+                    upload,
+                });
+            }
             // The endpoint closed the connection while nobody used it. That is no attempt.
             Err(SendError {
                 unsent: Some(unsent), ..
@@ -82,7 +92,8 @@ pub async fn attempt(
                 request = *unsent;
             }
             Err(SendError { error, unsent }) => {
-                let failure = body_failure(&error).map_or(Failure::BrokenOff(error), Failure::Body);
+                let of_body = upload.as_ref().and_then(|upload| upload.failure());
+                let failure = of_body.map_or(Failure::BrokenOff(error), Failure::Body);
                 return Err(Failed { failure, unsent });
             }
         }
@@ -123,17 +134,4 @@ async fn lease(
     let sender = connection::http2(endpoint, until).await?;
     *shared = Some(sender.clone());
     Ok((Lease::Http2(sender), false))
-}
-
-/// Whether it was the client's body that ended a request.
-fn body_failure(error: &hyper::Error) -> Option<BodyFailure> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        match error.downcast_ref::<BodyError>() {
-            Some(BodyError::TooLong) => return Some(BodyFailure::TooLong),
-            Some(_) => return Some(BodyFailure::BrokenOff),
-            None => cause = error.source(),
-        }
-    }
-    None
 }

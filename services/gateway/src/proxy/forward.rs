@@ -6,22 +6,25 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use super::attempt::{BodyFailure, Failed, Failure, attempt};
-use super::body::{Answer, Held, Outgoing, Relay};
+use super::attempt::{Answered, Failed, Failure, attempt};
+use super::body::{self, BodyFailure, Outgoing};
+use super::client::{Busy, Client};
 use super::deadline::Deadline;
 use super::refusal::{Reason, Refusal};
+use super::relay::{Answer, Held, Passages, Relay};
 use super::{head, hop, replay};
-use crate::draw::Draw;
+use crate::draw::Source;
 use crate::plant::Plant;
 use crate::report::Report;
 use crate::route::{Route, RouteReason, RouteRequest, Router};
 use crate::upstream::Clusters;
 use crate::upstream::cluster::Cluster;
+use crate::upstream::connection::ConnectError;
 use crate::upstream::endpoint::Endpoint;
 
 /// Says which cluster took a request.
@@ -66,12 +69,15 @@ pub struct Worker {
     /// What it shares.
     pub gateway: Arc<Gateway>,
     /// Its random numbers.
-    pub draw: Draw,
+    pub draw: Source,
+    /// The answers that it passes on.
+    pub passages: Passages,
 }
 
 /// A request that is being tried.
 struct Trial<'a> {
-    worker: &'a Worker,
+    worker: &'a Arc<Worker>,
+    client: &'a Arc<Client>,
     cluster: &'a Arc<Cluster>,
     deadline: Deadline,
     is_idempotent: bool,
@@ -85,11 +91,16 @@ enum Step {
     Again(Request<Outgoing>),
 }
 
-/// Answers one request. `peer` is the client's address.
-pub async fn handle(worker: &Worker, peer: &HeaderValue, request: Request<Incoming>) -> Response<Answer> {
+/// Answers one request.
+pub async fn handle(
+    worker: &Arc<Worker>,
+    client: &Arc<Client>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
     worker.gateway.report.requests.inc();
+    let busy = client.busy();
     let user = request.headers().get(USER_ID).cloned();
-    let mut answer = match forward(worker, peer, request).await {
+    let mut answer = match forward(worker, client, busy, request).await {
         Ok(response) => response,
         Err(refusal) => {
             let report = &worker.gateway.report;
@@ -109,8 +120,9 @@ pub async fn handle(worker: &Worker, peer: &HeaderValue, request: Request<Incomi
 }
 
 async fn forward(
-    worker: &Worker,
-    peer: &HeaderValue,
+    worker: &Arc<Worker>,
+    client: &Arc<Client>,
+    busy: Busy,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Refusal> {
     let gateway = &*worker.gateway;
@@ -137,21 +149,22 @@ async fn forward(
     let of_cluster = |refusal: Refusal| refusal.of(&route.cluster);
     let policy = cluster.policy();
     let deadline = Deadline::of(&mut parts.headers, policy.deadline, Instant::now());
-    head::prepare(&mut parts, policy.http2, peer).map_err(of_cluster)?;
+    head::prepare(&mut parts, policy.http2, client.peer()).map_err(of_cluster)?;
     let mut trial = Trial {
         worker,
+        client,
         cluster: &cluster,
         deadline,
         is_idempotent: replay::is_idempotent(&parts.method),
         attempts: 0,
     };
-    let answer = trial.run(Request::from_parts(parts, body), length).await;
+    let answer = trial.run(Request::from_parts(parts, body), length, busy).await;
     let mut response = answer.map_err(of_cluster)?;
+    // The gateway's own, whatever the endpoint speaks (RFC 9110, 2.5): hyper lowers it for clients of HTTP/1.0.
+    *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     hop::strip(headers, false);
-    if let Ok(name) = HeaderValue::from_str(&route.cluster) {
-        headers.insert(CLUSTER, name);
-    }
+    headers.insert(CLUSTER, cluster.header().clone());
     headers.insert(ROUTE, HeaderValue::from_static(route.reason.as_str()));
     if trial.attempts > 1 {
         headers.insert(ATTEMPTS, HeaderValue::from(trial.attempts));
@@ -164,15 +177,15 @@ impl Trial<'_> {
     async fn body(&self, body: Incoming, length: Option<u64>) -> Result<Outgoing, Refusal> {
         let gateway = &self.worker.gateway;
         let retry = &self.cluster.policy().retry;
-        let outgoing = Outgoing::new(body, gateway.body_max);
+        let outgoing = body::outgoing(body, gateway.body_max);
         let keep = self.is_idempotent
             && retry.attempts > 0
             && length.is_some_and(|length| length <= retry.body_max as u64);
-        if !keep || matches!(outgoing, Outgoing::Empty) {
+        if !keep || matches!(outgoing, Outgoing::Left(_)) {
             return Ok(outgoing);
         }
         match timeout_at(self.deadline.at, outgoing.collect()).await {
-            Ok(Ok(whole)) => Ok(Outgoing::Whole(Some(whole.to_bytes()))),
+            Ok(Ok(whole)) => Ok(Outgoing::Left(Full::new(whole.to_bytes()))),
             Ok(Err(error)) => Err(Refusal::new(Reason::BadRequest, error.to_string())),
             Err(_) => Err(self.late()),
         }
@@ -183,6 +196,7 @@ impl Trial<'_> {
         &mut self,
         request: Request<Incoming>,
         length: Option<u64>,
+        busy: Busy,
     ) -> Result<Response<Answer>, Refusal> {
         let entered = timeout_at(self.deadline.at, self.cluster.admission().enter()).await;
         let permit = entered.map_err(|_| self.late())?.map_err(|_| {
@@ -199,8 +213,8 @@ impl Trial<'_> {
             match self.step(&endpoint, request).await? {
                 Step::Answered(response) => {
                     return Ok(response.map(|mut relay| {
-                        relay.hold(permit);
-                        Answer::Relay(relay)
+                        relay.hold(permit, busy);
+                        Answer::Right(relay)
                     }));
                 }
                 Step::Again(again) => request = again,
@@ -231,7 +245,9 @@ impl Trial<'_> {
             Err(Failed { failure, unsent }) => {
                 let again = unsent.map(|unsent| *unsent).or(copy);
                 match again {
-                    Some(again) if !matches!(failure, Failure::Body(_)) && self.may_retry().await => {
+                    Some(again)
+                        if !matches!(failure, Failure::Body(_) | Failure::Slow) && self.may_retry().await =>
+                    {
                         Ok(Step::Again(again))
                     }
                     _ => Err(self.refusal(endpoint, &failure)),
@@ -256,12 +272,14 @@ impl Trial<'_> {
         let in_flight = endpoint.begin();
         let tried = attempt(self.worker, self.cluster, endpoint, request, until).await;
         let is_well = match &tried {
-            Ok((response, _)) => !self.is_failure(response.status()),
+            Ok(answered) => !self.is_failure(answered.response.status()),
             Err(Failed { failure, .. }) => match failure {
-                Failure::Connect(_) | Failure::BrokenOff(_) => false,
-                Failure::Body(_) => true,
                 // A client that is in a hurry ejects nobody.
-                Failure::Late => self.deadline.by_client && until == self.deadline.at,
+                Failure::Late | Failure::Connect(ConnectError::Late) => {
+                    self.deadline.by_client && Instant::now() >= self.deadline.at
+                }
+                Failure::Connect(_) | Failure::BrokenOff(_) => false,
+                Failure::Body(_) | Failure::Slow => true,
             },
         };
         if !is_well {
@@ -269,17 +287,22 @@ impl Trial<'_> {
         } else if tried.is_ok() {
             endpoint.succeeded();
         }
-        let (response, lease) = tried?;
+        let Answered {
+            response,
+            lease,
+            upload,
+        } = tried?;
         let held = Held {
             lease,
-            worker: self.worker.index,
+            worker: Arc::clone(self.worker),
             endpoint: Arc::clone(endpoint),
             cluster: Arc::clone(self.cluster),
             in_flight,
-            permit: None,
-            report: Arc::clone(&self.worker.gateway.report),
+            upload,
+            by_client: self.deadline.by_client,
+            places: None,
         };
-        Ok(response.map(|body| Relay::new(body, held, self.deadline.at)))
+        Ok(response.map(|body| Relay::new(body, held, self.deadline.at, self.client)))
     }
 
     /// The request once more, where it may be sent again although it was seen.
@@ -303,24 +326,32 @@ impl Trial<'_> {
             return self.attempts < PLANTED_RETRIES_MAX;
         }
         let now = Instant::now();
-        if self.attempts > self.cluster.policy().retry.attempts || now >= self.deadline.at {
+        if self.attempts > self.cluster.policy().retry.attempts {
+            return false;
+        }
+        let wait = self.backoff();
+        // Asked last, so that nothing is taken out for an attempt that does not come, and before the wait, so that none is waited for in vain.
+        if now + wait >= self.deadline.at {
             return false;
         }
         if !self.cluster.budget().withdraw(now) {
             report.exhausted.inc();
             return false;
         }
-        // The first retry goes elsewhere, where there is an elsewhere, and need not wait.
-        if let Some(doublings) = self.attempts.checked_sub(2) {
-            let least = BACKOFF_MS << doublings.min(10);
-            let wait = Duration::from_millis(least + self.worker.draw.below(least as usize) as u64);
-            if now + wait >= self.deadline.at {
-                return false;
-            }
+        if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         report.retried.inc();
         true
+    }
+
+    /// How long to wait before the next attempt. The first retry goes elsewhere, where there is an elsewhere, and need not wait.
+    fn backoff(&self) -> Duration {
+        let Some(doublings) = self.attempts.checked_sub(2) else {
+            return Duration::ZERO;
+        };
+        let least = BACKOFF_MS << doublings.min(10);
+        Duration::from_millis(least + self.worker.draw.below(least as usize) as u64)
     }
 
     fn refusal(&self, endpoint: &Endpoint, failure: &Failure) -> Refusal {
@@ -340,6 +371,7 @@ impl Trial<'_> {
                 let text = format!("{label} gave no answer: {error} (attempt {attempts})");
                 Refusal::new(Reason::BrokenOff, text)
             }
+            Failure::Slow => Refusal::new(Reason::Deadline, "the request's body did not come in time"),
             Failure::Late => {
                 let text = format!("{label} did not answer in the time of an attempt (attempt {attempts})");
                 Refusal::new(Reason::Deadline, text)
@@ -362,7 +394,7 @@ fn planted(worker: &Worker, route: Route) -> Result<Route, Refusal> {
         Plant::FailsOnSwap if gateway.swapping.load(Ordering::Relaxed) => {
             return Err(Refusal::new(Reason::Planted, "a plug-in is being swapped"));
         }
-        Plant::None | Plant::RetriesForever | Plant::FailsOnSwap => false,
+        Plant::None | Plant::RetriesForever | Plant::FailsOnSwap | Plant::EjectsDown => false,
     };
     if !is_lost {
         return Ok(route);

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
-use super::body::Answer;
+use super::relay::Answer;
 
 /// A reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Refusal {
         if let Some(cluster) = &self.cluster {
             body["cluster"] = json!(**cluster);
         }
-        let mut response = Response::new(Answer::Own(Full::new(Bytes::from(body.to_string()))));
+        let mut response = Response::new(Answer::Left(Full::new(Bytes::from(body.to_string()))));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -14,14 +14,16 @@ use squall_service_kit::log;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use super::connection::{Serving, told};
 use super::forward::{Gateway, Worker};
-use crate::draw::Draw;
+use super::relay::Passages;
+use crate::draw::Source;
 
 /// How long to wait when the system refuses a connection, such as for want of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(10);
-/// How often idle connections are looked at.
+/// How often idle connections, and answers past their time, are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How a server serves.
@@ -83,7 +85,8 @@ impl Server {
                 worker: Arc::new(Worker {
                     index,
                     gateway: Arc::clone(gateway),
-                    draw: Draw::new(index as u64),
+                    draw: Source::new(index as u64),
+                    passages: Passages::default(),
                 }),
                 connections,
                 stopped: stopped.clone(),
@@ -228,8 +231,9 @@ impl Desk {
         }));
     }
 
-    /// Closes connections to endpoints that were not used for long.
+    /// Closes connections to endpoints that were not used for long, and lets go of answers that clients don't take.
     fn sweep(&self) {
+        self.worker.passages.sweep(Instant::now());
         let clusters = self.worker.gateway.clusters.load();
         for cluster in clusters.iter() {
             let longest = cluster.policy().limits.idle_timeout;

@@ -1,21 +1,20 @@
-//! Random draws: a generator for each thread, all of one seed.
+//! Random draws: a source for each thread, all of one seed.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rand_core::{Rng as _, SeedableRng as _};
-use rand_xoshiro::Xoshiro256PlusPlus;
 use sha2::{Digest as _, Sha256};
 
 use super::split::Draw;
+use crate::draw::Source;
 
-/// Tells generators of different routers apart; decides nothing else.
+/// Tells sources of different routers apart; decides nothing else.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// The generator that this thread used last, and whose it is.
-    static GENERATOR: RefCell<Option<(u64, Xoshiro256PlusPlus)>> = const { RefCell::new(None) };
+    /// The source that this thread used last, and whose it is.
+    static SOURCE: RefCell<Option<(u64, Source)>> = const { RefCell::new(None) };
 }
 
 /// Where draws come from. The n-th thread that asks has the n-th stream of the seed, so one thread's draws replay.
@@ -36,23 +35,26 @@ impl Chance {
 
     /// The next draw of the calling thread.
     pub(crate) fn draw(&self) -> Draw {
-        let bits = GENERATOR.with_borrow_mut(|own| {
+        let bits = SOURCE.with_borrow_mut(|own| {
             if own.as_ref().is_none_or(|(id, _)| *id != self.id) {
                 *own = Some((self.id, self.stream()));
             }
-            own.as_mut().map_or(0, |(_, generator)| generator.next_u64())
+            own.as_ref().map_or(0, |(_, source)| source.next())
         });
         Draw::from_bits(bits)
     }
 
-    /// Hashed, since streams of neighbouring seeds would overlap.
-    fn stream(&self) -> Xoshiro256PlusPlus {
+    /// Hashed, since seeds and threads are small numbers, and no two of them may begin alike.
+    fn stream(&self) -> Source {
         let thread = self.threads.fetch_add(1, Ordering::Relaxed);
-        let seed = Sha256::new()
+        let begin: [u8; 32] = Sha256::new()
             .chain_update(self.seed.to_le_bytes())
             .chain_update(thread.to_le_bytes())
-            .finalize();
-        Xoshiro256PlusPlus::from_seed(seed.into())
+            .finalize()
+            .into();
+        let mut number = [0; 8];
+        number.copy_from_slice(&begin[..8]);
+        Source::new(u64::from_le_bytes(number))
     }
 }
 

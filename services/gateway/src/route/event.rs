@@ -14,12 +14,12 @@ pub enum Event<'a> {
     },
     /// A plug-in is in force.
     PluginSwapped {
-        /// The how-manieth push it was, from 1.
+        /// Which push it was, counted from 1.
         number: u64,
     },
     /// A plug-in was pushed and refused; what was in force still is.
     PluginRefused {
-        /// The how-manieth push it was.
+        /// Which push it was, counted from 1.
         number: u64,
         /// Why.
         error: &'a PluginError,
@@ -36,7 +36,7 @@ pub enum Event<'a> {
         /// Why.
         failure: PluginFailure,
     },
-    /// A plug-in failed so often in a row that it is asked no more, until another is pushed.
+    /// A plug-in failed so often in a row that it is asked no more, until another, or another table, is in force.
     PluginQuarantined {
         /// The plug-in.
         number: u64,

@@ -6,17 +6,20 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderValue;
+
 use super::admission::Admission;
 use super::endpoint::Endpoint;
 use crate::budget::RetryBudget;
 use crate::config::{ClusterSpec, EndpointSpec, Policy};
-use crate::draw::Draw;
+use crate::draw::Source;
 use crate::report::Report;
 
 /// A cluster in force.
 #[derive(Debug)]
 pub struct Cluster {
     spec: ClusterSpec,
+    header: HeaderValue,
     endpoints: Vec<Arc<Endpoint>>,
     admission: Arc<Admission>,
     budget: Arc<RetryBudget>,
@@ -48,11 +51,6 @@ impl Cluster {
         });
         let endpoints: Vec<Arc<Endpoint>> = endpoints.collect();
         let policy = &spec.policy;
-        if policy.health.is_none() {
-            for endpoint in &endpoints {
-                endpoint.unchecked();
-            }
-        }
         let admission = before
             .filter(|before| before.spec.policy.limits == policy.limits)
             .map(|before| Arc::clone(&before.admission));
@@ -64,6 +62,7 @@ impl Cluster {
                 .unwrap_or_else(|| Arc::new(Admission::new(policy.limits.requests, policy.limits.pending))),
             budget: budget.unwrap_or_else(|| Arc::new(RetryBudget::new(&policy.retry.budget))),
             endpoints,
+            header: HeaderValue::from_str(&spec.name).expect("a document's names are visible text"),
             spec,
             ejecting: Mutex::new(()),
         }
@@ -72,6 +71,11 @@ impl Cluster {
     /// As the document has it.
     pub fn spec(&self) -> &ClusterSpec {
         &self.spec
+    }
+
+    /// Its name, for answers.
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
     }
 
     /// How it is treated.
@@ -95,7 +99,7 @@ impl Cluster {
     }
 
     /// Chooses an endpoint; another than `but` where there is one that may be used.
-    pub fn choose(&self, draw: &Draw, but: Option<&Arc<Endpoint>>) -> &Arc<Endpoint> {
+    pub fn choose(&self, draw: &Source, but: Option<&Arc<Endpoint>>) -> &Arc<Endpoint> {
         if let [only] = self.endpoints.as_slice() {
             return only;
         }
@@ -106,7 +110,7 @@ impl Cluster {
             .unwrap_or(&self.endpoints[0])
     }
 
-    fn choose_where(&self, draw: &Draw, may: impl Fn(&Arc<Endpoint>) -> bool) -> Option<&Arc<Endpoint>> {
+    fn choose_where(&self, draw: &Source, may: impl Fn(&Arc<Endpoint>) -> bool) -> Option<&Arc<Endpoint>> {
         let candidates = || self.endpoints.iter().filter(|it| may(it));
         let count = candidates().count();
         if count <= 1 {
@@ -147,7 +151,7 @@ mod tests {
 
     use super::Cluster;
     use crate::config;
-    use crate::draw::Draw;
+    use crate::draw::Source;
     use crate::report::Report;
     use crate::upstream::Clusters;
     use crate::upstream::standing::State;
@@ -159,18 +163,20 @@ mod tests {
     fn following(before: &Clusters, cluster: &Value, report: &Arc<Report>) -> Clusters {
         let document = json!({"clusters": {"a": cluster}});
         let specs = config::clusters(&document, &[].into()).unwrap();
-        Clusters::following(before, specs, 1, report)
+        let after = Clusters::following(before, specs, 1, report);
+        after.take_over(before);
+        after
     }
 
-    fn three() -> (Arc<Cluster>, Draw) {
+    fn three() -> (Arc<Cluster>, Source) {
         let cluster =
             json!({"endpoints": ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"], "ejection": {"failures": 2}});
         let clusters = following(&Clusters::default(), &cluster, &report());
-        (Arc::clone(clusters.get("a").unwrap()), Draw::new(1))
+        (Arc::clone(clusters.get("a").unwrap()), Source::new(1))
     }
 
     /// How often each endpoint is chosen of 3,000 times.
-    fn chosen(cluster: &Cluster, draw: &Draw, but: Option<usize>) -> [u32; 3] {
+    fn chosen(cluster: &Cluster, draw: &Source, but: Option<usize>) -> [u32; 3] {
         let mut counts = [0; 3];
         for _ in 0..3_000 {
             let endpoint = cluster.choose(draw, but.map(|index| &cluster.endpoints()[index]));
@@ -255,5 +261,23 @@ mod tests {
         let limits = json!({"endpoints": ["127.0.0.1:2"], "limits": {"requests": 5}});
         let fourth = following(&same, &limits, &report);
         assert!(!Arc::ptr_eq(&fourth.get("a").unwrap().admission, &old.admission));
+    }
+
+    #[test]
+    fn an_endpoint_that_left_is_silent_and_begins_anew_when_it_is_listed_again() {
+        let report = report();
+        let both = json!({"endpoints": ["127.0.0.1:1", "127.0.0.1:2"], "ejection": {"failures": 1}});
+        let first = following(&Clusters::default(), &both, &report);
+        let old = Arc::clone(&first.get("a").unwrap().endpoints()[0]);
+        first.get("a").unwrap().failed(&old);
+        assert_eq!(old.state(), State::Ejected);
+        let without = following(&first, &json!({"endpoints": ["127.0.0.1:2"]}), &report);
+        assert_eq!(old.state(), State::Gone);
+        let again = following(&without, &both, &report);
+        let new = &again.get("a").unwrap().endpoints()[0];
+        assert_eq!((new.label(), new.state()), (old.label(), State::Up));
+        // A request that began before.
+        first.get("a").unwrap().failed(&old);
+        assert_eq!((old.state(), new.state()), (State::Gone, State::Up));
     }
 }

@@ -89,9 +89,10 @@ impl Endpoint {
 
     fn restored(&self) -> bool {
         let now = Instant::now();
-        self.change("its time is over", |standing| {
+        let state = self.change("its time is over", |standing| {
             standing.restore(now);
-        }) == State::Up
+        });
+        matches!(state, State::Up | State::Gone)
     }
 
     /// Its state, as it was last looked at.
@@ -138,6 +139,22 @@ impl Endpoint {
         self.change(&why, |standing| standing.checked(well, policy));
     }
 
+    /// A document that is in force from now on lists it.
+    pub(crate) fn enter(&self) {
+        self.change("the document lists it", |standing| standing.list(true));
+    }
+
+    /// The document in force lists it no more. Requests under way may still be sent to it; what they meet is not noted.
+    pub(crate) fn leave(&self) {
+        self.change("the document lists it no more", |standing| standing.list(false));
+    }
+
+    /// Of a planted bug: ejects it although checks say that it is down.
+    pub(crate) fn eject_down(&self, policy: &Ejection) {
+        let now = Instant::now();
+        self.change("planted", |standing| standing.eject_down(policy, now));
+    }
+
     /// Nobody checks it any more: what checks said is forgotten.
     pub(crate) fn unchecked(&self) {
         self.change("it is checked no more", Standing::unchecked);
@@ -149,7 +166,9 @@ impl Endpoint {
         let before = standing.state();
         change(&mut standing);
         let after = standing.state();
-        self.out.store(after != State::Up, Ordering::Release);
+        // One that left is in nobody's way: requests that may still go there have nowhere else to go.
+        let is_out = matches!(after, State::Ejected | State::Down);
+        self.out.store(is_out, Ordering::Release);
         self.failing.store(standing.failures() > 0, Ordering::Relaxed);
         if before != after {
             // Told under the lock, so that the order of events is that of the changes.
@@ -159,11 +178,12 @@ impl Endpoint {
     }
 
     fn tell(&self, before: State, after: State, why: &str) {
-        match after {
-            State::Up => self.report.restored.inc(),
-            State::Ejected if before == State::Down => 0,
-            _ => self.report.ejected.inc(),
-        };
+        match (before, after) {
+            (State::Gone, _) | (_, State::Gone) => {}
+            (_, State::Up) => drop(self.report.restored.inc()),
+            (State::Up, _) => drop(self.report.ejected.inc()),
+            _ => {}
+        }
         self.report
             .endpoint(&self.label, before.word(), after.word(), why);
     }

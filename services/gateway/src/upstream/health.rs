@@ -3,46 +3,90 @@
 //! One task for each cluster that has checks and is in force. An endpoint is asked on a new connection each time, so that one that
 //! accepts no more is found out although old connections go on.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Uri};
+use http_body_util::Full;
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
+use super::Clusters;
 use super::cluster::Cluster;
 use super::connection::{self, Lease};
 use super::endpoint::Endpoint;
+use super::standing::State;
 use crate::config::Health;
+use crate::plant::Plant;
 use crate::proxy::body::Outgoing;
 
-/// Checks the endpoints of a cluster until nobody holds it any more. A cluster without checks is left alone.
-pub async fn watch(cluster: Weak<Cluster>) {
+/// The checks that run: those of the clusters in force, and no others. What a check finds of a cluster that is no longer in force must not
+/// be noted, since its endpoints may be in another that is.
+#[derive(Debug, Default)]
+pub struct Watchers(Mutex<Vec<Watched>>);
+
+#[derive(Debug)]
+struct Watched {
+    cluster: Arc<Cluster>,
+    task: AbortHandle,
+}
+
+impl Watchers {
+    /// Ends the checks of what is not among `clusters`, and begins those of what is new there.
+    pub fn follow(&self, clusters: &Clusters, runtime: &Handle, plant: Plant) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|it| {
+            let stays = clusters.has(&it.cluster);
+            if !stays {
+                it.task.abort();
+            }
+            stays
+        });
+        for cluster in clusters.iter() {
+            if all.iter().any(|it| Arc::ptr_eq(&it.cluster, cluster)) {
+                continue;
+            }
+            let Some(health) = cluster.policy().health.clone() else {
+                for endpoint in cluster.endpoints() {
+                    endpoint.unchecked();
+                }
+                continue;
+            };
+            let task = runtime.spawn(watch(Arc::clone(cluster), health, plant));
+            all.push(Watched {
+                cluster: Arc::clone(cluster),
+                task: task.abort_handle(),
+            });
+        }
+    }
+}
+
+/// Checks the endpoints of a cluster until it is aborted.
+async fn watch(cluster: Arc<Cluster>, health: Health, plant: Plant) {
     loop {
-        let Some(held) = cluster.upgrade() else { return };
-        let Some(health) = held.policy().health.clone() else {
-            return;
-        };
-        round(&held, &health).await;
-        drop(held);
+        round(&cluster, &health, plant).await;
         tokio::time::sleep(health.interval).await;
     }
 }
 
-async fn round(cluster: &Arc<Cluster>, health: &Health) {
+async fn round(cluster: &Arc<Cluster>, health: &Health, plant: Plant) {
     let http2 = cluster.policy().http2;
-    let checks: Vec<_> = cluster
-        .endpoints()
-        .iter()
-        .map(|endpoint| {
-            let (endpoint, health) = (Arc::clone(endpoint), health.clone());
-            tokio::spawn(async move {
-                let result = ask(&endpoint, http2, &health.path, health.timeout).await;
-                endpoint.checked(result, &health);
-            })
-        })
-        .collect();
-    for check in checks {
-        let _ = check.await;
+    let mut checks = JoinSet::new();
+    for endpoint in cluster.endpoints() {
+        let (endpoint, health) = (Arc::clone(endpoint), health.clone());
+        checks.spawn(async move {
+            let result = ask(&endpoint, http2, &health.path, health.timeout).await;
+            (endpoint, result)
+        });
+    }
+    // Noted here, so that nothing is once this task is aborted.
+    while let Some(check) = checks.join_next().await {
+        let Ok((endpoint, result)) = check else { continue };
+        endpoint.checked(result, health);
+        if plant == Plant::EjectsDown && endpoint.state() == State::Down {
+            endpoint.eject_down(&cluster.policy().ejection);
+        }
     }
 }
 
@@ -80,5 +124,7 @@ fn request(endpoint: &Endpoint, http2: bool, path: &str) -> Result<Request<Outgo
             .header(http::header::HOST, authority)
             .header(http::header::CONNECTION, "close");
     }
-    builder.body(Outgoing::Empty).map_err(|error| error.to_string())
+    builder
+        .body(Outgoing::Left(Full::default()))
+        .map_err(|error| error.to_string())
 }

@@ -66,14 +66,6 @@ impl Pool {
             .retain(|it| !it.sender.is_closed() && it.since.elapsed() < longest);
     }
 
-    /// Closes everything that is not in use.
-    pub fn clear(&self) {
-        self.lock().clear();
-        if let Ok(mut shared) = self.shared.try_lock() {
-            *shared = None;
-        }
-    }
-
     /// The connections that are not in use.
     pub fn idle(&self) -> usize {
         self.lock().len()

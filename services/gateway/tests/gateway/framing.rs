@@ -196,3 +196,27 @@ fn an_endpoint_that_answers_what_nobody_asked_for_is_not_believed() {
         upstream.join().unwrap();
     }
 }
+
+#[test]
+fn an_answer_has_the_version_of_the_gateway_and_not_of_the_endpoint() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let upstream = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nbody").unwrap();
+        }
+    });
+    let rig = Rig::new(&one(&[address], &json!({})));
+    let mut client = rig.client();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 200"));
+    assert_eq!(client.chunk().unwrap(), b"body");
+    let mut old = rig.client();
+    old.send("GET / HTTP/1.0\r\nhost: a\r\n\r\n");
+    let head = old.head();
+    assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+    assert!(!head.contains("transfer-encoding"), "{head}");
+    upstream.join().unwrap();
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::protocols::{over_http2, request};
 use crate::support::client::Client;
 use crate::support::upstream::{Act, Upstream};
 use crate::support::{PATIENCE, Rig, eventually, one};
@@ -76,6 +77,20 @@ fn a_head_that_is_too_long_is_refused() {
     // Longer than what is buffered: refused while it is read.
     assert_eq!(rig.client().ask(&head(200_000)).status, 431);
     assert_eq!(upstream.seen().len(), 1);
+}
+
+#[test]
+fn a_head_may_be_as_long_as_is_set_whatever_the_version() {
+    let upstream = Upstream::well("");
+    let rig = Rig::with(&one(&[upstream.address], &json!({})), &["head-max=200000"]);
+    let field = "y".repeat(150_000);
+    let head = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {field}\r\n\r\n");
+    assert_eq!(rig.client().ask(&head).status, 200);
+    over_http2(&rig, async |mut sender| {
+        let mut request = request(http::Method::GET, "");
+        request.headers_mut().insert("x", field.parse().unwrap());
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::upstream::{Act, Upstream};
 use crate::support::{Rig, one};
 
 /// Runs `ask` with an HTTP/2 connection to the gateway.
-fn over_http2<T>(rig: &Rig, ask: impl AsyncFnOnce(http2::SendRequest<Full<Bytes>>) -> T) -> T {
+pub(crate) fn over_http2<T>(rig: &Rig, ask: impl AsyncFnOnce(http2::SendRequest<Full<Bytes>>) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -28,7 +28,7 @@ fn over_http2<T>(rig: &Rig, ask: impl AsyncFnOnce(http2::SendRequest<Full<Bytes>
     })
 }
 
-fn request(method: Method, body: &'static str) -> Request<Full<Bytes>> {
+pub(crate) fn request(method: Method, body: &'static str) -> Request<Full<Bytes>> {
     let builder = Request::builder().method(method).uri("http://shop.test/a?b=c");
     builder
         .body(Full::new(Bytes::from_static(body.as_bytes())))

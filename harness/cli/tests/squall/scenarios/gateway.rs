@@ -49,6 +49,15 @@ fn requests_leave_a_slow_endpoint_for_another() {
 }
 
 #[test]
+fn an_endpoint_that_is_listed_again_begins_anew() {
+    run(
+        "gateway-relisted",
+        &["applied", "ejected", "front.endpoints"],
+        &[],
+    );
+}
+
+#[test]
 fn no_request_fails_for_a_plugin_that_loops() {
     run("gateway-plugin-loops", &["swapped", "failed"], &[]);
 }
@@ -97,4 +106,10 @@ fn a_gateway_that_fails_while_a_plugin_is_swapped_is_found() {
 fn a_gateway_that_retries_for_ever_is_found() {
     let reason = "expected front.metrics.gateway_retried_total < 200";
     canary("canary-gateway-retries-forever", Exit::ExpectationNotMet, reason);
+}
+
+#[test]
+fn a_gateway_that_ejects_what_is_down_is_found() {
+    let reason = "invariant front.endpoints was violated";
+    canary("canary-gateway-ejects-down", Exit::InvariantViolated, reason);
 }

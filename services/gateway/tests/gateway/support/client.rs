@@ -159,6 +159,17 @@ impl Client {
         String::from_utf8_lossy(&self.unread.drain(..end).collect::<Vec<u8>>()).into_owned()
     }
 
+    /// How many bytes come until the connection ends.
+    pub(crate) fn rest(&mut self) -> usize {
+        let mut count = self.unread.len();
+        self.unread.clear();
+        while self.more() {
+            count += self.unread.len();
+            self.unread.clear();
+        }
+        count
+    }
+
     fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.unread.len() < length {
             if !self.more() {

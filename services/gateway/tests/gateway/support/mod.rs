@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use squall_gateway::config::ConfigError;
+use squall_gateway::plugin::PluginError;
 use squall_gateway::report::Report;
-use squall_gateway::service::{Running, start};
+use squall_gateway::service::{GatewayError, Running, start};
 use squall_service_kit::{Launch, Settings, Telemetry};
 use tempfile::TempDir;
 
@@ -34,6 +35,15 @@ impl Rig {
     }
 
     pub(crate) fn with(document: &Value, settings: &[&str]) -> Self {
+        Self::try_start(document, settings, BTreeMap::new()).unwrap()
+    }
+
+    /// The same with these roles, or why it does not start.
+    pub(crate) fn try_start(
+        document: &Value,
+        settings: &[&str],
+        peers: BTreeMap<String, String>,
+    ) -> Result<Self, GatewayError> {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("gateway.json");
         std::fs::write(&path, document.to_string()).unwrap();
@@ -47,17 +57,17 @@ impl Rig {
             listen: any,
             admin: any,
             data: folder.path().join("data"),
-            peers: BTreeMap::new(),
+            peers,
             settings: Settings::parse(squall_gateway::SERVICE.settings, pairs).unwrap(),
         };
         let mut telemetry = Telemetry::new();
         let report = Arc::new(Report::new(&mut telemetry));
         let listener = TcpListener::bind(any).unwrap();
-        Self {
-            running: start(&launch, listener, report).unwrap(),
+        Ok(Self {
+            running: start(&launch, listener, report)?,
             telemetry,
             _folder: folder,
-        }
+        })
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -72,7 +82,13 @@ impl Rig {
     /// Puts a document in force.
     pub(crate) fn push(&self, document: &str) -> Result<(), ConfigError> {
         let push = self.running.push();
-        push.runtime.block_on(push.document(document))
+        push.runtime().block_on(push.document(document))
+    }
+
+    /// Puts a plug-in in force.
+    pub(crate) fn push_plugin(&self, source: Vec<u8>) -> Result<(), PluginError> {
+        let push = self.running.push();
+        push.runtime().block_on(push.plugin(source))
     }
 
     /// The value of a counter or gauge without labels.

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
@@ -33,8 +32,8 @@ pub(crate) struct Seen {
 pub(crate) enum Act {
     /// Answers with this status and body.
     Answer(u16, &'static str),
-    /// Likewise, after a while.
-    After(Duration, u16, &'static str),
+    /// Likewise, once it is told to, or what would tell it is gone.
+    Once(oneshot::Receiver<()>, u16, &'static str),
     /// Answers with what is sent through this, piece by piece, then with trailers.
     Pieces(mpsc::Receiver<&'static str>),
     /// Closes the connection without an answer.
@@ -102,6 +101,17 @@ impl Upstream {
         }
     }
 
+    /// One that answers with 200 and its name once what is returned with it is dropped.
+    pub(crate) fn slow(name: &'static str) -> (Self, oneshot::Sender<()>) {
+        let (tell, told) = oneshot::channel();
+        let told = Mutex::new(Some(told));
+        let upstream = Self::start(move |_, _| match told.lock().unwrap().take() {
+            Some(told) => Act::Once(told, 200, name),
+            None => Act::Answer(200, name),
+        });
+        (upstream, tell)
+    }
+
     /// What it was asked so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
@@ -163,8 +173,8 @@ async fn answer(serving: Serving, request: Request<Incoming>) -> Result<Response
     };
     let (status, body) = match (serving.script)(number, &seen) {
         Act::Answer(status, body) => (status, Body::whole(body)),
-        Act::After(wait, status, body) => {
-            tokio::time::sleep(wait).await;
+        Act::Once(told, status, body) => {
+            let _ = told.await;
             (status, Body::whole(body))
         }
         Act::Pieces(pieces) => (200, Body::Pieces(Some(pieces))),

@@ -1,6 +1,6 @@
 //! Gateways that share a Redis.
 
-use crate::server::{Server, free_port, is_installed};
+use super::server::{Server, free_port, is_installed};
 use crate::users::{Gateway, table};
 
 const USERS: u32 = 500;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use squall_gateway::bucket::{BucketError, BucketStore};
 use squall_gateway::route::{Router, RouterOptions};
 
-use crate::server::{Server, free_port, is_installed};
+use super::server::{Server, free_port, is_installed};
 use crate::users::{Gateway, table};
 
 const USERS: u32 = 200;

@@ -6,31 +6,41 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use squall_gateway::bucket::BucketStore;
-use squall_gateway::route::{Event, Observe, RouteRequest, RouteTable, Router, RouterOptions};
-use tokio::time::{Instant, sleep};
+use squall_gateway::route::{Event, Observe, RouteReason, RouteRequest, RouteTable, Router, RouterOptions};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long something may take that must happen. Only a broken machine or a broken program takes longer.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often each kind of thing was told.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<BTreeMap<String, u64>>);
+pub struct Told {
+    counts: Mutex<BTreeMap<String, u64>>,
+    changed: Notify,
+}
 
 impl Observe for Told {
     fn note(&self, event: &Event<'_>) {
         let kind = match event {
-            Event::BucketByHash { why } => why.as_str().to_owned(),
+            Event::BucketByHash { why } => format!("{why:?}").to_lowercase(),
             Event::BucketStoreAway { .. } => "store away".to_owned(),
             Event::BucketStoreBack => "store back".to_owned(),
             other => format!("{other:?}"),
         };
-        *self.0.lock().expect("no test panicked").entry(kind).or_default() += 1;
+        *self
+            .counts
+            .lock()
+            .expect("no test panicked")
+            .entry(kind)
+            .or_default() += 1;
+        self.changed.notify_waiters();
     }
 }
 
 impl Told {
     pub fn count(&self, kind: &str) -> u64 {
-        self.0
+        self.counts
             .lock()
             .expect("no test panicked")
             .get(kind)
@@ -38,9 +48,24 @@ impl Told {
             .unwrap_or(0)
     }
 
+    /// Waits until something of this kind was told.
+    pub async fn until(&self, kind: &str) {
+        let told = async {
+            loop {
+                let changed = self.changed.notified();
+                if self.count(kind) > 0 {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let is_told = timeout(PATIENCE, told).await.is_ok();
+        assert!(is_told, "never {kind}: {self:?}");
+    }
+
     /// How many users the hash alone decided for.
     pub fn by_hash(&self) -> u64 {
-        ["away", "unanswered", "busy", "full"]
+        ["away", "unanswered", "busy", "full", "unwritten"]
             .iter()
             .map(|kind| self.count(kind))
             .sum()
@@ -66,6 +91,20 @@ pub fn table(variants: &[(&str, u32)]) -> RouteTable {
     RouteTable::from_value(&table, &clusters).expect("the table is valid")
 }
 
+/// The variant that a router gives a user.
+pub async fn variant(router: &Router, user: &str) -> String {
+    let user = HeaderValue::from_str(user).expect("a valid value");
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user)]);
+    let request = RouteRequest {
+        method: "GET",
+        path: "/",
+        headers: &headers,
+    };
+    let route = router.route(&request).await;
+    assert_eq!(route.reason, RouteReason::Bucket);
+    route.cluster.to_string()
+}
+
 impl Gateway {
     pub fn new(address: &str, deadline: Duration, variants: &[(&str, u32)]) -> Self {
         let told = Arc::new(Told::default());
@@ -89,14 +128,7 @@ impl Gateway {
     }
 
     pub async fn variant(&self, user: &str) -> String {
-        let user = HeaderValue::from_str(user).expect("a valid value");
-        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user)]);
-        let request = RouteRequest {
-            method: "GET",
-            path: "/",
-            headers: &headers,
-        };
-        self.router.route(&request).await.cluster.to_string()
+        variant(&self.router, user).await
     }
 
     pub async fn variants(&self, users: std::ops::Range<u32>) -> Vec<String> {

@@ -3,4 +3,3 @@
 mod outage;
 mod server;
 mod sharing;
-mod users;

@@ -1,65 +1,21 @@
 //! A disk that is full: this test starts itself again in a namespace of its own, where a small file system is all there is.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use squall_gateway::bucket::{BucketError, BucketStore};
-use squall_gateway::route::{Event, Observe, RouteRequest, RouteTable, Router, RouterOptions};
-use tokio::time::{Instant, sleep};
+use squall_gateway::route::{Observe, Router, RouterOptions};
+
+use crate::users::{Told, table, variant};
 
 const DISK: &str = "SQUALL_TEST_SMALL_DISK";
 const FOLDER: &str = "SQUALL_TEST_BUCKETS";
-/// How long something may take that must happen. Only a broken machine or a broken program takes longer.
-const PATIENCE: Duration = Duration::from_mins(1);
+const HALVES: &[(&str, u32)] = &[("a", 1), ("b", 1)];
+const ALL_B: &[(&str, u32)] = &[("a", 0), ("b", 1)];
 /// How many users are asked about at most; they don't fit on the disk.
 const USERS_MAX: u32 = 200_000;
-
-#[derive(Debug, Default)]
-struct Told(Mutex<BTreeMap<&'static str, u64>>);
-
-impl Observe for Told {
-    fn note(&self, event: &Event<'_>) {
-        let kind = match event {
-            Event::BucketByHash { .. } => "by hash",
-            Event::BucketStoreAway { .. } => "away",
-            Event::BucketStoreBack => "back",
-            _ => return,
-        };
-        *self.0.lock().expect("no test panicked").entry(kind).or_default() += 1;
-    }
-}
-
-impl Told {
-    fn count(&self, kind: &str) -> u64 {
-        let told = self.0.lock().expect("no test panicked");
-        told.get(kind).copied().unwrap_or(0)
-    }
-
-    async fn until(&self, kind: &str) {
-        let begin = Instant::now();
-        while self.count(kind) == 0 {
-            assert!(begin.elapsed() < PATIENCE, "never {kind}: {self:?}");
-            sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-fn table(weights: [u32; 2]) -> RouteTable {
-    let clusters = BTreeSet::from([Arc::from("svc-v1"), Arc::from("svc-v2")]);
-    let table = serde_json::json!({
-        "experiments": [{ "name": "e", "variants": [
-            { "name": "a", "cluster": "svc-v1", "weight": weights[0] },
-            { "name": "b", "cluster": "svc-v2", "weight": weights[1] }
-        ] }],
-        "default": { "experiment": "e" }
-    });
-    RouteTable::from_value(&table, &clusters).expect("the table is valid")
-}
 
 fn router(folder: &Path, told: &Arc<Told>) -> Router {
     let options = RouterOptions {
@@ -67,18 +23,11 @@ fn router(folder: &Path, told: &Arc<Told>) -> Router {
         observe: Arc::clone(told) as Arc<dyn Observe>,
         ..RouterOptions::default()
     };
-    Router::new(table([1, 1]), options).expect("the folder can be used")
+    Router::new(table(HALVES), options).expect("the folder can be used")
 }
 
-async fn cluster(router: &Router, user: u32) -> Arc<str> {
-    let user = HeaderValue::from_str(&user.to_string()).expect("a valid value");
-    let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user)]);
-    let request = RouteRequest {
-        method: "GET",
-        path: "/",
-        headers: &headers,
-    };
-    router.route(&request).await.cluster
+async fn given(router: &Router, user: u32) -> String {
+    variant(router, &user.to_string()).await
 }
 
 /// A file that takes all the room that is left.
@@ -111,20 +60,20 @@ async fn the_database_is_on_a_full_disk() {
     fill(&filler);
     let mut first = Vec::new();
     for user in 0..USERS_MAX {
-        first.push(cluster(&router, user).await);
-        if told.count("away") > 0 {
+        first.push(given(&router, user).await);
+        if told.count("store away") > 0 {
             break;
         }
     }
-    told.until("away").await;
-    let refused = router.apply(table([0, 1])).await;
+    told.until("store away").await;
+    let refused = router.apply(table(ALL_B)).await;
     assert!(matches!(refused, Err(BucketError::Unwritten(_))), "{refused:?}");
     std::fs::remove_file(&filler).expect("it is there");
-    told.until("back").await;
-    router.apply(table([0, 1])).await.expect("there is room again");
-    assert_eq!(told.count("by hash"), 0, "the journal took all of them");
+    told.until("store back").await;
+    router.apply(table(ALL_B)).await.expect("there is room again");
+    assert_eq!(told.by_hash(), 0, "the journal took all of them");
     for (user, first) in (0..).zip(&first) {
-        assert_eq!(cluster(&router, user).await, *first, "user {user}");
+        assert_eq!(given(&router, user).await, *first, "user {user}");
     }
 }
 
@@ -134,26 +83,26 @@ async fn the_journals_are_on_a_full_disk() {
     let (folder, filler) = folder(&["buckets.first.log", "buckets.second.log"]);
     let told = Arc::new(Told::default());
     let router = router(&folder, &told);
-    let kept = cluster(&router, 0).await;
+    let kept = given(&router, 0).await;
     fill(&filler);
     let mut first = vec![kept];
     for user in 1..USERS_MAX {
-        first.push(cluster(&router, user).await);
-        if told.count("by hash") >= 100 {
+        first.push(given(&router, user).await);
+        if told.by_hash() >= 100 {
             break;
         }
     }
-    let by_hash = told.count("by hash");
+    let by_hash = told.by_hash();
     assert!(by_hash >= 100);
     std::fs::remove_file(&filler).expect("it is there");
-    router.apply(table([0, 1])).await.expect("the database has room");
+    router.apply(table(ALL_B)).await.expect("the database has room");
     let mut moved = 0;
     for (user, first) in (0..).zip(&first) {
-        moved += u64::from(cluster(&router, user).await != *first);
+        moved += u64::from(given(&router, user).await != *first);
     }
     // About half of those that could not be kept are given the other one now, and nobody else is.
     assert!(moved > 0 && moved <= by_hash, "{moved} moved of {by_hash}");
-    assert_eq!(told.count("by hash"), by_hash);
+    assert_eq!(told.by_hash(), by_hash);
 }
 
 /// Runs one of the above with a small file system where `DISK` says.
@@ -171,8 +120,7 @@ fn on_a_small_disk(test: &str) {
     };
     let mount = format!("mount -t tmpfs -o size=4m none \"${DISK}\"");
     if !in_namespace(&mount).is_ok_and(|out| out.status.success()) {
-        let text =
-            "NOT TESTED: this machine lets no user mount in a namespace of its own, so no disk was full\n";
+        let text = "NOT CHECKED: buckets on a full disk: this machine lets no user mount in a namespace of its own\n";
         drop(std::io::stderr().write_all(text.as_bytes()));
         return;
     }
@@ -186,10 +134,10 @@ fn on_a_small_disk(test: &str) {
 
 #[test]
 fn a_database_that_takes_no_more_moves_nobody_and_holds_back_other_weights() {
-    on_a_small_disk("the_database_is_on_a_full_disk");
+    on_a_small_disk("disk_full::the_database_is_on_a_full_disk");
 }
 
 #[test]
 fn a_journal_that_takes_no_more_moves_nobody_who_was_remembered() {
-    on_a_small_disk("the_journals_are_on_a_full_disk");
+    on_a_small_disk("disk_full::the_journals_are_on_a_full_disk");
 }
