@@ -127,6 +127,11 @@ impl Counts {
         Some(counts)
     }
 
+    /// The values that were seen, in order, each with how often.
+    pub fn places(&self) -> &[(u64, u64)] {
+        &self.places
+    }
+
     /// How many samples.
     pub fn len(&self) -> u64 {
         self.total

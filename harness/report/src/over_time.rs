@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use squall_model::counts::Counts;
 use squall_model::record::LoadMode;
 use squall_model::series::{LoadRow, RowLatency};
 
 use crate::marks::edges;
 use crate::recording::Recording;
-use crate::window::{OverIntervals, Span, from_rows, over_intervals};
+use crate::window::{Columns, Span, from_rows, over_intervals};
 
 /// The most loads that get charts of their own.
 pub(crate) const CHARTS: usize = 12;
@@ -27,7 +28,15 @@ pub(crate) struct Percentiles {
     pub(crate) p99: Vec<Span>,
     pub(crate) p999: Vec<Span>,
     pub(crate) max: Vec<Span>,
+    /// How often each value was seen, in stretches of time that are all `wide_us` long, from the run's begin to its end.
+    pub(crate) columns: Vec<Counts>,
+    pub(crate) wide_us: u64,
 }
+
+/// The most columns of a heat map; a run of fewer seconds has one for each.
+const COLUMNS: u64 = 120;
+/// An interval log has a histogram a second.
+const INTERVAL_US: u64 = 1_000_000;
 
 /// The field of a row that holds a percentile.
 type OfRow = fn(&RowLatency) -> Option<u64>;
@@ -55,12 +64,15 @@ fn percentiles(recording: &Recording, load: &str, edges: &[u64]) -> Percentiles 
     let largest = from_rows(recording.load_rows(load), |row| row.max);
     let missing = by_rows.iter().zip(QUANTILES).filter(|(rows, _)| rows.is_none());
     let missing: Vec<f64> = missing.map(|(_, (q, _))| q).collect();
-    let by_intervals = if missing.is_empty() && largest.is_some() {
-        OverIntervals::default()
-    } else {
-        let intervals = recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
-        over_intervals(intervals, &missing, edges, 0)
+    let intervals = recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
+    let end_us = recording.end_us();
+    // Of whole intervals, or one would have none.
+    let wide_us = end_us.div_ceil(INTERVAL_US).div_ceil(COLUMNS) * INTERVAL_US;
+    let columns = Columns {
+        number: end_us.div_ceil(wide_us) as usize,
+        wide_us,
     };
+    let by_intervals = over_intervals(intervals, &missing, edges, 0, columns);
     let mut quantiles = by_intervals.quantiles.into_iter();
     let [p50, p90, p99, p999] = by_rows.map(|rows| rows.or_else(|| quantiles.next()).unwrap_or_default());
     Percentiles {
@@ -69,6 +81,8 @@ fn percentiles(recording: &Recording, load: &str, edges: &[u64]) -> Percentiles 
         p99,
         p999,
         max: largest.unwrap_or(by_intervals.largest),
+        columns: by_intervals.columns,
+        wide_us,
     }
 }
 
@@ -77,7 +91,13 @@ pub(crate) fn calm_p99(recording: &Recording, load: &str) -> Vec<Span> {
     from_rows(recording.load_rows(load), |row| row.p99).unwrap_or_else(|| {
         let intervals = recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
         let least_us = recording.end_us() / WINDOWS;
-        let mut over = over_intervals(intervals, &[0.99], &edges(recording.marks()), least_us);
+        let mut over = over_intervals(
+            intervals,
+            &[0.99],
+            &edges(recording.marks()),
+            least_us,
+            Columns::NONE,
+        );
         over.quantiles.pop().unwrap_or_default()
     })
 }

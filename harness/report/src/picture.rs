@@ -8,7 +8,7 @@ mod png;
 use std::fmt::Write as _;
 
 use crate::block::Block;
-use crate::chart::{Chart, LETTER, Line, Size, TEXT, alone, legend_line};
+use crate::chart::{Chart, LETTER, Line, Size, TEXT, alone, cells, cells_shown, legend_line, legend_shades};
 use crate::recording::Recording;
 use crate::render::escaped;
 use crate::section::{Detail, SECTIONS};
@@ -166,6 +166,16 @@ fn head(chart: &Chart, body: &mut String, top: u32) -> u32 {
         body.push_str(&legend_line(*ink, (x, y - 9)));
         text(body, (x + SWATCH, y - 5), TEXT, "fill=\"#1c2330\"", &label);
         x += width;
+    }
+    if let Some((_, most)) = cells(chart) {
+        body.push_str(&legend_shades((x, y - 14)));
+        text(
+            body,
+            (x + 92, y - 5),
+            TEXT,
+            "fill=\"#1c2330\"",
+            &cells_shown(most),
+        );
     }
     y + 4
 }

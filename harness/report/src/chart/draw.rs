@@ -17,7 +17,7 @@ use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
 use super::size::{BAND, FACTOR, LABEL_ROW, Size, axis_height, tracks_height, units, with_tracks};
 use super::theme::{Role, Theme, coloured};
 use super::thin::thinned;
-use super::{Chart, Horizontal, Ink, Line, Place};
+use super::{Chart, Heat, Horizontal, Ink, Line, Place};
 
 /// How thick a line is, in CSS pixels; what is narrower can't be told apart.
 const STROKE: u32 = 2;
@@ -40,7 +40,21 @@ fn ticks(chart: &Chart) -> usize {
 }
 
 fn values(chart: &Chart) -> impl Iterator<Item = f64> {
-    chart.lines.iter().flat_map(Line::points).map(|(_, y)| *y)
+    let in_cells = chart.heat.iter().flat_map(Heat::values);
+    chart
+        .lines
+        .iter()
+        .flat_map(Line::points)
+        .map(|(_, y)| *y)
+        .chain(in_cells)
+}
+
+/// The cells of a heat map, for a page to hold once beside its drawings, which refer to them; and the count of the fullest.
+pub(crate) fn cells(chart: &Chart) -> Option<(String, u64)> {
+    let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
+    let cells = chart.heat.as_ref()?.cells(&vertical);
+    let group = cells.drawn(Theme::Page);
+    Some((format!("<g id=\"{}-cells\">{group}</g>", chart.id), cells.most()))
 }
 
 /// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
@@ -56,25 +70,27 @@ pub(crate) fn alone(chart: &Chart, size: Size, y: u32) -> (String, u32) {
 }
 
 fn element(chart: &Chart, size: Size, theme: Theme, label: &str, place: &str) -> String {
-    let mut svg = String::new();
     let drawing = Drawing::new(chart, with_tracks(chart, size));
-    drawing
-        .draw(&mut svg)
-        .expect("a String takes every byte, and every size is a constant");
-    let plot = drawing.plot();
-    let body = svg.find('>').map_or("", |at| &svg[at + 1..]);
+    let part = |draw: &dyn Fn(&mut String) -> Drawn| {
+        let mut svg = String::new();
+        draw(&mut svg).expect("a String takes every byte, and every size is a constant");
+        let body = svg.split_once('>').map_or("", |(_, body)| body);
+        let body = body.rsplit_once("</svg>").map_or(body, |(body, _)| body);
+        coloured(body, theme, FACTOR).replace(">\n", ">")
+    };
+    let (behind, before) = (part(&|svg| drawing.behind(svg)), part(&|svg| drawing.before(svg)));
     let id = format!("{}-{label}", chart.id);
     let size = with_tracks(chart, size);
     let (width, height) = (size.width * FACTOR, size.height * FACTOR);
     format!(
-        "<svg class=\"{label}\"{place} viewBox=\"0 0 {width} {height}\" data-plot=\"{plot}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
-         <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{}",
+        "<svg class=\"{label}\"{place} viewBox=\"0 0 {width} {height}\" data-plot=\"{}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+         <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{behind}{}{before}{}{}</svg>",
+        drawing.plot(),
         crate::render::escaped(&chart.title),
         crate::render::escaped(&chart.about),
-        coloured(body, theme, FACTOR).replace(">\n", ">").replace(
-            "</svg>",
-            &format!("{}{}</svg>", drawing.names(theme), drawing.track_names())
-        )
+        drawing.cells(theme),
+        drawing.names(theme),
+        drawing.track_names()
     )
 }
 
@@ -159,10 +175,15 @@ impl<'c> Drawing<'c> {
 
     /// Where the plot lies, for a script: left, top, right and bottom in units of the drawing, and how many of them are a pixel.
     fn plot(&self) -> String {
+        let [left, top, right, bottom] = self.edges();
+        format!("{left} {top} {right} {bottom} {FACTOR}")
+    }
+
+    /// The plot's left, top, right and bottom in units of the drawing.
+    fn edges(&self) -> [i32; 4] {
         let right = self.left() + self.plot_width();
         let bottom = f64::from(self.size.height - axis_height(self.chart) - tracks_height(self.chart));
-        let edges = [self.left(), f64::from(self.top()), right, bottom].map(units);
-        format!("{} {} {} {} {FACTOR}", edges[0], edges[1], edges[2], edges[3])
+        [self.left(), f64::from(self.top()), right, bottom].map(units)
     }
 
     fn has_phases(&self) -> bool {
@@ -182,10 +203,40 @@ impl<'c> Drawing<'c> {
         band + self.label_rows() * LABEL_ROW
     }
 
-    fn draw(&self, svg: &mut String) -> Drawn {
-        let root = SVGBackend::with_string(svg, (self.size.width * FACTOR, self.size.height * FACTOR))
-            .into_drawing_area();
+    fn root<'a>(&self, svg: &'a mut String) -> Area<'a> {
+        SVGBackend::with_string(svg, (self.size.width * FACTOR, self.size.height * FACTOR))
+            .into_drawing_area()
+    }
+
+    /// What lies behind the cells of a heat map.
+    fn behind(&self, svg: &mut String) -> Drawn {
+        let root = self.root(svg);
         self.shade_faults(&root)?;
+        root.present()
+    }
+
+    /// The cells, which move with the axis of time; empty where there are none. A page holds them beside its drawings.
+    fn cells(&self, theme: Theme) -> String {
+        let Some(heat) = &self.chart.heat else {
+            return String::new();
+        };
+        let [left, top, right, bottom] = self.edges();
+        let stretched = format!("matrix({} 0 0 {} {left} {top})", right - left, bottom - top);
+        match theme {
+            Theme::Page => format!(
+                "<use data-k=\"\" href=\"#{}-cells\" transform=\"{stretched}\"/>",
+                self.chart.id
+            ),
+            Theme::Alone => {
+                let cells = heat.cells(&self.vertical).drawn(theme);
+                format!("<g transform=\"{stretched}\">{cells}</g>")
+            }
+        }
+    }
+
+    /// What lies before the cells.
+    fn before(&self, svg: &mut String) -> Drawn {
+        let root = self.root(svg);
         let mut context = self.axes(&root)?;
         self.mesh(&mut context)?;
         for (number, line) in self.chart.lines.iter().enumerate() {
@@ -321,6 +372,7 @@ mod tests {
                 pieces: vec![points],
             }],
             marks: Marks::default(),
+            heat: None,
             place: Place::Whole,
         }
     }

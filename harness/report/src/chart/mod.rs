@@ -4,6 +4,7 @@
 //! one that fits. Colours are roles until the end, so that a page can give them its theme.
 
 mod draw;
+mod heat;
 mod label;
 mod scale;
 mod size;
@@ -11,11 +12,13 @@ mod theme;
 mod thin;
 
 pub use draw::draw;
-pub(crate) use draw::{alone, axis};
+pub(crate) use draw::{alone, axis, cells};
+pub use heat::Heat;
+pub(crate) use heat::cells_shown;
 pub(crate) use label::{LETTER, TEXT};
 pub use size::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE};
 pub use theme::Theme;
-pub(crate) use theme::{legend_line, swatch};
+pub(crate) use theme::{legend_line, legend_shades, shades, swatch};
 
 /// One chart.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,8 @@ pub struct Chart {
     pub unit: crate::figure::Unit,
     /// The lines, in the order of the legend.
     pub lines: Vec<Line>,
+    /// Cells that lie behind the lines, where the chart is a heat map.
+    pub heat: Option<Heat>,
     /// What lies behind the lines.
     pub marks: Marks,
     /// Whether it stands alone.
@@ -79,7 +84,7 @@ impl Chart {
     /// The chart as it is without the rest of its stack.
     pub(crate) fn on_its_own(self) -> Chart {
         Chart {
-            part: Part::Whole,
+            place: Place::Whole,
             ..self
         }
     }

@@ -51,6 +51,25 @@ pub(crate) const SERIES: [(&str, &str); 7] = [
     ("var(--s6)", "#555555"),
 ];
 
+/// How many shades the cells of a heat map have.
+pub(crate) const SHADES: usize = 6;
+
+/// From few to many, one hue whose lightness alone says how many; the page's run the other way in the dark.
+const SHADE_COLOURS: [(&str, &str); SHADES] = [
+    ("var(--h0)", "#dbe9f6"),
+    ("var(--h1)", "#b3d0ea"),
+    ("var(--h2)", "#7fb2dc"),
+    ("var(--h3)", "#4690c8"),
+    ("var(--h4)", "#1d69ab"),
+    ("var(--h5)", "#0a3f77"),
+];
+
+/// The colour of the cells of a shade.
+pub(crate) fn shade(level: usize, theme: Theme) -> &'static str {
+    let (page, alone) = SHADE_COLOURS[level.min(SHADES - 1)];
+    if theme == Theme::Page { page } else { alone }
+}
+
 /// Dashes, by the number of the ink: lengths of stroke and gap in pixels; empty is a whole line.
 const DASHES: [&[u8]; 11] = [
     &[],
@@ -225,6 +244,31 @@ pub(crate) fn dashes(number: u8, factor: u32) -> Option<String> {
 pub(crate) fn swatch(ink: Ink) -> String {
     let line = piece(ink, Theme::Page, (0, 5));
     format!("<svg class=\"swatch\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">{line}</svg>")
+}
+
+/// The shades of a heat map for a legend, as SVG.
+pub(crate) fn shades() -> String {
+    let squares = squares(Theme::Page, (0, 0));
+    format!(
+        "<svg class=\"shades\" viewBox=\"0 0 {} 10\" aria-hidden=\"true\">{squares}</svg>",
+        SHADES * 14
+    )
+}
+
+/// The same as part of a drawing with colours of its own, from `at` to the right.
+pub(crate) fn legend_shades(at: (u32, u32)) -> String {
+    squares(Theme::Alone, at)
+}
+
+fn squares(theme: Theme, (x, y): (u32, u32)) -> String {
+    let square = |level: usize| {
+        let x = x as usize + level * 14;
+        format!(
+            "<rect x=\"{x}\" y=\"{y}\" width=\"14\" height=\"10\" fill=\"{}\"/>",
+            shade(level, theme)
+        )
+    };
+    (0..SHADES).map(square).collect()
 }
 
 /// The same as part of a drawing with colours of its own, from `at` to the right.

@@ -10,7 +10,8 @@ use squall_model::record::Verdict;
 
 use crate::block::{Align, Block, Cell, Column, Figure, Group, Table, Tone};
 use crate::chart::{
-    Chart, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, axis, draw, swatch,
+    Chart, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, axis, cells, cells_shown,
+    draw, shades, swatch,
 };
 use crate::figure;
 use crate::recording::Recording;
@@ -366,11 +367,21 @@ impl Page {
             self.text(&line.label);
             self.raw("</li>");
         }
+        let cells = cells(chart);
+        if let Some((_, most)) = &cells {
+            self.raw("<li>");
+            self.raw(&shades());
+            self.text(&cells_shown(*most));
+            self.raw("</li>");
+        }
         if !chart.marks.faults.is_empty() && chart.place.has_head() {
             self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>fault");
             self.raw("</li>");
         }
         self.raw("</ul>");
+        if let Some((cells, _)) = cells {
+            self.raw(&format!("<div hidden><svg>{cells}</svg></div>"));
+        }
         for (label, size) in sizes {
             self.raw(&draw(chart, *size, Theme::Page, label));
         }

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use squall_model::hlog::Kind;
+use squall_model::counts::{Counts, Decoder};
+use squall_model::hlog::{Interval, Kind};
 use squall_model::record::Verdict;
 use squall_model::series::{LoadRow, ServiceRow};
 use time::OffsetDateTime;
@@ -15,7 +16,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::marks::windows;
 use crate::recording::Recording;
-use crate::window::decoded;
 
 /// How far apart samples are.
 const STEP_US: u64 = 1_000_000;
@@ -198,7 +198,7 @@ impl Page {
                 for q in QUANTILES {
                     let quantile = q.to_string();
                     let labels = [("load", load.as_str()), ("quantile", quantile.as_str())];
-                    for (_, end_us, counts) in &intervals {
+                    for (end_us, counts) in &intervals {
                         if let Some(us) = counts.quantile(q) {
                             self.sample(name, &labels, Unit::Seconds.of(us), *end_us);
                         }
@@ -323,6 +323,17 @@ impl Unit {
 }
 
 const INFALLIBLE: &str = "a String takes every text";
+
+/// What the intervals of one kind counted, in order: the end, and the counts.
+fn decoded(intervals: &[Interval], kind: Kind) -> Vec<(u64, Counts)> {
+    let mut decoder = Decoder::default();
+    let of_kind = intervals.iter().filter(|interval| interval.kind == kind);
+    let mut decoded: Vec<(u64, Counts)> = of_kind
+        .filter_map(|interval| Some((interval.end_us, decoder.decode(&interval.hdr).ok()?)))
+        .collect();
+    decoded.sort_by_key(|(end_us, _)| *end_us);
+    decoded
+}
 
 /// In the order of time: rows of merged runs lie one run after the other.
 fn grown(rows: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {

@@ -76,6 +76,7 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Duration,
         lines,
         marks: recording.marks().clone(),
+        heat: None,
         place: Place::Whole,
     })
 }

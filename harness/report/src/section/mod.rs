@@ -7,6 +7,7 @@ mod errors;
 mod expectations;
 mod faults;
 mod generator;
+mod heat;
 mod invariants;
 mod latency;
 mod origin;
@@ -43,7 +44,7 @@ pub(crate) struct Section {
 }
 
 /// All sections.
-pub(crate) static SECTIONS: [Section; 17] = [
+pub(crate) static SECTIONS: [Section; 18] = [
     Section {
         id: "verdict",
         title: "",
@@ -88,6 +89,11 @@ pub(crate) static SECTIONS: [Section; 17] = [
         id: "latency",
         title: "Latency",
         blocks: latency::blocks,
+    },
+    Section {
+        id: "heat",
+        title: "Heat map",
+        blocks: heat::blocks,
     },
     Section {
         id: "throughput",

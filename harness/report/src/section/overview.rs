@@ -68,6 +68,7 @@ fn panels(recording: &Recording) -> Vec<Chart> {
         unit,
         lines,
         marks: Marks::default(),
+        heat: None,
         place: Place::Middle,
     };
     let p99 = loads()

@@ -120,6 +120,7 @@ impl Drawn {
             unit: Unit::Duration,
             lines: lines(&services, LINES),
             marks: recording.marks().clone(),
+            heat: None,
             place: Place::Whole,
         })
     }

@@ -72,6 +72,7 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         unit: Unit::Duration,
         lines,
         marks: Marks::default(),
+        heat: None,
         place: Place::Whole,
     })
 }

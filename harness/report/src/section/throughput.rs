@@ -71,6 +71,7 @@ fn done(recording: &Recording, at: usize, load: &str, requests: &Requests) -> Op
         unit: Unit::Rate,
         lines,
         marks: recording.marks().clone(),
+        heat: None,
         place: Place::Whole,
     })
 }
@@ -100,6 +101,7 @@ fn lost(recording: &Recording, at: usize, load: &str, requests: &Requests) -> Op
         unit: Unit::Rate,
         lines,
         marks: recording.marks().clone(),
+        heat: None,
         place: Place::Whole,
     })
 }

@@ -158,6 +158,9 @@ fn dragging_zooms_all_charts_and_the_address_leads_to_the_same_window() {
     drag(&mut tab, ANY, 20_000_000, 30_000_000);
     let zoomed = windows(&mut tab);
     assert_eq!(zoomed, ["200-300"]);
+    let cells: bool =
+        tab.eval("[...document.querySelectorAll('#heat use')].every(one => one.closest('svg svg'))");
+    assert!(cells, "the cells of heat maps move with the rest");
     let hash: String = tab.eval("location.hash");
     let (from, to) = hash
         .trim_start_matches("#t=")

@@ -96,6 +96,7 @@ impl<'c> Together<'c> {
             unit,
             lines,
             marks: self.marks.clone(),
+            heat: None,
             place: Place::Whole,
         })
     }

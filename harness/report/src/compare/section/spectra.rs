@@ -84,6 +84,7 @@ fn chart(comparison: &Comparison, at: usize, name: &str, load: &str) -> Option<C
         unit: Unit::Duration,
         lines,
         marks: Marks::default(),
+        heat: None,
         place: Place::Whole,
     })
 }
