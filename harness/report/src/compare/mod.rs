@@ -15,7 +15,7 @@ mod measure;
 mod naming;
 pub(crate) mod rank_sum;
 mod section;
-mod trust;
+pub(crate) mod trust;
 
 use crate::block::Block;
 use crate::figure;
@@ -121,6 +121,7 @@ impl Comparisons {
                 id: "notes".to_owned(),
                 title: String::new(),
                 bare: true,
+                is_named: true,
                 blocks: self.notes.iter().map(|text| note(text)).collect(),
             });
         }
@@ -148,6 +149,7 @@ impl Comparisons {
                     id,
                     title,
                     bare: section.title.is_empty(),
+                    is_named: true,
                     blocks,
                 });
             }
@@ -170,6 +172,7 @@ impl Comparisons {
                 format!("{} against {}", one.names[1..].join(", "), one.names[0])
             }),
             skip: "Skip to the comparison",
+            script: "",
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Frame {
     pub(crate) origin: String,
     /// The link that leads keyboard users past the navigation.
     pub(crate) skip: &'static str,
+    /// A script of this kind of page, which runs before that of all pages; may be empty.
+    pub(crate) script: &'static str,
 }
 
 /// A section with its blocks.
@@ -41,6 +43,8 @@ pub(crate) struct Part {
     pub(crate) title: String,
     /// Whether its blocks lie on the page itself, not on a card of their own.
     pub(crate) bare: bool,
+    /// Whether the navigation names it.
+    pub(crate) is_named: bool,
     /// What it holds, at least one.
     pub(crate) blocks: Vec<Block>,
 }
@@ -51,6 +55,7 @@ fn parts(recording: &Recording, detail: Detail) -> Vec<Part> {
         id: section.id.to_owned(),
         title: section.title.to_owned(),
         bare: false,
+        is_named: true,
         blocks: (section.blocks)(recording, detail),
     });
     sections.filter(|part| !part.blocks.is_empty()).collect()

@@ -60,13 +60,18 @@ fn accessibility_rules_find_nothing_serious_at_two_widths_in_both_themes() {
         Ok(axe) => axe,
         Err(why) => return not_checked("the rules of axe-core", &why),
     };
-    for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
+    let screens = [(1280, false), (1280, true), (360, false), (360, true)];
+    let pages = [page(), crate::index::page()];
+    for ((width, dark), html) in screens
+        .iter()
+        .flat_map(|screen| pages.iter().map(move |html| (*screen, html)))
+    {
         let screen = Screen {
             width,
             dark,
             ..SCREEN
         };
-        let mut tab = Tab::open(&browser, screen, &page(), "#t=20-30");
+        let mut tab = Tab::open(&browser, screen, html, "#t=20-30");
         tab.eval::<Value>(&format!("{axe}; null"));
         let found: Value = tab.eval(
             "axe.run(document, { resultTypes: ['violations'] }).then(({ violations, passes }) => ({ passes: passes.length, violations:

@@ -3,6 +3,8 @@
 //!
 //! Without a browser it says so loudly and checks nothing; see `chromium.rs` on where one is looked for.
 
+#[path = "../history/mod.rs"]
+mod history;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 #[path = "../long_run/mod.rs"]
@@ -13,6 +15,7 @@ mod synthetic;
 mod axe;
 mod charts;
 mod chromium;
+mod index;
 mod layout;
 mod safe;
 mod scale;
