@@ -10,9 +10,13 @@ default:
 bench SCENARIO *ARGS:
     {{squall}} run {{SCENARIO}} {{ARGS}}
 
-# Compare runs (comes with a later version).
+# Compare runs: `just compare base/* candidate/*`.
 compare +RUNS:
-    @echo "compare: not in this version yet; every run keeps what it needs in reports/" >&2; exit 2
+    {{squall}} compare {{RUNS}}
+
+# All runs below a folder on one page, with P99 over time.
+index *ARGS:
+    {{squall}} index {{ARGS}}
 
 # Gate a change on a real regression (comes with a later version).
 gate +ARGS:
@@ -78,3 +82,14 @@ bench-gateway *ARGS:
 bench-report:
     cargo run --release -q -p squall-report --example long_run -- target/long_run.html
     cargo test --release -q -p squall-report --test browser -- --ignored first_paint
+
+# The index of 1,000 runs: the time to read them and to write the page.
+bench-index:
+    rm -rf target/thousand-runs
+    cargo run --release -q -p squall-report --example thousand_runs -- target/thousand-runs
+    cargo build --release -q
+    bash -c 'time target/release/squall index target/thousand-runs > target/thousand-runs/summary.txt'
+
+# How often change points are found in made-up series, with and without one.
+bench-change-points:
+    cargo run --release -q -p squall-report --example change_points

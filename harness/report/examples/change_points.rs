@@ -6,7 +6,7 @@
 use squall_model::seed::{Seed, unit};
 use squall_report::index::change_point::{FEWEST, SHORTEST, change_points};
 
-const SERIES: u64 = 200;
+const SERIES: u64 = 500;
 
 /// About normal, with the deviation 1: the sum of twelve uniform numbers, less their mean.
 fn noise(seed: u64, n: usize) -> Vec<f64> {

@@ -46,7 +46,7 @@
   const all = make("button", { type: "button" }, "Show all");
   const bar = make("div", { class: "filters", role: "search", "aria-label": "Filter the runs" });
   filters.forEach((control, name) => {
-    bar.append(make("label", { for: control.id }, name[0].toUpperCase() + name.slice(1)), control);
+    bar.append(make("label", {}, name[0].toUpperCase() + name.slice(1), control));
   });
   bar.append(shown, all);
   first.before(bar);
@@ -73,7 +73,8 @@
     }
     const set = Object.entries(asked).filter(([, value]) => value);
     all.hidden = set.length === 0;
-    shown.textContent = set.length === 0 ? `${count} runs` : `${count} of ${listed.length} runs`;
+    const [some, whole] = [count, listed.length].map((number) => number.toLocaleString("en"));
+    shown.textContent = set.length === 0 ? `${whole} runs` : `${some} of ${whole} runs`;
     return set;
   }
 
