@@ -328,3 +328,22 @@ fn a_summary_of_a_record_is_what_its_text_says() {
         Summary::read(text.as_bytes()).unwrap()
     );
 }
+
+#[test]
+fn of_a_long_series_the_newest_runs_are_looked_at_and_that_is_said() {
+    let p99_us = [noisy(1, 9_000, 100), noisy(2, 4_000, 200), noisy(3, 6_000, 100)].concat();
+    let runs = History::new().runs("shop", &p99_us);
+    let found = counts(only(&numbers(runs.clone())));
+    assert_eq!(
+        found,
+        [(400, 1)],
+        "the step at 100 is older than what is looked at"
+    );
+    let page = html(&index(runs));
+    assert!(page.contains("in the newest 300"));
+    let dated = |year: &str| {
+        let mut texts = page.split("</text>");
+        texts.any(|text| text.trim_end().ends_with(year))
+    };
+    assert!(dated(" 26") && dated(" 27"), "dates of two years say which");
+}

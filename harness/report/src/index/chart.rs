@@ -179,19 +179,21 @@ fn dates(index: &Index, places: &BTreeMap<usize, u64>) -> Vec<(u64, String)> {
             .map(|(place, started)| (place, started.get(11..16).unwrap_or_default().to_owned()))
             .collect();
     }
+    let year = |started: &str| started.get(..4).unwrap_or_default().to_owned();
+    let one_year = runs.windows(2).all(|pair| year(pair[0].1) == year(pair[1].1));
     let mut dates: Vec<(u64, String)> = Vec::new();
     let mut last = String::new();
     for (place, started) in runs {
         if day(started) != last {
-            dates.push((place, date(started)));
+            dates.push((place, date(started, !one_year)));
             last = day(started);
         }
     }
     dates
 }
 
-/// `15 Jan` of an RFC 3339 time.
-fn date(started: &str) -> String {
+/// `15 Jan` of an RFC 3339 time, or `15 Jan 26`.
+fn date(started: &str, with_year: bool) -> String {
     let number = |from: usize| {
         started
             .get(from..from + 2)
@@ -199,6 +201,9 @@ fn date(started: &str) -> String {
     };
     let month = number(5).and_then(|month| MONTHS.get(month.checked_sub(1)?));
     match (number(8), month) {
+        (Some(day), Some(month)) if with_year => {
+            format!("{day} {month} {}", started.get(2..4).unwrap_or_default())
+        }
         (Some(day), Some(month)) => format!("{day} {month}"),
         _ => started.chars().take(10).collect(),
     }
@@ -232,5 +237,11 @@ fn about(scenario: &Scenario, drawn: usize) -> String {
         0 => String::new(),
         n => format!(" {n} older series are not drawn."),
     };
-    format!("{runs} runs in the order in which they ran. {found}{left_out}")
+    let longest = tested.iter().map(|series| series.points.len()).max();
+    let looked_at = if longest > Some(change_point::MOST) {
+        format!(" Changes are looked for in the newest {}.", change_point::MOST)
+    } else {
+        String::new()
+    };
+    format!("{runs} runs in the order in which they ran. {found}{looked_at}{left_out}")
 }
