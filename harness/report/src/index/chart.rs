@@ -211,7 +211,10 @@ fn date(started: &str, with_year: bool) -> String {
 
 /// What is to be seen, in words: this is all that a reader who can't see gets of it.
 fn about(scenario: &Scenario, drawn: usize) -> String {
-    let runs = figure::count(drawn as u64);
+    let runs = match drawn {
+        1 => "1 run.".to_owned(),
+        n => format!("{} runs in the order in which they ran.", figure::count(n as u64)),
+    };
     let changes = scenario.changes().count();
     let tested: Vec<&Series> = scenario
         .series
@@ -243,5 +246,5 @@ fn about(scenario: &Scenario, drawn: usize) -> String {
     } else {
         String::new()
     };
-    format!("{runs} runs in the order in which they ran. {found}{looked_at}{left_out}")
+    format!("{runs} {found}{looked_at}{left_out}")
 }
