@@ -14,6 +14,10 @@ bench SCENARIO *ARGS:
 compare +RUNS:
     {{squall}} compare {{RUNS}}
 
+# All runs below a folder on one page, with P99 over time.
+index *ARGS:
+    {{squall}} index {{ARGS}}
+
 # Gate a change on a real regression (comes with a later version).
 gate +ARGS:
     @echo "gate: not in this version yet" >&2; exit 2
@@ -78,3 +82,14 @@ bench-gateway *ARGS:
 bench-report:
     cargo run --release -q -p squall-report --example long_run -- target/long_run.html
     cargo test --release -q -p squall-report --test browser -- --ignored first_paint
+
+# The index of 1,000 runs: the time to read them and to write the page.
+bench-index:
+    rm -rf target/thousand-runs
+    cargo run --release -q -p squall-report --example thousand_runs -- target/thousand-runs
+    cargo build --release -q
+    bash -c 'time target/release/squall index target/thousand-runs > target/thousand-runs/summary.txt'
+
+# How often change points are found in made-up series, with and without one.
+bench-change-points:
+    cargo run --release -q -p squall-report --example change_points

@@ -49,6 +49,8 @@ pub enum Command {
     Report(ReportArguments),
     /// Hold runs against each other: what changed, with intervals where there are repeats.
     Compare(CompareArguments),
+    /// List all runs of a folder on one page, with P99 over time and where it changed.
+    Index(IndexArguments),
     /// Merge the records of several runs without loss.
     Merge(MergeArguments),
     /// Put load on one URL.
@@ -230,6 +232,27 @@ pub struct CompareArguments {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the numbers as JSON, and nothing else; writes no page unless --out.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the summary as Markdown, and nothing else; writes no page unless --out.
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `squall index`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: squall index\n\n\
+    DIR is a folder of scenarios with runs, as reports is, or one of runs. Runs that are invalid, cut off or can't be read are listed with \
+    the reason, and are in no trend.\n\n\
+    Without --out the page is index.html in DIR. It informs and decides nothing: exit 0 once written, 2 where DIR holds no run.")]
+pub struct IndexArguments {
+    /// The folder to look for runs in.
+    #[arg(value_name = "DIR", default_value = "reports")]
+    pub folder: PathBuf,
+    /// The page to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print all of it as JSON, and nothing else; writes no page unless --out.
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
     /// Print the summary as Markdown, and nothing else; writes no page unless --out.

@@ -11,10 +11,12 @@ mod http;
 mod isolation;
 mod metrics;
 mod output;
+mod page_file;
 mod progress;
 mod proxy;
 mod quoting;
 mod record_files;
+mod run_folders;
 mod scenarios;
 mod stopping;
 
@@ -64,6 +66,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Faults(arguments) => commands::faults::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Index(arguments) => commands::index::run(&arguments),
         Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),
         Command::Capacity(arguments) => commands::capacity::run(&arguments),

@@ -75,6 +75,7 @@ fn the_commands_of_the_other_documents_are_understood() {
         "docs/load-and-capacity.md",
         "docs/proxy.md",
         "docs/compare.md",
+        "docs/index.md",
     ] {
         for (_, text) in blocks(&read(name), "sh") {
             // A command that is not understood fails here; what runs, README has run.

@@ -2,6 +2,8 @@
 //!
 //! Texts are raw: they may hold anything that a hostile service wrote. Escaping is the renderer's duty.
 
+use std::fmt::Write as _;
+
 use squall_model::record::Verdict;
 
 use crate::chart::Chart;
@@ -97,6 +99,63 @@ pub struct Cell {
     pub text: String,
     /// How good or bad it is.
     pub tone: Tone,
+    /// What it leads to.
+    pub link: Option<Link>,
+}
+
+/// What a cell leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Where: in the page, or a file seen from where the page lies; empty where there is nothing to open.
+    address: String,
+    /// What names the run in a command line, quoted for a shell; empty for what is no run.
+    pub argument: String,
+}
+
+impl Link {
+    /// To a place in the page, by its id.
+    pub fn inside(id: &str) -> Link {
+        Link {
+            address: format!("#{id}"),
+            argument: String::new(),
+        }
+    }
+
+    /// To a file by its path as seen from the page. Whatever the path holds, it stays one: never a scheme, a host or a query.
+    pub fn file(path: &[u8]) -> Link {
+        let mut address = String::new();
+        for &byte in path {
+            if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+                address.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(address, "%{byte:02X}");
+            }
+        }
+        Link {
+            address: format!("./{}", address.trim_start_matches('/')),
+            argument: String::new(),
+        }
+    }
+
+    /// To nothing that could be opened.
+    pub fn nowhere() -> Link {
+        Link::default()
+    }
+
+    /// The link as one to the run that a command line names so.
+    #[must_use]
+    pub fn naming(self, argument: &str) -> Link {
+        Link {
+            argument: argument.to_owned(),
+            ..self
+        }
+    }
+
+    /// The address, escaped as addresses are and not yet as HTML.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
 }
 
 impl Cell {
@@ -104,7 +163,7 @@ impl Cell {
     pub fn plain(text: impl Into<String>) -> Cell {
         Cell {
             text: text.into(),
-            tone: Tone::Plain,
+            ..Cell::default()
         }
     }
 
@@ -113,6 +172,7 @@ impl Cell {
         Cell {
             text: verdict.as_str().to_owned(),
             tone: verdict.into(),
+            link: None,
         }
     }
 
@@ -120,6 +180,15 @@ impl Cell {
     #[must_use]
     pub fn toned(self, tone: Tone) -> Cell {
         Cell { tone, ..self }
+    }
+
+    /// The cell as a link.
+    #[must_use]
+    pub fn linked(self, link: Link) -> Cell {
+        Cell {
+            link: Some(link),
+            ..self
+        }
     }
 }
 

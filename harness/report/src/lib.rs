@@ -12,6 +12,7 @@ pub mod block;
 pub mod chart;
 pub mod compare;
 pub mod figure;
+pub mod index;
 mod marks;
 mod over_time;
 mod partial;

@@ -97,6 +97,7 @@ pub(crate) fn marks(recording: &Recording) -> Marks {
             .take(TRACKS)
             .map(|machine| machine.track)
             .collect(),
+        dates: Vec::new(),
     }
 }
 

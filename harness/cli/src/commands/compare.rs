@@ -2,15 +2,13 @@
 
 mod gather;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
-use squall_engine::record::write_whole;
 use squall_model::exit::Exit;
 use squall_report::compare;
 
 use crate::arguments::CompareArguments;
-use crate::output;
+use crate::{output, page_file};
 use gather::Gathered;
 
 /// The longest name of a page, in bytes, below what file systems take.
@@ -30,7 +28,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<Exit> {
     let beside = (!prints_only).then(|| beside(&gathered));
     let file = arguments.out.clone().or(beside);
     if let Some(file) = &file {
-        write_page(comparisons, file)?;
+        page_file::write(file, &compare::html(comparisons))?;
     }
     if arguments.json {
         output::out(&compare::json(comparisons));
@@ -48,20 +46,6 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
-fn write_page(comparisons: &compare::Comparisons, file: &Path) -> anyhow::Result<()> {
-    if file.is_dir() {
-        bail!(
-            "writing {}: it is a folder; --out names the page to write",
-            file.display()
-        );
-    }
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    }
-    write_whole(file, compare::html(comparisons).as_bytes())
-        .with_context(|| format!("writing {}", file.display()))
-}
-
 /// Where a page lands that `--out` does not name: it follows from what is compared, so that the same command makes the same
 /// page again.
 fn beside(gathered: &Gathered) -> PathBuf {
@@ -69,9 +53,17 @@ fn beside(gathered: &Gathered) -> PathBuf {
         [one] => one.scenario(),
         _ => "scenarios",
     };
-    let name = format!("{scenario}-{}", gathered.newest.join("-vs-"));
-    let mut name: String = name
-        .chars()
+    let mut name = page_name(&format!("{scenario}-{}", gathered.newest.join(VERSUS)));
+    name.truncate(LONGEST_NAME);
+    PathBuf::from("reports/compare").join(format!("{}.html", name.trim_start_matches('.')))
+}
+
+/// What stands between the runs in the name of a page.
+pub const VERSUS: &str = "-vs-";
+
+/// A name as the file of a page bears it.
+pub fn page_name(name: &str) -> String {
+    name.chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() || "-_.".contains(c) {
                 c
@@ -79,7 +71,5 @@ fn beside(gathered: &Gathered) -> PathBuf {
                 '_'
             }
         })
-        .collect();
-    name.truncate(LONGEST_NAME);
-    PathBuf::from("reports/compare").join(format!("{}.html", name.trim_start_matches('.')))
+        .collect()
 }

@@ -14,6 +14,7 @@ mod compare;
 mod datagrams;
 mod edges;
 mod formats;
+mod index;
 mod isolated;
 mod load;
 mod metrics;

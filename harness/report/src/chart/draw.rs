@@ -12,7 +12,7 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
 
-use super::label::{Label, TEXT, placed};
+use super::label::{LETTER, Label, TEXT, placed};
 use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
 use super::size::{BAND, FACTOR, LABEL_ROW, Size, axis_height, tracks_height, units, with_tracks};
 use super::theme::{Role, Theme, coloured};
@@ -133,6 +133,7 @@ impl<'c> Drawing<'c> {
         let points = || chart.lines.iter().flat_map(Line::points);
         let end = match chart.x {
             Horizontal::Time { end_us } => end_us.max(1) as f64,
+            Horizontal::Runs { runs } => (runs + 1) as f64,
             Horizontal::Quantile => points()
                 .map(|(x, _)| x.log10())
                 .filter(|x| x.is_finite())
@@ -254,6 +255,7 @@ impl<'c> Drawing<'c> {
         let most = if self.size.names { 10 } else { 5 };
         let ticks: Vec<f64> = match self.chart.x {
             Horizontal::Time { end_us } => time_ticks(end_us as f64, most),
+            Horizontal::Runs { .. } => self.dates().into_iter().map(|(at, _)| at).collect(),
             Horizontal::Quantile => self.quantile_ticks().into_iter().map(|(at, _)| at).collect(),
         };
         ChartBuilder::on(root)
@@ -285,12 +287,33 @@ impl<'c> Drawing<'c> {
         ticks
     }
 
+    /// The dates for which there is room.
+    fn dates(&self) -> Vec<(f64, &str)> {
+        let mut kept: Vec<(f64, &str)> = Vec::new();
+        let mut free = 0.0;
+        for (at, name) in &self.chart.marks.dates {
+            let half = name.chars().count() as f64 * LETTER / 2.0;
+            let place = self.pixel(*at);
+            if place - half >= free {
+                kept.push((*at as f64, name));
+                free = place + half + LETTER;
+            }
+        }
+        kept
+    }
+
     fn mesh(&self, context: &mut Context<'_, '_>) -> Drawn {
-        let names = self.quantile_ticks();
+        let names: Vec<(f64, String)> = match self.chart.x {
+            Horizontal::Runs { .. } => {
+                let dates = self.dates().into_iter();
+                dates.map(|(at, name)| (at, name.to_owned())).collect()
+            }
+            Horizontal::Time { .. } | Horizontal::Quantile => self.quantile_ticks(),
+        };
         let x_label = |x: &f64| match self.chart.x {
             Horizontal::Time { .. } if !self.chart.place.has_axis() => String::new(),
             Horizontal::Time { .. } => time_label(*x, self.end),
-            Horizontal::Quantile => names
+            Horizontal::Quantile | Horizontal::Runs { .. } => names
                 .iter()
                 .find(|(at, _)| (at - x).abs() < 1e-9)
                 .map_or_else(String::new, |(_, name)| name.clone()),
@@ -334,7 +357,7 @@ impl<'c> Drawing<'c> {
 
     fn position(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
         let x = match self.chart.x {
-            Horizontal::Time { .. } => x,
+            Horizontal::Time { .. } | Horizontal::Runs { .. } => x,
             Horizontal::Quantile => x.log10(),
         };
         Some((

@@ -100,6 +100,21 @@ pub enum Horizontal {
     },
     /// Quantiles on the scale of `HdrHistogram`: a point's `x` is 1 / (1 - q), drawn logarithmically.
     Quantile,
+    /// Runs in their order, from 1 to `runs`, with the dates of the marks; moments of marks are such places too.
+    Runs {
+        /// How many.
+        runs: u64,
+    },
+}
+
+impl Horizontal {
+    /// What is shaded on such an axis.
+    pub(crate) fn shaded(self) -> &'static str {
+        match self {
+            Horizontal::Runs { .. } => "change point",
+            Horizontal::Time { .. } | Horizontal::Quantile => "fault",
+        }
+    }
 }
 
 /// One line of a chart.
@@ -144,6 +159,8 @@ pub struct Marks {
     pub faults: Vec<Shade>,
     /// What was in which state, a row each below the plot.
     pub tracks: Vec<Track>,
+    /// On an axis of runs: where a date begins, and which.
+    pub dates: Vec<(u64, String)>,
 }
 
 /// One thing and the states in which it was.

@@ -15,7 +15,7 @@ mod measure;
 mod naming;
 pub(crate) mod rank_sum;
 mod section;
-mod trust;
+pub(crate) mod trust;
 
 use crate::block::Block;
 use crate::figure;
@@ -181,6 +181,7 @@ impl Comparisons {
                 format!("{} against {}", one.names[1..].join(", "), one.names[0])
             }),
             skip: "Skip to the comparison",
+            script: "",
         }
     }
 }

@@ -116,7 +116,7 @@ fn quick(comparison: &Comparison) -> Option<String> {
 }
 
 /// The parts of a machine that decide how fast it is.
-fn hardware(machine: &Machine) -> (u32, u64, &str) {
+pub(crate) fn hardware(machine: &Machine) -> (u32, u64, &str) {
     (machine.cores, machine.memory >> 28, &machine.cpu)
 }
 

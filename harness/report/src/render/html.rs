@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use squall_model::record::Verdict;
 
-use crate::block::{Align, Block, Cell, Column, Figure, Group, Table, Tone};
+use crate::block::{Align, Block, Cell, Column, Figure, Group, Link, Table, Tone};
 use crate::chart::{
     Chart, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, axis, cells, cells_shown,
     draw, shades, swatch,
@@ -37,6 +37,7 @@ pub fn html(recording: &Recording) -> String {
         about: record.about.clone(),
         origin: origin(recording),
         skip: "Skip to the report",
+        script: "",
     };
     page(&frame, &parts(recording, Detail::Full))
 }
@@ -46,7 +47,11 @@ pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
     let mut page = Page {
         out: String::with_capacity(256 * 1024),
     };
-    page.head(&frame.title);
+    let scripts: Vec<&str> = [frame.script, SCRIPT]
+        .into_iter()
+        .filter(|script| !script.is_empty())
+        .collect();
+    page.head(&frame.title, &scripts);
     page.raw("<body><a class=\"skip\" href=\"#main\">");
     page.text(frame.skip);
     page.raw("</a><header>");
@@ -73,7 +78,11 @@ pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
         }
         page.raw("</section>");
     }
-    page.raw(&format!("</main><script>{SCRIPT}</script></body></html>\n"));
+    page.raw("</main>");
+    for script in scripts {
+        page.raw(&format!("<script>{script}</script>"));
+    }
+    page.raw("</body></html>\n");
     page.out
 }
 
@@ -137,16 +146,18 @@ impl Page {
         self.raw(&format!("<{name}{class}>"));
     }
 
-    fn head(&mut self, title: &str) {
-        let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
-        let (style, script) = (hash(STYLE), hash(SCRIPT));
+    fn head(&mut self, title: &str, scripts: &[&str]) {
+        let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
+        let style = hash(STYLE);
+        let scripts: Vec<String> = scripts.iter().map(|script| hash(script)).collect();
+        let scripts = scripts.join(" ");
         self.raw(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">",
         );
         self.raw(&format!(
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; \
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src {style}; script-src {scripts}; \
              base-uri 'none'; form-action 'none'\">"
         ));
         self.element("title", "", &on_one_line(title));
@@ -316,6 +327,7 @@ impl Page {
     /// A cell: its first line, and what explains it smaller below.
     fn cell(&mut self, cell: &Cell) {
         let (first, rest) = cell.text.split_once('\n').unwrap_or((&cell.text, ""));
+        let opened = self.open_link(cell.link.as_ref());
         if cell.tone == Tone::Plain {
             self.text(first);
         } else {
@@ -323,9 +335,25 @@ impl Page {
             self.text(first);
             self.raw("</span>");
         }
+        self.raw(opened);
         for line in rest.lines() {
             self.element("small", "", line);
         }
+    }
+
+    /// Opens what a cell leads to; how it is closed.
+    fn open_link(&mut self, link: Option<&Link>) -> &'static str {
+        let Some(link) = link else { return "" };
+        let run = match link.argument.as_str() {
+            "" => String::new(),
+            argument => format!(" data-run=\"{}\"", escaped(argument)),
+        };
+        if link.address().is_empty() {
+            self.raw(&format!("<span{run}>"));
+            return "</span>";
+        }
+        self.raw(&format!("<a href=\"{}\"{run}>", escaped(link.address())));
+        "</a>"
     }
 
     fn stack(&mut self, charts: &[Chart]) {
@@ -375,7 +403,8 @@ impl Page {
             self.raw("</li>");
         }
         if !chart.marks.faults.is_empty() && chart.place.has_head() {
-            self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>fault");
+            self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>");
+            self.text(chart.x.shaded());
             self.raw("</li>");
         }
         self.raw("</ul>");

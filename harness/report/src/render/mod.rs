@@ -33,6 +33,8 @@ pub(crate) struct Frame {
     pub(crate) origin: String,
     /// The link that leads keyboard users past the navigation.
     pub(crate) skip: &'static str,
+    /// A script of this kind of page, which runs before that of all pages; may be empty.
+    pub(crate) script: &'static str,
 }
 
 /// A section with its blocks.

@@ -131,10 +131,7 @@ fn recovery(felt: &FaultFelt) -> Cell {
     lines.extend(felt.detect_us.map(|us| format!("felt after {}", duration(us))));
     let debt = felt.debt_us.filter(|us| *us > 0 && felt.detect_us.is_some());
     lines.extend(debt.map(|us| format!("{} of waiting in all", duration(us))));
-    Cell {
-        text: lines.join("\n"),
-        tone,
-    }
+    Cell::plain(lines.join("\n")).toned(tone)
 }
 
 fn receipt(what: &str, evidence: &str, good: bool, detail: Detail) -> Cell {
@@ -144,5 +141,5 @@ fn receipt(what: &str, evidence: &str, good: bool, detail: Detail) -> Cell {
     } else {
         format!("{what}\n{evidence}")
     };
-    Cell { text: words, tone }
+    Cell::plain(words).toned(tone)
 }

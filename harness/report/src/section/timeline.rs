@@ -27,13 +27,15 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         .filter_map(|event| {
             let (tone, who, text) = told(&event.kind)?;
             let own = matches!(event.kind, EventKind::ServiceEvent { .. });
-            let text = Cell {
-                text: shortened(&text, TEXT_LENGTH),
-                tone: if tone == Tone::Good { Tone::Plain } else { tone },
-            };
+            let text = Cell::plain(shortened(&text, TEXT_LENGTH));
+            let text = text.toned(if tone == Tone::Good { Tone::Plain } else { tone });
             Some((
                 own,
-                vec![figure::moment(event.at_us).into(), Cell { text: who, tone }, text],
+                vec![
+                    figure::moment(event.at_us).into(),
+                    Cell::plain(who).toned(tone),
+                    text,
+                ],
             ))
         })
         .collect();

@@ -3,6 +3,8 @@
 //!
 //! Without a browser it says so loudly and checks nothing; see `chromium.rs` on where one is looked for.
 
+#[path = "../history/mod.rs"]
+mod history;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 #[path = "../long_run/mod.rs"]
@@ -16,6 +18,7 @@ mod axe;
 mod charts;
 mod chromium;
 mod comparing;
+mod index;
 mod layout;
 mod safe;
 mod scale;

@@ -14,9 +14,7 @@ use squall_report::Recording;
 use squall_report::compare::{Comparison, Comparisons, MOST_RUNS, Run, Side};
 
 use crate::record_files::{self, RunHead};
-
-/// The most entries of a folder that are looked at.
-const MOST_ENTRIES: usize = 20_000;
+use crate::run_folders::{below, is_run, shortest};
 
 /// What is compared.
 pub struct Gathered {
@@ -105,19 +103,11 @@ fn look(path: &Path) -> anyhow::Result<Given> {
     if is_run(&folder) {
         return Ok(Given::Run(folder));
     }
-    let mut runs = Vec::new();
-    let inner = folders_in(&folder)?;
-    for one in &inner {
-        if is_run(one) {
-            runs.push(one.clone());
-        }
+    let found = below(&folder, is_run).with_context(|| format!("reading {}", folder.display()))?;
+    if let Some((closed, error)) = found.closed.into_iter().next() {
+        return Err(error).with_context(|| format!("reading {}", closed.display()));
     }
-    if runs.is_empty() {
-        // A folder of scenarios, as `reports` is.
-        for one in &inner {
-            runs.extend(folders_in(one)?.into_iter().filter(|folder| is_run(folder)));
-        }
-    }
+    let runs = found.runs;
     if runs.is_empty() {
         bail!(
             "{} is no run's folder and holds none: a run has run.json and events.ndjson in its folder",
@@ -125,36 +115,6 @@ fn look(path: &Path) -> anyhow::Result<Given> {
         );
     }
     Ok(Given::Folder(folder, runs))
-}
-
-/// The folder that `path` leads to: links resolved, and as seen from here where it lies below.
-fn shortest(path: &Path) -> PathBuf {
-    let Ok(whole) = fs::canonicalize(path) else {
-        return path.to_owned();
-    };
-    let here = std::env::current_dir().and_then(fs::canonicalize);
-    let below = here
-        .ok()
-        .and_then(|here| whole.strip_prefix(here).ok().map(Path::to_owned));
-    below
-        .filter(|below| !below.as_os_str().is_empty())
-        .unwrap_or(whole)
-}
-
-fn is_run(folder: &Path) -> bool {
-    folder.join("events.ndjson").is_file()
-}
-
-/// The folders in a folder, sorted; links are left out, so that no run is found twice.
-fn folders_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let folders = entries
-        .take(MOST_ENTRIES)
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    folders.sort();
-    Ok(folders)
 }
 
 fn without_repetition(given: Vec<Given>) -> Vec<Given> {

@@ -1,0 +1,33 @@
+//! The pages of comparisons that lie there already.
+
+use super::super::Index;
+use super::part;
+use crate::block::{Block, Cell, Column, Table};
+use crate::render::Part;
+use crate::section::Detail;
+
+pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
+    if detail == Detail::Brief || index.compared.is_empty() {
+        return Vec::new();
+    }
+    let columns = vec![
+        Column::wide("Page", 0),
+        Column::wide("Held against", 0),
+        Column::wide("Run", 0),
+    ];
+    let rows = index.compared.iter().map(|compared| {
+        let run = |at: usize| {
+            let run = compared.runs.get(at).map(|run| &index.entries[*run]);
+            run.map_or_else(Cell::default, |entry| match &entry.report {
+                Some(report) => Cell::plain(entry.name()).linked(report.clone()),
+                None => Cell::plain(entry.name()),
+            })
+        };
+        let page = Cell::plain(compared.name.clone()).linked(compared.page.clone());
+        vec![page, run(0), run(1)]
+    });
+    let table = Table::of("Comparisons", columns, rows.collect());
+    let more = "squall compare writes such a page for any two runs; without --out it lands where this list finds it.";
+    let blocks = vec![Block::Table(table), Block::Paragraph(more.to_owned())];
+    vec![part("comparisons", "Comparisons", blocks)]
+}
