@@ -10,6 +10,7 @@
 
 pub mod block;
 pub mod chart;
+mod columns;
 pub mod compare;
 pub mod figure;
 pub mod index;

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use squall_model::counts::Counts;
 use squall_model::record::LoadMode;
 use squall_model::series::{LoadRow, RowLatency};
 
+use crate::columns::Columns;
 use crate::marks::edges;
 use crate::recording::Recording;
-use crate::window::{Columns, Span, from_rows, over_intervals};
+use crate::window::{Span, from_rows, over_intervals};
 
 /// The most loads that get charts of their own.
 pub(crate) const CHARTS: usize = 12;
@@ -28,9 +28,8 @@ pub(crate) struct Percentiles {
     pub(crate) p99: Vec<Span>,
     pub(crate) p999: Vec<Span>,
     pub(crate) max: Vec<Span>,
-    /// How often each value was seen, in stretches of time that are all `wide_us` long, from the run's begin to its end.
-    pub(crate) columns: Vec<Counts>,
-    pub(crate) wide_us: u64,
+    /// How often each value was seen, from the run's begin to its end.
+    pub(crate) columns: Columns,
 }
 
 /// The most columns of a heat map; a run of fewer seconds has one for each.
@@ -68,11 +67,8 @@ fn percentiles(recording: &Recording, load: &str, edges: &[u64]) -> Percentiles 
     let end_us = recording.end_us();
     // Of whole intervals, or one would have none.
     let wide_us = end_us.div_ceil(INTERVAL_US).div_ceil(COLUMNS) * INTERVAL_US;
-    let columns = Columns {
-        number: end_us.div_ceil(wide_us) as usize,
-        wide_us,
-    };
-    let by_intervals = over_intervals(intervals, &missing, edges, 0, columns);
+    let mut columns = Columns::new(end_us.div_ceil(wide_us) as usize, wide_us);
+    let by_intervals = over_intervals(intervals, &missing, edges, 0, &mut columns);
     let mut quantiles = by_intervals.quantiles.into_iter();
     let [p50, p90, p99, p999] = by_rows.map(|rows| rows.or_else(|| quantiles.next()).unwrap_or_default());
     Percentiles {
@@ -81,8 +77,7 @@ fn percentiles(recording: &Recording, load: &str, edges: &[u64]) -> Percentiles 
         p99,
         p999,
         max: largest.unwrap_or(by_intervals.largest),
-        columns: by_intervals.columns,
-        wide_us,
+        columns,
     }
 }
 
@@ -96,7 +91,7 @@ pub(crate) fn calm_p99(recording: &Recording, load: &str) -> Vec<Span> {
             &[0.99],
             &edges(recording.marks()),
             least_us,
-            Columns::NONE,
+            &mut Columns::default(),
         );
         over.quantiles.pop().unwrap_or_default()
     })

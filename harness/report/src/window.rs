@@ -10,6 +10,8 @@ use squall_model::counts::{Counts, Decoder};
 use squall_model::hlog::{Interval, Kind};
 use squall_model::series::{LoadRow, RowLatency};
 
+use crate::columns::Columns;
+
 /// A value that holds over a stretch of time. Microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
@@ -78,43 +80,18 @@ pub(crate) struct OverIntervals {
     pub(crate) quantiles: Vec<Vec<Span>>,
     /// The largest value of every interval.
     pub(crate) largest: Vec<Span>,
-    /// All that was counted, in as many columns as were asked for.
-    pub(crate) columns: Vec<Counts>,
-}
-
-/// Stretches of time that are all as long, from the run's begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Columns {
-    /// How many; none where nobody wants them.
-    pub(crate) number: usize,
-    /// How long each is.
-    pub(crate) wide_us: u64,
-}
-
-impl Columns {
-    pub(crate) const NONE: Columns = Columns {
-        number: 0,
-        wide_us: 1,
-    };
-
-    /// The one that a moment lies in.
-    fn of(self, at_us: u64) -> Option<usize> {
-        let last = self.number.checked_sub(1)?;
-        let at = at_us / self.wide_us.max(1);
-        Some(usize::try_from(at).unwrap_or(last).min(last))
-    }
 }
 
 /// The quantiles over windows merged until ten samples lie beyond them, each window `least_us` long at least and none across an edge
 /// in `edges`. What is left before an edge joins the window before it; where there is none, the stretch has no value.
 ///
-/// Every histogram is read once, and of all of them a few are in memory at a time.
+/// Every histogram is read once, and of all of them a few are in memory at a time. What it counted is added to `columns`.
 pub(crate) fn over_intervals(
     intervals: &[Interval],
     quantiles: &[f64],
     edges: &[u64],
     least_us: u64,
-    columns: Columns,
+    columns: &mut Columns,
 ) -> OverIntervals {
     let responses = intervals
         .iter()
@@ -123,7 +100,6 @@ pub(crate) fn over_intervals(
     responses.sort_by_key(|interval| interval.start_us);
     let mut widening: Vec<Widening> = quantiles.iter().map(|q| Widening::new(*q, least_us)).collect();
     let mut largest = Vec::new();
-    let mut counted = vec![Counts::default(); columns.number];
     let mut decoder = Decoder::default();
     for interval in responses {
         let counts = decoder.decode(&interval.hdr).ok();
@@ -138,9 +114,7 @@ pub(crate) fn over_intervals(
             value: counts.max() as f64,
         });
         let middle = start_us + (end_us - start_us) / 2;
-        if let Some(column) = columns.of(middle) {
-            counted[column].add(&counts);
-        }
+        columns.add(middle, &counts);
         let stretch = edges.partition_point(|edge| *edge <= middle);
         for one in &mut widening {
             one.take(stretch, (start_us, end_us), &counts);
@@ -149,7 +123,6 @@ pub(crate) fn over_intervals(
     OverIntervals {
         quantiles: widening.into_iter().map(Widening::spans).collect(),
         largest,
-        columns: counted,
     }
 }
 
@@ -244,7 +217,7 @@ mod tests {
     }
 
     fn spans(intervals: &[Interval], q: f64, edges: &[u64], least_us: u64) -> Vec<Span> {
-        over_intervals(intervals, &[q], edges, least_us, Columns::NONE)
+        over_intervals(intervals, &[q], edges, least_us, &mut Columns::default())
             .quantiles
             .remove(0)
     }
@@ -289,34 +262,10 @@ mod tests {
         let mut data = written(0..12, 2_000, 700);
         data.extend(written(12..31, 1_500, 900));
         let quantiles = [0.5, 0.99, 0.999];
-        let together = over_intervals(&data, &quantiles, &[12_000_000], 0, Columns::NONE);
+        let together = over_intervals(&data, &quantiles, &[12_000_000], 0, &mut Columns::default());
         let apart = quantiles.map(|q| spans(&data, q, &[12_000_000], 0));
         assert_eq!(together.quantiles, apart);
         assert_eq!(together.largest.len(), 31);
-    }
-
-    #[test]
-    fn every_sample_is_in_the_column_of_its_interval() {
-        let mut data = written(0..5, 1_000, 500);
-        data.extend(written(5..8, 20, 90_000));
-        let columns = Columns {
-            number: 4,
-            wide_us: 2_000_000,
-        };
-        let over = over_intervals(&data, &[], &[], 0, columns);
-        let lengths: Vec<u64> = over.columns.iter().map(Counts::len).collect();
-        assert_eq!(lengths, [2_000, 2_000, 1_020, 40]);
-        let late = Columns {
-            wide_us: 1_000_000,
-            ..columns
-        };
-        let over = over_intervals(&data, &[], &[], 0, late);
-        let lengths: Vec<u64> = over.columns.iter().map(Counts::len).collect();
-        assert_eq!(
-            lengths,
-            [1_000, 1_000, 1_000, 2_060],
-            "what ends late is in the last"
-        );
     }
 
     #[test]

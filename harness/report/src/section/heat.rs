@@ -7,9 +7,6 @@ use crate::figure::{self, Unit};
 use crate::over_time::CHARTS;
 use crate::recording::Recording;
 
-/// Values are told apart by this many of their highest bits: finer than a cell is high.
-const BITS: u32 = 5;
-
 pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     if detail == Detail::Brief {
         return Vec::new();
@@ -31,9 +28,9 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
 }
 
 fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
-    let over_time = recording.percentiles(load)?;
-    let (columns, wide_us) = (&over_time.columns, over_time.wide_us);
-    let requests: u64 = columns.iter().map(squall_model::counts::Counts::len).sum();
+    let columns = &recording.percentiles(load)?.columns;
+    let values = columns.values();
+    let requests: u64 = values.iter().flatten().map(|(_, count)| count).sum();
     let end_us = recording.end_us();
     (requests > 0).then(|| Chart {
         id: format!("heat-{at}"),
@@ -41,49 +38,16 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         about: format!(
             "{} requests, in columns of {}.",
             figure::count(requests),
-            figure::duration(wide_us as f64)
+            figure::duration(columns.wide_us as f64)
         ),
         x: Horizontal::Time { end_us },
         unit: Unit::Duration,
         lines: Vec::new(),
         heat: Some(Heat {
-            wide: wide_us as f64 / end_us as f64,
-            columns: columns.iter().map(|counts| coarse(counts.places())).collect(),
+            wide: columns.wide_us as f64 / end_us as f64,
+            columns: values,
         }),
         marks: recording.marks().clone(),
         place: Place::Whole,
     })
-}
-
-/// Values that agree in their highest bits, as one.
-fn coarse(places: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let mut coarse: Vec<(u64, u64)> = Vec::new();
-    for (value, count) in places {
-        let low = u64::BITS.saturating_sub(value.leading_zeros() + BITS);
-        let value = value >> low << low;
-        match coarse.last_mut() {
-            Some((last, sum)) if *last == value => *sum = sum.saturating_add(*count),
-            _ => coarse.push((value, *count)),
-        }
-    }
-    coarse
-}
-
-#[cfg(test)]
-mod tests {
-    use super::coarse;
-
-    #[test]
-    fn values_close_to_each_other_are_one_and_none_is_lost() {
-        let places = [
-            (0, 1),
-            (31, 2),
-            (32, 3),
-            (33, 4),
-            (1_000, 5),
-            (1_023, 6),
-            (1_024, 7),
-        ];
-        assert_eq!(coarse(&places), [(0, 1), (31, 2), (32, 7), (992, 11), (1_024, 7)]);
-    }
 }
