@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use squall_engine::record::write_whole;
+use squall_model::command;
 use squall_model::hlog;
 use squall_model::merge::Merged;
 use squall_model::record::{Machine, RunRecord, SCHEMA, Verdict};
@@ -80,6 +82,8 @@ pub struct RunHead {
     pub scenario: String,
     #[serde(default)]
     source: String,
+    #[serde(default)]
+    command: String,
     revision: String,
     #[serde(default)]
     quick: bool,
@@ -111,6 +115,7 @@ impl RunHead {
             schema: record.schema,
             scenario: record.scenario,
             source: record.source,
+            command: record.command,
             revision: record.revision,
             quick: record.quick,
             machine: record.machine,
@@ -128,15 +133,24 @@ impl RunHead {
     /// Whether both are the same thing, run again: seeds and starts may differ.
     pub fn repeats(&self, other: &RunHead) -> bool {
         let key = |head: &RunHead| (head.revision.clone(), head.quick, head.is_merged());
-        key(self) == key(other) && self.source == other.source && self.machine == other.machine
+        key(self) == key(other) && self.is_of_the_timeline(&other.source, &other.command, &other.machine)
+    }
+
+    /// Whether it is a run of this text with these overrides on this machine. The steps of a search for capacity are of no timeline but
+    /// each their own.
+    fn is_of_the_timeline(&self, source: &str, command: &str, machine: &Machine) -> bool {
+        self.source == source
+            && command::overrides(&self.command) == command::overrides(command)
+            && !command::is_probe(&self.command)
+            && !command::is_probe(command)
+            && self.machine == *machine
     }
 
     /// Whether it is a run of the same timeline on the same machine that began before `record`. The revision may be another.
     fn came_before(&self, record: &RunRecord) -> bool {
         self.scenario == record.scenario
-            && self.source == record.source
             && self.quick == record.quick
-            && self.machine == record.machine
+            && self.is_of_the_timeline(&record.source, &record.command, &record.machine)
             && !self.is_merged()
             && self.started_at < record.started_at
     }
@@ -202,8 +216,20 @@ pub fn write_missing_record(recording: &Recording, folder: &Path) -> anyhow::Res
     Ok(())
 }
 
+/// Works out what the report draws, on every processor.
+fn work_out(recording: &Recording) {
+    let loads = recording.drawn_loads();
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for part in loads.chunks(loads.len().div_ceil(processors).max(1)) {
+            scope.spawn(|| part.iter().for_each(|load| recording.work_out(load)));
+        }
+    });
+}
+
 /// Writes the report in all its forms into the run's folder.
 pub fn write_reports(recording: &Recording, folder: &Path) -> anyhow::Result<()> {
+    work_out(recording);
     write_whole(
         &folder.join("report.html"),
         squall_report::html(recording).as_bytes(),
@@ -217,4 +243,39 @@ pub fn write_reports(recording: &Recording, folder: &Path) -> anyhow::Result<()>
         squall_report::junit(recording).as_bytes(),
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(command: &str) -> RunHead {
+        RunHead {
+            schema: SCHEMA,
+            scenario: "shop".to_owned(),
+            source: "squall: 1".to_owned(),
+            command: command.to_owned(),
+            revision: "4f1c2ab".to_owned(),
+            quick: false,
+            machine: Machine::default(),
+            verdict: Verdict::Pass,
+            started_at: "2026-01-15T07:30:12.480Z".to_owned(),
+            merged: None,
+        }
+    }
+
+    #[test]
+    fn only_the_same_thing_run_again_is_a_repeat() {
+        let run = head("squall run shop.yaml --seed 7 --set load.read.rate=100/s");
+        let again = head("squall run shop.yaml --seed 8 --set load.read.rate=100/s --allow-host db");
+        assert!(run.repeats(&again));
+        for other in [
+            "squall run shop.yaml --seed 7",
+            "squall run shop.yaml --seed 7 --set load.read.rate=200/s",
+        ] {
+            assert!(!run.repeats(&head(other)), "{other}");
+        }
+        let step = head("squall capacity shop.yaml --load read --seed 7");
+        assert!(!step.repeats(&step), "the search went to another rate");
+    }
 }

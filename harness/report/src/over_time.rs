@@ -48,17 +48,9 @@ const QUANTILES: [(f64, OfRow); 4] = [
     (0.999, |row| row.p999),
 ];
 
-/// Percentiles of several loads.
-pub(crate) fn percentiles_of(recording: &Recording, loads: &[&str]) -> BTreeMap<String, Percentiles> {
-    let edges = edges(recording.marks());
-    let of = loads
-        .iter()
-        .map(|load| ((*load).to_owned(), percentiles(recording, load, &edges)));
-    of.collect()
-}
-
 /// Each as fine as the data allows: by rows where they hold it, else by intervals.
-fn percentiles(recording: &Recording, load: &str, edges: &[u64]) -> Percentiles {
+pub(crate) fn percentiles(recording: &Recording, load: &str) -> Percentiles {
+    let edges = edges(recording.marks());
     let by_rows = QUANTILES.map(|(_, of)| from_rows(recording.load_rows(load), of));
     let largest = from_rows(recording.load_rows(load), |row| row.max);
     let missing = by_rows.iter().zip(QUANTILES).filter(|(rows, _)| rows.is_none());
@@ -68,7 +60,7 @@ fn percentiles(recording: &Recording, load: &str, edges: &[u64]) -> Percentiles 
     // Of whole intervals, or one would have none.
     let wide_us = end_us.div_ceil(INTERVAL_US).div_ceil(COLUMNS) * INTERVAL_US;
     let mut columns = Columns::new(end_us.div_ceil(wide_us) as usize, wide_us);
-    let by_intervals = over_intervals(intervals, &missing, edges, 0, &mut columns);
+    let by_intervals = over_intervals(intervals, &missing, &edges, 0, &mut columns);
     let mut quantiles = by_intervals.quantiles.into_iter();
     let [p50, p90, p99, p999] = by_rows.map(|rows| rows.or_else(|| quantiles.next()).unwrap_or_default());
     Percentiles {

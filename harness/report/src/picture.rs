@@ -31,6 +31,9 @@ const MARGIN: u32 = 16;
 const TITLE: u32 = 22;
 const ROW: u32 = 18;
 
+/// The most letters of a title, which are larger than the rest.
+const TITLE_LENGTH: usize = 90;
+
 /// The length of a line's piece in the legend, with the gap behind it.
 const SWATCH: u32 = 34;
 
@@ -149,7 +152,7 @@ fn head(chart: &Chart, body: &mut String, top: u32) -> u32 {
         (MARGIN, y - 6),
         TEXT + 3,
         "font-weight=\"bold\" fill=\"#1c2330\"",
-        &chart.title,
+        &shortened(&chart.title, TITLE_LENGTH),
     );
     for line in wrapped(&chart.about) {
         y += ROW;

@@ -14,8 +14,9 @@ use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
 
 use crate::chart::Marks;
 use crate::marks::marks;
-use crate::over_time::{CHARTS, Percentiles, percentiles_of};
+use crate::over_time::{CHARTS, Percentiles, calm_p99, percentiles};
 use crate::partial;
+use crate::window::Span;
 
 /// All that was recorded of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +47,29 @@ pub struct Recording {
 struct Derived {
     rows: OnceLock<Rows>,
     marks: OnceLock<Marks>,
-    percentiles: OnceLock<BTreeMap<String, Percentiles>>,
+    percentiles: OfLoads<Percentiles>,
+    calm_p99: OfLoads<Vec<Span>>,
+}
+
+/// Something of every load, worked out load by load, so that several threads can do it.
+#[derive(Debug)]
+struct OfLoads<T>(OnceLock<BTreeMap<String, OnceLock<T>>>);
+
+impl<T> Default for OfLoads<T> {
+    fn default() -> OfLoads<T> {
+        OfLoads(OnceLock::new())
+    }
+}
+
+impl<T> OfLoads<T> {
+    /// That of one load; nothing for a load that the recording doesn't have.
+    fn get(&self, recording: &Recording, load: &str, work_out: fn(&Recording, &str) -> T) -> Option<&T> {
+        let all = self.0.get_or_init(|| {
+            let loads = recording.loads().into_iter();
+            loads.map(|load| (load.to_owned(), OnceLock::new())).collect()
+        });
+        Some(all.get(load)?.get_or_init(|| work_out(recording, load)))
+    }
 }
 
 /// Which rows of the series are those of a load, and which those of services: an hour with many of them has a million rows.
@@ -300,13 +323,35 @@ impl Recording {
         self.derived.marks.get_or_init(|| marks(self))
     }
 
-    /// Response times of a load over time; nothing for one beyond those that get a chart.
+    /// Response times of a load over time.
     pub(crate) fn percentiles(&self, load: &str) -> Option<&Percentiles> {
-        let all = self.derived.percentiles.get_or_init(|| {
-            let loads = self.loads();
-            percentiles_of(self, &loads[..loads.len().min(CHARTS)])
-        });
-        all.get(load)
+        self.derived.percentiles.get(self, load, percentiles)
+    }
+
+    /// P99 of a load as a comparison draws it.
+    pub(crate) fn calm_p99(&self, load: &str) -> &[Span] {
+        let known = self.derived.calm_p99.get(self, load, calm_p99);
+        known.map_or(&[], Vec::as_slice)
+    }
+
+    /// The loads that a report draws over time.
+    pub fn drawn_loads(&self) -> Vec<&str> {
+        let mut loads = self.loads();
+        loads.truncate(CHARTS);
+        loads
+    }
+
+    /// Works out ahead what a report draws of a load over time, which takes most of its time. Nothing depends on it; several threads may
+    /// do it for several loads.
+    pub fn work_out(&self, load: &str) {
+        self.percentiles(load);
+    }
+
+    /// Likewise what a comparison draws of all loads.
+    pub fn work_out_to_compare(&self) {
+        for load in self.drawn_loads() {
+            self.calm_p99(load);
+        }
     }
 
     /// How often the timeline was run: more than once where repeats were merged. Counts are those of all of them.

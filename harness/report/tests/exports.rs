@@ -80,6 +80,62 @@ fn every_fault_holds_from_its_injection_to_its_healing() {
     }
 }
 
+/// A timestamp has milliseconds, and what begins within that of a whole second begins nevertheless.
+#[test]
+fn no_series_has_two_samples_at_one_time_and_no_fault_is_lost_between_them() {
+    let mut recording = synthetic::folder(7).recording();
+    recording.events.clear();
+    let fault = &mut recording.record.faults[0];
+    (fault.repeated, fault.injected_us, fault.healed_us) = (None, Some(22_000_213), Some(22_900_000));
+    recording.record.duration_us = 61_000_400;
+    for phase in &mut recording.record.phases {
+        phase.end_us = phase.end_us.min(61_000_400);
+    }
+    assert_eq!(
+        recording.end_us() / 1_000,
+        61_000,
+        "within the millisecond of a whole second"
+    );
+    let name = recording.record.faults[0].name.clone();
+    let text = openmetrics(&recording).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.rsplitn(3, ' ');
+        let (at, _, series) = (words.next(), words.next(), words.next());
+        assert!(seen.insert((series, at)), "twice: {line}");
+    }
+    assert!(seen.len() > 500);
+    let holds = samples(
+        &text,
+        &format!("squall_fault_holds{{fault=\"{name}\",kind=\"clock\"}}"),
+    );
+    let on: Vec<u64> = holds
+        .iter()
+        .filter(|(value, _)| *value > 0.5)
+        .map(|(_, at)| ((at - holds[0].1) * 1e3).round() as u64)
+        .collect();
+    assert_eq!(on, [22_000]);
+}
+
+/// Whatever a record says of its length, and of its texts.
+#[test]
+fn a_run_of_any_length_has_a_bounded_number_of_samples_and_texts_are_quoted() {
+    let mut recording = synthetic::folder(7).recording();
+    recording.record.duration_us = u64::MAX;
+    recording.record.scenario = "a \"b\" \\ c\nd".to_owned();
+    let text = openmetrics(&recording).unwrap();
+    let runs: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("squall_run_info"))
+        .collect();
+    assert!((40_000..=86_401).contains(&runs.len()), "{}", runs.len());
+    assert!(
+        runs[0].starts_with(r#"squall_run_info{scenario="a \"b\" \\ c\nd",seed="7","#),
+        "{}",
+        runs[0]
+    );
+}
+
 #[test]
 fn families_come_once_and_the_text_has_an_end() {
     let text = openmetrics(&hostile::hostile()).unwrap();

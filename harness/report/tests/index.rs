@@ -115,7 +115,7 @@ fn other_machines_texts_settings_and_quick_runs_are_other_series() {
 #[test]
 fn runs_that_prove_nothing_are_listed_with_the_reason_and_do_not_count() {
     let history = History::new();
-    let table: [(Change, &str); 7] = [
+    let table: [(Change, &str); 8] = [
         (
             |run| {
                 run["verdict"] = "invalid".into();
@@ -154,6 +154,10 @@ fn runs_that_prove_nothing_are_listed_with_the_reason_and_do_not_count() {
                     serde_json::json!({ "how": "repeats", "repeats": 2, "runs": [part, part], "differ": [] });
             },
             "merged from 2 runs",
+        ),
+        (
+            |run| run["command"] = "squall capacity shop.yaml --load next_id --seed 7".into(),
+            "a step of squall capacity, at a rate of its own",
         ),
     ];
     for (spoil, words) in table {

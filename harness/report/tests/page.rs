@@ -211,3 +211,18 @@ fn a_closed_loop_says_that_it_cannot_see_queueing() {
     let recording = squall_report::recording(&folder.events_ndjson, "", &folder.hlogs(), Some(&run)).unwrap();
     assert!(html(&recording).contains("closed loop") && html(&recording).contains("50 users"));
 }
+
+/// Threads that work ahead change nothing but when it is done.
+#[test]
+fn what_is_worked_out_ahead_is_the_same_page() {
+    let (ahead, plain) = (synthetic::folder(7).recording(), synthetic::folder(7).recording());
+    std::thread::scope(|scope| {
+        for load in ahead.drawn_loads() {
+            scope.spawn(|| ahead.work_out(load));
+            scope.spawn(|| ahead.work_out(load));
+        }
+        scope.spawn(|| ahead.work_out("no such load"));
+    });
+    ahead.work_out_to_compare();
+    assert!(html(&ahead) == html(&plain), "the pages differ");
+}

@@ -187,9 +187,9 @@ pub(super) fn differences(parts: &[Part<'_>]) -> Vec<String> {
 
 /// What the command line has set beside the scenario's text.
 fn overrides(command: &str) -> String {
-    match command.find(" --set ") {
-        Some(at) => command[at + 1..].to_owned(),
-        None => "nothing".to_owned(),
+    match crate::command::overrides(command) {
+        "" => "nothing".to_owned(),
+        sets => sets.to_owned(),
     }
 }
 

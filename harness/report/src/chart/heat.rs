@@ -166,8 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn the_fullest_cell_has_the_last_shade_and_a_single_request_the_first() {
-        for most in [1, 2, 7, 100, 12_345, u64::MAX] {
+    fn the_fullest_cell_has_the_last_shade_and_a_single_request_among_many_the_first() {
+        let levels = |most: u64| {
             let mut counts = [0; ROWS];
             (counts[0], counts[1]) = (most, 1);
             let cells = Cells {
@@ -175,9 +175,12 @@ mod tests {
                 most,
                 wide: 1.0,
             };
-            let levels = [0, 1, 2].map(|row| cells.level(0, row));
-            let first = if most < 100 { levels[1] } else { Some(0) };
-            assert_eq!(levels, [Some(SHADES - 1), first, None], "{most}");
+            [0, 1, 2].map(|row| cells.level(0, row))
+        };
+        for most in [100, 12_345, u64::MAX] {
+            assert_eq!(levels(most), [Some(SHADES - 1), Some(0), None], "{most}");
         }
+        assert_eq!(levels(7), [Some(5), Some(1), None], "ln 2 is a third of ln 8");
+        assert_eq!(levels(1), [Some(5), Some(5), None]);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::over_time::{calm_p99, cores, requests, window_us};
+use crate::over_time::{cores, requests, window_us};
 use crate::recording::Recording;
 use crate::window::{Pieces, Span, pieces};
 
@@ -55,7 +55,7 @@ impl<'r> Aligned<'r> {
 
     /// P99 of a load.
     pub(super) fn p99(&self, load: &str) -> Pieces {
-        self.moved(&calm_p99(self.recording, load))
+        self.moved(self.recording.calm_p99(load))
     }
 
     /// Requests of a load that were completed per second.

@@ -171,7 +171,7 @@ impl Scenario {
 /// What the trend of runs like this is of: the load with the most requests, in the phase that is the baseline, else in the longest
 /// that is measured. Nothing where it has none, and of a run that can't be trusted.
 fn measured(summary: &Summary) -> Option<Measured> {
-    if summary.verdict == Verdict::Invalid {
+    if summary.verdict == Verdict::Invalid || summary.is_probe() {
         return None;
     }
     let phases = || summary.phases.iter().filter(|phase| phase.measure);
@@ -194,6 +194,9 @@ fn point(run: usize, summary: &Summary, of: Option<&Measured>) -> Result<Point, 
     if summary.verdict == Verdict::Invalid {
         let reason = summary.reasons.first();
         return Err(reason.map_or("no reason was recorded", String::as_str).to_owned());
+    }
+    if summary.is_probe() {
+        return Err("a step of squall capacity, at a rate of its own".to_owned());
     }
     if let Some(merged) = &summary.merged {
         return Err(format!("merged from {} runs", merged.runs.len()));

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use squall_model::command;
 use squall_model::record::{LoadMode, Machine, RunRecord, SCHEMA, Spoils, Verdict};
 
 use crate::recording::ReportError;
@@ -90,9 +91,12 @@ impl Summary {
 
     /// What was given with `--set` and changes what the scenario's text says, as it stands in the command line.
     pub(super) fn overrides(&self) -> &str {
-        self.command
-            .find(" --set ")
-            .map_or("", |at| self.command[at..].trim_start())
+        command::overrides(&self.command)
+    }
+
+    /// Whether it was a step of a search for capacity, at a rate that the scenario doesn't name.
+    pub(super) fn is_probe(&self) -> bool {
+        command::is_probe(&self.command)
     }
 }
 

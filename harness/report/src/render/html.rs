@@ -409,7 +409,7 @@ impl Page {
         }
         self.raw("</ul>");
         if let Some((cells, _)) = cells {
-            self.raw(&format!("<div hidden><svg>{cells}</svg></div>"));
+            self.raw(&format!("<div hidden><svg class=\"cells\">{cells}</svg></div>"));
         }
         for (label, size) in sizes {
             self.raw(&draw(chart, *size, Theme::Page, label));

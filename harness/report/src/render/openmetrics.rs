@@ -17,8 +17,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::marks::windows;
 use crate::recording::Recording;
 
-/// How far apart samples are.
+/// How far apart samples are; of a run longer than a day, so far that there are no more than these.
 const STEP_US: u64 = 1_000_000;
+const MOST_STEPS: u64 = 86_400;
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
@@ -52,10 +53,19 @@ pub fn openmetrics(recording: &Recording) -> Result<String, NoStart> {
     Ok(page.text)
 }
 
-/// When samples are taken, the run's end included.
+/// When samples are taken, the run's end included; a record may name any.
 fn steps(end_us: u64) -> Vec<u64> {
-    let whole = (0..).map(|step| step * STEP_US).take_while(|at| *at < end_us);
-    whole.chain([end_us]).collect()
+    let apart_us = end_us.div_ceil(STEP_US).div_ceil(MOST_STEPS).max(1) * STEP_US;
+    let whole = (0..end_us.div_ceil(apart_us)).map(|step| step * apart_us);
+    distinct(whole.chain([end_us]).collect())
+}
+
+/// The moments in order, of those in one millisecond the last: a timestamp is no finer, and no series has two samples at one time.
+fn distinct(mut moments: Vec<u64>) -> Vec<u64> {
+    moments.sort_unstable_by_key(|at_us| std::cmp::Reverse(*at_us));
+    moments.dedup_by_key(|at_us| *at_us / 1_000);
+    moments.reverse();
+    moments
 }
 
 /// Names and values of one sample's labels.
@@ -81,7 +91,7 @@ impl Page {
         self.text.push_str(name);
         for (at, (label, of)) in labels.iter().enumerate() {
             let open = if at == 0 { '{' } else { ',' };
-            write!(self.text, "{open}{label}=\"{}\"", escaped(of)).expect(INFALLIBLE);
+            write!(self.text, "{open}{label}=\"{}\"", label_value(of)).expect(INFALLIBLE);
         }
         if !labels.is_empty() {
             self.text.push('}');
@@ -122,8 +132,9 @@ impl Page {
         for (at, phase) in record.phases.iter().enumerate() {
             let number = (at + 1).to_string();
             let labels = [("phase", phase.name.as_str()), ("number", &number), ("of", &of)];
-            let within = self.steps.clone().into_iter();
-            for at_us in within.filter(|at_us| (phase.start_us..phase.end_us).contains(at_us)) {
+            let steps = self.steps.iter().copied();
+            let within = steps.filter(|at_us| (phase.start_us..phase.end_us).contains(at_us));
+            for at_us in distinct(within.chain([phase.start_us]).collect()) {
                 self.sample("squall_phase_info", &labels, 1, at_us);
             }
         }
@@ -209,10 +220,10 @@ impl Page {
     }
 
     fn services(&mut self, recording: &Recording) {
-        let mut rows: BTreeMap<&str, Vec<&ServiceRow>> = BTreeMap::new();
-        for row in recording.service_rows() {
-            rows.entry(&row.service).or_default().push(row);
-        }
+        let rows: Vec<(&str, Vec<&ServiceRow>)> = recording
+            .rows_by_service()
+            .map(|(service, rows)| (service, rows.collect()))
+            .collect();
         let counts: [(&str, &str, OfService); 2] = [
             (
                 "squall_service_cpu_seconds",
@@ -278,11 +289,8 @@ impl Page {
             let windows = windows(recording, fault);
             let mut moments = self.steps.clone();
             moments.extend(windows.iter().flat_map(|(start_us, end_us)| [*start_us, *end_us]));
-            // A timestamp has milliseconds: two moments of one would be one sample with two values.
-            moments.sort_unstable();
-            moments.dedup_by_key(|at_us| *at_us / 1_000);
             let labels = [("fault", fault.name.as_str()), ("kind", fault.kind.as_str())];
-            for at_us in moments {
+            for at_us in distinct(moments) {
                 let holds = windows
                     .iter()
                     .any(|(start_us, end_us)| (*start_us..*end_us).contains(&at_us));
@@ -335,7 +343,7 @@ fn decoded(intervals: &[Interval], kind: Kind) -> Vec<(u64, Counts)> {
     decoded
 }
 
-/// In the order of time: rows of merged runs lie one run after the other.
+/// In the order in which the rows end: those of merged runs lie in the order in which they begin.
 fn grown(rows: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
     let mut grown: Vec<(u64, u64)> = rows.collect();
     grown.sort_by_key(|(end_us, _)| *end_us);
@@ -356,7 +364,7 @@ fn errors<'r>(recording: &'r Recording, load: &'r str) -> BTreeMap<&'r str, Vec<
 }
 
 /// A label's value as the format has it.
-fn escaped(value: &str) -> String {
+fn label_value(value: &str) -> String {
     value
         .replace('\\', "\\\\")
         .replace('"', "\\\"")

@@ -30,7 +30,8 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
 fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
     let columns = &recording.percentiles(load)?.columns;
     let values = columns.values();
-    let requests: u64 = values.iter().flatten().map(|(_, count)| count).sum();
+    let counts = values.iter().flatten().map(|(_, count)| *count);
+    let requests = counts.fold(0, u64::saturating_add);
     let end_us = recording.end_us();
     (requests > 0).then(|| Chart {
         id: format!("heat-{at}"),

@@ -14,7 +14,7 @@ use squall_report::Recording;
 use squall_report::compare::{Comparison, Comparisons, MOST_RUNS, Run, Side};
 
 use crate::record_files::{self, RunHead};
-use crate::run_folders::{below, is_run, shortest};
+use crate::run_folders::{MOST_ENTRIES, below, is_run, shortest};
 
 /// What is compared.
 pub struct Gathered {
@@ -39,12 +39,12 @@ struct Chosen {
 
 /// Reads all that the arguments name.
 pub fn gather(arguments: &[PathBuf]) -> anyhow::Result<Gathered> {
+    let mut notes = Vec::new();
     let mut given = Vec::new();
     for path in arguments {
-        given.push(look(path)?);
+        given.push(look(path, &mut notes)?);
     }
     let given = without_repetition(given);
-    let mut notes = Vec::new();
     let (chosen, named) = sides(given, &mut notes)?;
     if chosen.len() < 2 {
         bail!("comparing takes two runs: all arguments name the same");
@@ -58,15 +58,16 @@ pub fn gather(arguments: &[PathBuf]) -> anyhow::Result<Gathered> {
     let groups = pair(&chosen, &names, &mut notes)?;
     let mut of = Vec::new();
     for group in groups {
-        // A thread for each side: nearly all the time goes into reading what the newest runs recorded.
+        // A thread for each side: nearly all the time goes into what the newest runs recorded.
         let read_sides: Vec<anyhow::Result<Side>> = std::thread::scope(|scope| {
             let sides = group.into_iter().map(|(side, folders)| {
                 let name = names[side].clone();
                 scope.spawn(move || {
-                    Ok(Side {
-                        name,
-                        runs: read(folders)?,
-                    })
+                    let runs = read(folders)?;
+                    for run in &runs {
+                        run.recording.work_out_to_compare();
+                    }
+                    Ok(Side { name, runs })
                 })
             });
             let sides: Vec<_> = sides.collect();
@@ -84,7 +85,7 @@ pub fn gather(arguments: &[PathBuf]) -> anyhow::Result<Gathered> {
     })
 }
 
-fn look(path: &Path) -> anyhow::Result<Given> {
+fn look(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Given> {
     let there = fs::metadata(path).with_context(|| format!("comparing {}", path.display()))?;
     let folder = if there.is_dir() {
         path
@@ -104,6 +105,18 @@ fn look(path: &Path) -> anyhow::Result<Given> {
         return Ok(Given::Run(folder));
     }
     let found = below(&folder, is_run).with_context(|| format!("reading {}", folder.display()))?;
+    // What lies deeper is another set of runs, where there are runs here.
+    let is_here = |run: &PathBuf| run.parent() == Some(folder.as_path());
+    let here: Vec<PathBuf> = found.runs.iter().filter(|run| is_here(run)).cloned().collect();
+    for cut in &found.cut {
+        notes.push(format!(
+            "{}: only the first {MOST_ENTRIES} entries were looked at.",
+            cut.display()
+        ));
+    }
+    if !here.is_empty() {
+        return Ok(Given::Folder(folder, here));
+    }
     if let Some((closed, error)) = found.closed.into_iter().next() {
         return Err(error).with_context(|| format!("reading {}", closed.display()));
     }

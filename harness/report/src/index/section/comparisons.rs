@@ -24,10 +24,17 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
             })
         };
         let page = Cell::plain(compared.name.clone()).linked(compared.page.clone());
-        vec![page, run(0), run(1)]
+        let names = || compared.runs.iter().skip(1).map(|run| index.entries[*run].name());
+        // One of several is a page of its own, not that of any two of them.
+        let others = match compared.runs.len() {
+            0..=2 => run(1),
+            _ => Cell::plain(names().collect::<Vec<_>>().join(", ")),
+        };
+        vec![page, run(0), others]
     });
     let table = Table::of("Comparisons", columns, rows.collect());
-    let more = "squall compare writes such a page for any two runs; without --out it lands where this list finds it.";
+    let more = "squall compare writes such a page for two runs or more, and for repeats of them by the newest of each side: in reports/compare/ \
+                without --out. These are the ones in compare/ beside this index.";
     let blocks = vec![Block::Table(table), Block::Paragraph(more.to_owned())];
     vec![part("comparisons", "Comparisons", blocks)]
 }

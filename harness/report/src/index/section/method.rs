@@ -15,7 +15,7 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
     let texts = [
         "P99 is that of the load with the most requests, in the phase that is the baseline; without one, in the longest measured phase. \
          Runs of another scenario text, of another machine, with other --set or with --quick are a series of their own. Runs \
-         that are invalid, cut off, merged or can't be read are listed and are in no trend."
+         that are invalid, cut off, merged, steps of squall capacity or can't be read are listed and are in no trend."
             .to_owned(),
         format!(
             "Change points are found by E-divisive means (Matteson and James, A Nonparametric Approach for Multiple Change Point Analysis of \
