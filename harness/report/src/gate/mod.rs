@@ -11,3 +11,4 @@
 pub mod holm;
 pub mod looks;
 pub mod signed_rank;
+pub mod verdict;
