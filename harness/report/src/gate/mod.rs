@@ -10,5 +10,7 @@
 
 pub mod holm;
 pub mod looks;
+pub mod planner;
+pub mod quantile;
 pub mod signed_rank;
 pub mod verdict;
