@@ -44,8 +44,11 @@ pub fn needed(spread: f64, limits: Limits) -> f64 {
     BLOCKS * (spread / (limits.log_tolerance() - limits.log_margin())).powi(2)
 }
 
-/// The smallest regression that `blocks` blocks find: 0.3 is 30 % worse. Infinite for none.
+/// The smallest regression that `blocks` blocks find: 0.3 is 30 % worse. No block finds any: infinite.
 pub fn smallest(spread: f64, limits: Limits, blocks: usize) -> f64 {
+    if blocks == 0 {
+        return f64::INFINITY;
+    }
     (limits.log_margin() + spread * (BLOCKS / blocks as f64).sqrt()).exp_m1()
 }
 
@@ -92,7 +95,9 @@ mod tests {
                 assert!(close(smallest(spread, limits, blocks), limits.tolerance()));
             }
         }
-        assert!(smallest(0.1, Limits::USUAL, 0).is_infinite());
+        for spread in [0.0, 0.1] {
+            assert!(smallest(spread, Limits::USUAL, 0).is_infinite());
+        }
     }
 
     #[test]

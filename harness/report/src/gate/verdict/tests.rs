@@ -227,7 +227,7 @@ fn of_looks_at_eight_metrics_as_few_block() {
         overall(&judge(&metrics, LEVELS, &mut nulls)) == Verdict::Regressed
     });
     let blocked = blocked.count();
-    // Six are to be expected, and chance makes more than 15 in fewer than one of a thousand studies; without Holm it were 46.
+    // Six are to be expected, and chance makes more than 15 in fewer than one of a thousand studies; without Holm there are about forty.
     assert!(blocked <= 15, "{blocked} of {LOOKED}");
 }
 
