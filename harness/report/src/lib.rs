@@ -13,6 +13,7 @@ pub mod chart;
 mod columns;
 pub mod compare;
 pub mod figure;
+pub mod gate;
 pub mod index;
 mod marks;
 mod over_time;
