@@ -228,10 +228,18 @@ pub struct CompareArguments {
     /// Runs or folders of runs, two or more.
     #[arg(required = true, num_args = 2.., value_name = "RUN")]
     pub runs: Vec<PathBuf>,
+    /// Where it goes.
+    #[command(flatten)]
+    pub page: PageArguments,
+}
+
+/// Where a page that tells of several runs goes, and in which form it is printed.
+#[derive(Debug, Args)]
+pub struct PageArguments {
     /// The page to write.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Print the numbers as JSON, and nothing else; writes no page unless --out.
+    /// Print all of it as JSON, and nothing else; writes no page unless --out.
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
     /// Print the summary as Markdown, and nothing else; writes no page unless --out.
@@ -249,15 +257,9 @@ pub struct IndexArguments {
     /// The folder to look for runs in.
     #[arg(value_name = "DIR", default_value = "reports")]
     pub folder: PathBuf,
-    /// The page to write.
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print all of it as JSON, and nothing else; writes no page unless --out.
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the summary as Markdown, and nothing else; writes no page unless --out.
-    #[arg(long)]
-    pub markdown: bool,
+    /// Where it goes.
+    #[command(flatten)]
+    pub page: PageArguments,
 }
 
 /// `squall merge`.

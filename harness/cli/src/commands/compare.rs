@@ -8,6 +8,7 @@ use squall_model::exit::Exit;
 use squall_report::compare;
 
 use crate::arguments::CompareArguments;
+use crate::page_file::Forms;
 use crate::{output, page_file};
 use gather::Gathered;
 
@@ -23,26 +24,15 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let comparisons = &gathered.comparisons;
-    let prints_only = arguments.json || arguments.markdown;
-    let beside = (!prints_only).then(|| beside(&gathered));
-    let file = arguments.out.clone().or(beside);
-    if let Some(file) = &file {
-        page_file::write(file, &compare::html(comparisons))?;
-    }
-    if arguments.json {
-        output::out(&compare::json(comparisons));
-    } else if arguments.markdown {
-        output::out(&compare::markdown(comparisons));
-    } else if let Some(file) = file {
-        output::out(&compare::terminal(
-            comparisons,
-            output::width(),
-            output::colours(),
-        ));
-        let file = std::fs::canonicalize(&file).unwrap_or(file);
-        output::line(&format!("report: {}", file.display()));
-    }
+    let file = page_file::chosen(&arguments.page, || beside(&gathered));
+    let forms = Forms {
+        name: "report",
+        html: compare::html,
+        json: compare::json,
+        markdown: compare::markdown,
+        terminal: compare::terminal,
+    };
+    page_file::put(&arguments.page, file.as_deref(), &gathered.comparisons, &forms)?;
     Ok(Exit::Pass)
 }
 

@@ -6,13 +6,12 @@ use squall_model::exit::Exit;
 use squall_report::index;
 
 use crate::arguments::IndexArguments;
+use crate::page_file::Forms;
 use crate::{output, page_file};
 
 /// Lists. Exits 0 once it is written, whatever the runs are, and 2 where there are none.
 pub fn run(arguments: &IndexArguments) -> anyhow::Result<Exit> {
-    let prints_only = arguments.json || arguments.markdown;
-    let beside = (!prints_only).then(|| arguments.folder.join("index.html"));
-    let file = arguments.out.clone().or(beside);
+    let file = page_file::chosen(&arguments.page, || arguments.folder.join("index.html"));
     let found = match gather::gather(&arguments.folder, file.as_deref()) {
         Ok(found) => found,
         Err(e) => {
@@ -20,17 +19,13 @@ pub fn run(arguments: &IndexArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    if let Some(file) = &file {
-        page_file::write(file, &index::html(&found))?;
-    }
-    if arguments.json {
-        output::out(&index::json(&found));
-    } else if arguments.markdown {
-        output::out(&index::markdown(&found));
-    } else if let Some(file) = file {
-        output::out(&index::terminal(&found, output::width(), output::colours()));
-        let file = std::fs::canonicalize(&file).unwrap_or(file);
-        output::line(&format!("index: {}", file.display()));
-    }
+    let forms = Forms {
+        name: "index",
+        html: index::html,
+        json: index::json,
+        markdown: index::markdown,
+        terminal: index::terminal,
+    };
+    page_file::put(&arguments.page, file.as_deref(), &found, &forms)?;
     Ok(Exit::Pass)
 }
