@@ -6,9 +6,10 @@ use squall_report::compare::{Comparison, Comparisons, Run, Side, html};
 
 use crate::charts::{drag, scroll_to, with_tools};
 use crate::chromium::chromium;
+use crate::layout::{PAPER, not_for_paper};
 use crate::slower::slower;
 use crate::synthetic;
-use crate::tab::{SCREEN, Screen, Tab};
+use crate::tab::{SCREEN, Tab};
 
 /// The charts of the scenario that takes twice as long, and of the other.
 const SHORT: &str = "figure[data-end=\"60240000\"]";
@@ -163,21 +164,8 @@ fn the_first_screen_of_a_comparison_holds_what_matters() {
 #[test]
 fn a_comparison_on_paper_is_whole() {
     let Some(browser) = chromium() else { return };
-    let paper = Screen {
-        width: 718,
-        height: 1046,
-        print: true,
-        ..SCREEN
-    };
-    let mut tab = Tab::open(&browser, paper, &page(), "");
-    let (beyond, live): (Vec<String>, usize) = tab.eval(
-        "[[...document.querySelectorAll('body *')].filter(one => {
-            const box = one.getBoundingClientRect();
-            return box.width > 1 && box.right > 719 && !one.closest('svg svg, .skip');
-          }).map(one => `${one.localName} ${one.textContent.slice(0, 40)}`),
-          [...document.querySelectorAll('nav, .copy, .zoom, .hint')].filter(one => one.getClientRects().length).length]",
-    );
-    assert_eq!((beyond, live), (Vec::new(), 0));
+    let mut tab = Tab::open(&browser, PAPER, &page(), "");
+    assert_eq!(not_for_paper(&mut tab), (Vec::new(), 0));
     let pdf = tab.ask("Page.printToPDF", &json!({ "printBackground": true }));
     assert!(pdf["data"].as_str().is_some_and(|data| data.len() > 10_000));
 }
