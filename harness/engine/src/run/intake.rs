@@ -13,7 +13,7 @@ use crate::measure::pause::{Pause, hiccup};
 use crate::measure::sampler::{Found, Sampler, What};
 use crate::process::ServiceProcess;
 
-/// Events of services and violations that become events, each; all are counted.
+/// The most events of services that become events of the run, and the most violations; every violation is counted.
 const TOLD_MAX: usize = 1_000;
 /// The most changes of state that become events of the run: they are drawn as bands, so a chatty service must not crowd them out.
 const CHANGES_TOLD_MAX: usize = 10_000;
@@ -128,9 +128,7 @@ impl Supervisor<'_> {
             };
             *count += 1;
             if *count == most + 1 {
-                let text = format!(
-                    "services told more than {most} {what}: the rest is counted and not written down"
-                );
+                let text = format!("services told more than {most} {what}: the rest is not written down");
                 self.emit_at(event.at_us, EventKind::Warning { text });
             } else if *count <= most {
                 let kind = EventKind::ServiceEvent {

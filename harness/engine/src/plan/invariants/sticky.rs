@@ -22,16 +22,18 @@ record! {
     }
 }
 
+/// Makes its checker.
+pub(super) const MAKE: Make = |settings| Box::new(invariant::Sticky::new(settings));
+
 pub(super) fn schema() -> Schema {
     Sticky::schema()
 }
 
 pub(super) fn plan(params: &Node, ground: &mut Ground<'_>) -> Option<Planned> {
     let written = Sticky::decode(params, ground.diagnostics)?;
-    let make: Make = |settings| Box::new(invariant::Sticky::new(settings));
     Some(Planned::as_its_kind(Check::Values {
         kind: "sticky",
-        recipe: Arc::new(make),
+        recipe: Arc::new(MAKE),
         feeds: reading::texts(&[&written.key], &written.values, ground)?,
     }))
 }
