@@ -108,7 +108,8 @@ pub struct Finding {
     pub verdict: Verdict,
     /// The estimated ratio.
     pub ratio: f64,
-    /// The ratio lies above this, but for alpha, adjusted for all metrics; nothing where there are too few blocks for such a bound.
+    /// The ratio lies above this, but for the level of the metric's own step of Holm's; nothing where there are too few blocks for such a
+    /// bound. Of metrics that regressed, only that their ratios are above the margin holds for all together but for alpha.
     pub lower: Option<f64>,
     /// The ratio lies below this, but for beta; nothing where there are too few blocks.
     pub upper: Option<f64>,
