@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod exit;
 pub mod expression;
+pub mod gate;
 pub mod histogram;
 pub mod hlog;
 pub mod merge;
