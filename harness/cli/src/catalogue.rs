@@ -28,6 +28,7 @@ pub fn catalogue() -> anyhow::Result<Catalogue> {
     let program = std::env::current_exe().context("finding squall's own program")?;
     Ok(Catalogue {
         services: SERVICES.iter().map(|service| describe(service)).collect(),
+        server: program.clone(),
         program,
     })
 }

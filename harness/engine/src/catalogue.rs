@@ -14,8 +14,10 @@ use crate::invariant::Arrow;
 pub struct Catalogue {
     /// The services, by name.
     pub services: Vec<CatalogueService>,
-    /// The program that starts them: `PROGRAM serve NAME ...`, and the guard: `PROGRAM guard`.
+    /// Squall's own program, which is also the guard: `PROGRAM guard`.
     pub program: PathBuf,
+    /// The program that serves them: `SERVER serve NAME ...`. Another than squall's own only in a gate of the services themselves.
+    pub server: PathBuf,
 }
 
 impl Catalogue {

@@ -9,6 +9,7 @@
 pub mod catalogue;
 pub mod clean;
 pub mod fault;
+pub mod gate;
 pub mod guard;
 pub mod invariant;
 pub mod judge;

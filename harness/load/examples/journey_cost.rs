@@ -92,6 +92,7 @@ fn measure(
     let start_us = 100_000;
     generator.push_phase(PhaseSpec {
         index: 0,
+        draw: 0,
         start_us,
         end_us: Some(start_us + length.as_micros() as u64),
         arrivals,

@@ -64,6 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut generator = Generator::start(vec![load], &options)?;
     generator.push_phase(PhaseSpec {
         index: 0,
+        draw: 0,
         start_us: 0,
         end_us: Some((seconds * 1e6) as u64),
         arrivals: vec![Arrivals::Closed {

@@ -170,6 +170,7 @@ fn ask(
     let start_us = epoch.elapsed().as_micros() as u64;
     generator.push_phase(PhaseSpec {
         index: 0,
+        draw: 0,
         start_us,
         end_us: Some(start_us + length.as_micros() as u64),
         arrivals: vec![Arrivals::Closed {

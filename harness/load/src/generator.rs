@@ -21,7 +21,7 @@ use crate::protocol::{Dialect, Keep};
 use crate::report::Report;
 use crate::slice;
 use crate::spec::{
-    Arrivals, CONNECTIONS_MAX, LOADS_MAX, LoadError, LoadSpec, Options, PhaseSpec, THREADS_MAX,
+    Arrivals, CONNECTIONS_MAX, DRAWS_MAX, LOADS_MAX, LoadError, LoadSpec, Options, PhaseSpec, THREADS_MAX,
 };
 use crate::tls::Client;
 
@@ -188,6 +188,9 @@ impl Generator {
         }
         if phase.end_us.is_some_and(|end_us| end_us < phase.start_us) {
             return wrong("it ends before it starts".into());
+        }
+        if phase.draw >= DRAWS_MAX {
+            return wrong(format!("draw {} of {DRAWS_MAX}", phase.draw));
         }
         match self.last {
             Some((index, _)) if index >= phase.index => {

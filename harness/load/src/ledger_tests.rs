@@ -15,6 +15,7 @@ const TIMEOUT_NS: u64 = 5 * NS_PER_S;
 fn ledger(arrivals: Arrivals, end_us: u64) -> Ledger {
     let spec = PhaseSpec {
         index: 0,
+        draw: 0,
         start_us: 0,
         end_us: Some(end_us),
         arrivals: vec![arrivals],

@@ -55,7 +55,7 @@ pub use protocol::{Protocol, framed, http1, http2, sse, websocket};
 pub use recorder::Samples;
 pub use report::{ErrorKind, Report, Slice};
 pub use socket::{UNIX_PATH_BYTES_MAX, is_unix_path};
-pub use spec::{Address, Arrivals, LoadError, LoadSpec, Options, PhaseSpec, Target};
+pub use spec::{Address, Arrivals, DRAWS_MAX, LoadError, LoadSpec, Options, PhaseSpec, Target};
 pub use text::Text;
 pub use think::Think;
 pub use tls::{Tls, Trust};

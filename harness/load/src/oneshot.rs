@@ -234,6 +234,7 @@ impl OneShot {
         let end_us = start_us + self.duration.as_micros() as u64;
         generator.push_phase(PhaseSpec {
             index: 0,
+            draw: 0,
             start_us,
             end_us: Some(end_us),
             arrivals: vec![arrivals],

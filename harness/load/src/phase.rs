@@ -42,6 +42,7 @@ pub(crate) enum Source {
 /// One phase of one load on one thread.
 pub(crate) struct Phase {
     pub(crate) index: u32,
+    draw: u32,
     pub(crate) start_ns: u64,
     /// `u64::MAX` while the phase is open-ended.
     pub(crate) end_ns: u64,
@@ -68,7 +69,7 @@ impl Phase {
     pub(crate) fn new(spec: &PhaseSpec, load: usize, connections: usize, part: Part, seed: Seed) -> Phase {
         let start_ns = us_to_ns(spec.start_us);
         let ways = part.ways.min(connections);
-        let seed_of = |what| seed.child(what).child(itoa::Buffer::new().format(spec.index));
+        let seed_of = |what| seed.child(what).child(itoa::Buffer::new().format(spec.draw));
         let (source, queue_max) = match spec.arrivals[load] {
             Arrivals::Open {
                 rate_per_s,
@@ -102,6 +103,7 @@ impl Phase {
         let end_ns = spec.end_us.map_or(u64::MAX, us_to_ns);
         let mut phase = Phase {
             index: spec.index,
+            draw: spec.draw,
             start_ns,
             end_ns,
             source,
@@ -141,10 +143,10 @@ impl Phase {
         matches!(self.source, Source::Closed { .. })
     }
 
-    /// The number of a request within its load, different in each phase.
+    /// The number of a request within its load, different in each draw.
     #[inline]
     pub(crate) fn request_number(&self, request: &Request) -> u64 {
-        u64::from(self.index) << PHASE_SHIFT | request.number
+        u64::from(self.draw) << PHASE_SHIFT | request.number
     }
 
     /// Whether everything intended in it is over.
@@ -204,6 +206,7 @@ mod tests {
         }];
         let spec = PhaseSpec {
             index: 3,
+            draw: 3,
             start_us: 1_000_000,
             end_us: Some(2_000_000),
             arrivals,
@@ -241,6 +244,7 @@ mod tests {
             }];
             let spec = PhaseSpec {
                 index: 0,
+                draw: 0,
                 start_us: 0,
                 end_us: Some(1_000_000),
                 arrivals,

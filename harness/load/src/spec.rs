@@ -110,11 +110,18 @@ pub enum Arrivals {
     None,
 }
 
+/// How many draws there are: as many as request numbers have room for.
+pub const DRAWS_MAX: u32 = 1 << 24;
+
 /// A stretch of the timeline. Requests belong to the phase of their intended time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhaseSpec {
     /// Its number; each phase's is higher than the one's before.
     pub index: u32,
+    /// What its arrivals and the numbers of its requests, and so their values, derive from beside the load's seed: two phases in
+    /// which this is the same ask for the same. No load may have two such, or its requests are not told apart. Below
+    /// [`DRAWS_MAX`].
+    pub draw: u32,
     /// When it starts, in microseconds since the epoch; not before the phase before it ends.
     pub start_us: u64,
     /// When it ends; `None` until [`end_phase`](crate::Generator::end_phase) says so.

@@ -19,6 +19,9 @@ pub enum NameError {
     /// A character that no name has.
     #[error("a name is made of a-z, 0-9, `-` and `_` and starts with a letter")]
     Characters,
+    /// Not the name of a metric.
+    #[error("a metric is called as `p99`, or as `LOAD.p99` where it is of one load")]
+    Metric,
     /// A character that no environment variable has.
     #[error("a variable's name is made of letters, digits and `_` and starts with no digit")]
     Variable,
@@ -72,6 +75,46 @@ impl Name {
 
     /// The text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a gate's metric: `p99`, or `refresh.p99` for that of one load.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MetricName(String);
+
+impl MetricName {
+    /// The rule as a regular expression.
+    pub const PATTERN: &str = r"^([a-z][a-z0-9_-]{0,63}\.)?[a-z][a-z0-9_-]{0,63}$";
+
+    /// Takes `text` for the name of a metric if it is one.
+    pub fn new(text: &str) -> Result<MetricName, NameError> {
+        let parts = text
+            .split_once('.')
+            .map_or((None, text), |(of, kind)| (Some(of), kind));
+        let is_one = parts.0.is_none_or(|of| Name::new(of).is_ok()) && Name::new(parts.1).is_ok();
+        if is_one {
+            Ok(MetricName(text.to_owned()))
+        } else {
+            Err(NameError::Metric)
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The load or fault that it is of, and what it measures.
+    pub fn parts(&self) -> (Option<&str>, &str) {
+        self.0
+            .split_once('.')
+            .map_or((None, &self.0), |(of, kind)| (Some(of), kind))
+    }
+}
+
+impl AsRef<str> for MetricName {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }

@@ -69,6 +69,23 @@ impl Template {
         }
     }
 
+    /// The same with `{name}` replaced by `text`.
+    #[must_use]
+    pub fn with(&self, name: &str, text: &str) -> Template {
+        let mut parts: Vec<Part> = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let part = match part {
+                Part::Placeholder(one) if one.value == name => Part::Text(text.to_owned()),
+                other => other.clone(),
+            };
+            match (parts.last_mut(), part) {
+                (Some(Part::Text(before)), Part::Text(more)) => before.push_str(&more),
+                (_, part) => parts.push(part),
+            }
+        }
+        Template { parts }
+    }
+
     /// The text with every placeholder replaced by what `value` gives for its name.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod address;
 pub mod data;
 mod environment;
 mod fault;
+mod gate;
 mod generator;
 mod invariant;
 mod load;
@@ -23,6 +24,7 @@ mod timeline;
 
 pub use address::{Address, AddressError, Scheme, is_named};
 pub use fault::{Fault, Schedule};
+pub use gate::{Gate, GateLimits};
 pub use generator::Generator;
 pub use invariant::Invariant;
 pub use load::{Amount, Arrivals, Load, LoadChange, LoadOverride, Pause};
@@ -65,6 +67,8 @@ record! {
         pub expect: Map<Name, Vec<Spanned<Expression>>> = Map::new(),
         /// Further invariants, by name; bundled services bring their own.
         pub invariants: Map<Name, Invariant> = Map::new(),
+        /// How two arms are held against each other.
+        pub gate: Option<Gate>,
         /// How the load is generated.
         pub generator: Option<Generator>,
         /// The network in which services and loads are; the machine's own if left out.
@@ -74,7 +78,7 @@ record! {
         /// Environment variables whose values appear in no record, log or report.
         pub secrets: Vec<Spanned<EnvName>> = Vec::new(),
     }
-    later ["include", "matrix", "prepare", "cleanup", "abort", "gate", "nemesis"];
+    later ["include", "matrix", "prepare", "cleanup", "abort", "nemesis"];
 }
 
 impl Scenario {

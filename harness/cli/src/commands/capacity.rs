@@ -145,6 +145,7 @@ fn probed(
         reports: arguments.out.clone(),
         command: command(arguments, subject),
         catalogue: catalogue::catalogue()?,
+        rendezvous: None,
     };
     let show = if arguments.quiet {
         Show::Nothing

@@ -88,6 +88,7 @@ fn run_one(
         reports: arguments.out.clone(),
         command: command(read, arguments, plan.seed.value()),
         catalogue: catalogue::catalogue()?,
+        rendezvous: None,
     };
     let show = if arguments.quiet { Show::Nothing } else { Show::All };
     let mut progress = Progress::new(show);

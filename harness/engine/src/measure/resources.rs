@@ -9,6 +9,10 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::time::Duration;
+
+use nix::time::ClockId;
+use nix::unistd::Pid;
 
 use super::pause::run_queue::{self, Accounts, Spent};
 use crate::process::Identity;
@@ -130,7 +134,7 @@ impl Watch {
     fn add(&mut self, pid: u32, look: &mut Look) -> bool {
         let Some(stat) = self.stat(pid) else { return false };
         let usage = &mut look.usage;
-        usage.cpu_us += stat.ticks.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second();
+        usage.cpu_us += cpu_us(pid, &stat);
         usage.rss += stat.pages * rustix::param::page_size() as u64;
         // What is left of a process that has ended has neither threads nor descriptors.
         if matches!(stat.state, 'Z' | 'X') {
@@ -200,6 +204,17 @@ impl Watch {
     }
 }
 
+/// What a process and the children that it waited for have used. The kernel shows whole ticks of 10 ms in `stat`; a process's own
+/// clock (`clock_getcpuclockid(3)`) is as fine as the scheduler's, and also has what threads used that have ended.
+fn cpu_us(pid: u32, stat: &Stat) -> u64 {
+    let us = |ticks: u64| ticks.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second();
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed()));
+    let own = clock
+        .and_then(ClockId::now)
+        .map(|spent| Duration::from(spent).as_micros() as u64);
+    own.unwrap_or_else(|_| us(stat.ticks)).max(us(stat.ticks)) + us(stat.waited_for)
+}
+
 /// How many descriptors a process has open. Since Linux 6.2 the folder's size is their number; before, it is zero and they are
 /// counted one by one.
 fn descriptors(pid: u32) -> Option<u64> {
@@ -216,8 +231,10 @@ fn descriptors(pid: u32) -> Option<u64> {
 struct Stat {
     identity: Identity,
     state: char,
-    /// User, system and waited-for children's CPU time.
+    /// User and system CPU time.
     ticks: u64,
+    /// The same of children that have ended and were waited for.
+    waited_for: u64,
     threads: u64,
     pages: u64,
 }
@@ -226,14 +243,15 @@ fn parse_stat(pid: i32, stat: &str) -> Option<Stat> {
     // The name may hold spaces and brackets; it ends at the last bracket.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
-    let ticks = [number(11)?, number(12)?, number(13)?, number(14)?];
+    let (user, system, users, systems) = (number(11)?, number(12)?, number(13)?, number(14)?);
     Some(Stat {
         identity: Identity {
             pid,
             start_time: number(19)?,
         },
         state: fields.first()?.chars().next()?,
-        ticks: ticks.into_iter().fold(0, u64::saturating_add),
+        ticks: user.saturating_add(system),
+        waited_for: users.saturating_add(systems),
         threads: number(17)?,
         pages: number(21)?,
     })
@@ -279,8 +297,8 @@ mod tests {
         let fields = "S 1 1 1 0 -1 0 0 0 0 0 7 5 3 1 20 0 4 0 100 999 42 18446744073709551615";
         let stat = parse_stat(12, &format!("12 (a) b ) {fields}")).expect("readable");
         assert_eq!(
-            (stat.state, stat.ticks, stat.threads, stat.pages),
-            ('S', 16, 4, 42)
+            (stat.state, stat.ticks, stat.waited_for, stat.threads, stat.pages),
+            ('S', 12, 4, 4, 42)
         );
         assert_eq!(stat.identity.start_time, 100);
     }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::gate::Arm;
 use squall_model::scenario::{Address, Network, Scenario, Scheme};
 use squall_model::seed::Seed;
 
 use super::edges::Edges;
 use super::metrics::{NamedService, Names};
 use super::pacers::Stretch;
-use super::{Plan, PlannedPhase, expectations, faults, invariants, isolated, loads, services};
+use super::{Plan, PlannedPhase, expectations, faults, gate, invariants, isolated, loads, services};
 use crate::catalogue::Catalogue;
 
 /// What a plan depends on beside the scenario.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub allow_hosts: Vec<String>,
     /// The scenario's text, secrets redacted.
     pub source: String,
+    /// What `{arm}` stands for.
+    pub arm: Arm,
 }
 
 /// Under `quick`, a phase that is longer is cut to this.
@@ -50,12 +53,13 @@ pub fn compile(
     };
     let services = services::compile(scenario, catalogue, &settings, diagnostics);
     isolated::check(scenario, diagnostics);
-    let mut loads = loads::compile(scenario, seed, &settings.base, diagnostics);
+    let mut loads = loads::compile(scenario, seed, &settings, diagnostics);
     let pacing = loads::pacing(scenario, &settings.base, diagnostics);
     let phases: Vec<PlannedPhase> = scenario
         .phases
         .iter()
-        .map(|phase| PlannedPhase {
+        .zip(0..)
+        .map(|(phase, draw)| PlannedPhase {
             name: phase.name.value.to_string(),
             length: scale.of(phase.duration.value, phase.duration.value),
             measure: phase.measure,
@@ -70,6 +74,7 @@ pub fn compile(
                 loads::share_users(&loads, &mut arrivals);
                 arrivals
             },
+            draw,
         })
         .collect();
     let toxiproxy = toxiproxy(scenario, diagnostics);
@@ -89,6 +94,7 @@ pub fn compile(
         diagnostics,
     );
     let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
+    let gate = gate::compile(scenario, &phases, &faults, diagnostics);
     if scenario.load.is_empty() && scenario.services.is_empty() {
         let span = scenario.name.span;
         diagnostics.push(Diagnostic::error(
@@ -113,6 +119,7 @@ pub fn compile(
         toxiproxy,
         invariants,
         expectations,
+        gate,
         generator_threads: scenario
             .generator
             .as_ref()

@@ -14,6 +14,7 @@ use squall_load::data::{
 use squall_load::text::{Escape, Slot, Text};
 use squall_model::decode::Map;
 use squall_model::diagnostic::{Diagnostic, Diagnostics, suggest};
+use squall_model::gate::Arm;
 use squall_model::name::Name;
 use squall_model::node::{Kind, Node};
 use squall_model::placeholder::{Part, Template};
@@ -22,12 +23,17 @@ use squall_model::seed::Seed;
 use squall_model::span::{Span, Spanned};
 use squall_model::units::human;
 
+/// The placeholder for the arm of a gate that the load is of.
+const ARM: &str = "arm";
+
 /// The data of one load.
 #[derive(Debug)]
 pub struct Data {
     feeds: Vec<Declared>,
     /// Every name that a value of an answer is taken under, and whether texts may use it now.
     taken: Vec<(String, bool)>,
+    /// What `{arm}` stands for, where no feed is called so.
+    arm: Arm,
 }
 
 /// One feed.
@@ -59,6 +65,7 @@ impl Data {
         written: &Map<Name, Feed>,
         base: &Path,
         load: Seed,
+        arm: Arm,
         diagnostics: &mut Diagnostics,
     ) -> Data {
         let mut feeds = Vec::new();
@@ -89,6 +96,7 @@ impl Data {
         Data {
             feeds,
             taken: Vec::new(),
+            arm,
         }
     }
 
@@ -184,6 +192,10 @@ impl Data {
         escape: Escape,
         diagnostics: &mut Diagnostics,
     ) {
+        let is_feed = self.feeds.iter().any(|feed| feed.name.value == ARM);
+        if placeholder.value == ARM && !is_feed {
+            return text.push_literal(self.arm.as_str().as_bytes());
+        }
         match self.slot(placeholder) {
             Ok(Some(slot)) => text.push_value(placeholder.value.clone(), slot, escape),
             Ok(None) => {}

@@ -15,12 +15,12 @@ use squall_model::seed::Seed;
 use squall_model::span::{Span, Spanned};
 use squall_model::units::human;
 
-use super::PlannedLoad;
 use super::data::Data;
 use super::pacers::{PACERS, Stretch, Written};
 use super::protocol::{Asked, PROTOCOLS};
 use super::services::has_address;
 use super::think::think;
+use super::{PlannedLoad, Settings};
 
 /// Connections at most, unless told otherwise.
 const CONNECTIONS: usize = 64;
@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) fn compile(
     scenario: &Scenario,
     seed: Seed,
-    base: &Path,
+    settings: &Settings,
     diagnostics: &mut Diagnostics,
 ) -> Vec<PlannedLoad> {
     let mut planned = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn compile(
             check_connections(connections.get(), connections.span, diagnostics);
         }
         let seed = load_seed(seed, name.as_str());
-        let mut data = Data::read(&load.data, base, seed, diagnostics);
+        let mut data = Data::read(&load.data, &settings.base, seed, settings.arm, diagnostics);
         let Some(asked) = (protocol.decode)(&load.protocol.params, &mut data, diagnostics) else {
             continue;
         };

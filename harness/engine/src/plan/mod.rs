@@ -9,6 +9,7 @@ mod data;
 mod edges;
 mod expectations;
 mod faults;
+mod gate;
 mod invariants;
 mod isolated;
 mod loads;
@@ -36,6 +37,7 @@ use squall_model::seed::Seed;
 pub use compile::{Settings, compile};
 pub use data::Data;
 pub use edges::{PlannedCrossing, PlannedEdge};
+pub use gate::{PlannedGate, PlannedLimits};
 pub use invariants::{INVARIANTS, InvariantKind, Takes};
 pub use metrics::{
     EdgeMetric, FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat,
@@ -84,6 +86,8 @@ pub struct Plan {
     pub invariants: Vec<PlannedInvariant>,
     /// What is expected.
     pub expectations: Vec<PlannedExpectation>,
+    /// How a gate compares two arms of it.
+    pub gate: PlannedGate,
     /// Threads that generate load; by default [`squall_load`] decides.
     pub generator_threads: Option<usize>,
 }
@@ -194,6 +198,8 @@ pub struct PlannedPhase {
     pub baseline: bool,
     /// Per load, in the plan's order.
     pub arrivals: Vec<Arrivals>,
+    /// What its arrivals and values are drawn by, beside each load's seed: no load may ask for anything in two phases of one draw.
+    pub draw: u32,
 }
 
 /// A fault, with its window counted from the begin of the first phase.

@@ -34,7 +34,7 @@ pub(super) fn compile(
         let start = if let Some(bundled) = &service.bundled {
             compile_bundled(service, bundled, catalogue, base, diagnostics)
         } else if let Some(command) = &service.run {
-            Some(compile_run(service, command, base, diagnostics))
+            Some(compile_run(service, command, settings, diagnostics))
         } else {
             service.at.as_ref().and_then(|at| {
                 if service.ready.is_some() {
@@ -277,7 +277,12 @@ fn compile_file(
     Some(whole.to_string_lossy().into_owned())
 }
 
-fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &mut Diagnostics) -> Start {
+fn compile_run(
+    service: &Service,
+    command: &Command,
+    settings: &Settings,
+    diagnostics: &mut Diagnostics,
+) -> Start {
     let mut ports: Vec<String> = service
         .ports
         .iter()
@@ -288,13 +293,14 @@ fn compile_run(service: &Service, command: &Command, base: &Path, diagnostics: &
         ports.push("port".to_owned());
     }
     let ready = compile_ready(service, command, &ports, diagnostics);
+    let of_arm = |template: &Template| template.with("arm", settings.arm.as_str());
     Start::Run {
-        command: command.argv.clone(),
-        directory: base.to_owned(),
+        command: command.argv.iter().map(of_arm).collect(),
+        directory: settings.base.clone(),
         env: service
             .env
             .iter()
-            .map(|(key, value)| (key.as_str().to_owned(), value.clone()))
+            .map(|(key, value)| (key.as_str().to_owned(), of_arm(value)))
             .collect(),
         ready,
         within: within(service),

@@ -33,6 +33,9 @@ const AHEAD: Duration = Duration::from_millis(25);
 /// The last of a wait for a step, in which the loop does not sleep.
 const AWAKE: Duration = Duration::from_micros(80);
 
+/// How often a run that waits for another looks whether it is to end.
+const MEETING: Duration = Duration::from_millis(20);
+
 /// From the push of the phases to the begin of the first.
 const LEAD: Duration = Duration::from_millis(20);
 
@@ -68,7 +71,10 @@ impl Supervisor<'_> {
             );
         }
         drop(options);
-        let first_us = self.now_us() + LEAD.as_micros() as u64;
+        let Some(first_us) = self.first_us(stop)? else {
+            generator.map(Generator::abort);
+            return Ok(());
+        };
         self.push_phases(generator.as_mut(), first_us).map_err(describe)?;
         let quorum = self.plan.loads.len() * threads;
         self.follow(
@@ -108,6 +114,24 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// When the first phase begins: soon, or when that of another run does. Nothing if the run was cut short meanwhile.
+    fn first_us(&mut self, stop: &Stop) -> Result<Option<u64>, String> {
+        let Some(rendezvous) = self.rendezvous.clone() else {
+            return Ok(Some(self.now_us() + LEAD.as_micros() as u64));
+        };
+        rendezvous.arrive();
+        loop {
+            self.heed(stop);
+            if self.cut_short() {
+                return Ok(None);
+            }
+            if let Some(begin) = rendezvous.begin(MEETING).map_err(describe)? {
+                let from_zero = begin.saturating_duration_since(self.zero);
+                return Ok(Some(from_zero.as_micros() as u64));
+            }
+        }
+    }
+
     pub(super) fn push_phases(
         &mut self,
         generator: Option<&mut Generator>,
@@ -131,6 +155,7 @@ impl Supervisor<'_> {
                 let arrivals = own.collect();
                 generator.push_phase(PhaseSpec {
                     index: index as u32,
+                    draw: phase.draw,
                     start_us,
                     end_us: Some(end_us),
                     arrivals,

@@ -169,7 +169,7 @@ impl Fleet {
         })?;
         let paths = BTreeMap::from([
             ("data", data.display().to_string()),
-            ("squall", catalogue.program.display().to_string()),
+            ("squall", catalogue.server.display().to_string()),
         ]);
         let redirects = self.redirected.get(&planned.name);
         let rules: Vec<Arc<dyn Rule>> = redirects.map(|one| Arc::clone(one) as _).into_iter().collect();
@@ -272,7 +272,7 @@ impl Fleet {
         for (key, value) in settings {
             fixed.extend(["--set".into(), format!("{key}={value}").into()]);
         }
-        let (program, service) = (catalogue.program.clone().into_os_string(), service.to_owned());
+        let (program, service) = (catalogue.server.clone().into_os_string(), service.to_owned());
         let env = needs.environment(std::env::var_os("LD_PRELOAD").as_deref());
         let any = SocketAddr::new(self.host(&planned.name), 0);
         Box::new(move |addresses| {

@@ -14,6 +14,7 @@ mod isolation;
 mod preflight;
 mod reached;
 mod recovering;
+mod rendezvous;
 mod restarts;
 mod setup;
 mod starting;
@@ -37,6 +38,7 @@ use crate::record::{FolderError, RecordError};
 use crate::undo::JournalError;
 
 pub use preflight::{Missing, existing, preflight};
+pub use rendezvous::{Rendezvous, RendezvousError};
 
 /// How a plan is to be run.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Options {
     pub command: String,
     /// What Squall brings along.
     pub catalogue: Catalogue,
+    /// Where its first phase waits for that of another run.
+    pub rendezvous: Option<Arc<Rendezvous>>,
 }
 
 /// A request to end a run early, from a signal handler or a test.

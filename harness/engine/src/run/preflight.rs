@@ -93,7 +93,7 @@ pub fn preflight(plan: &Plan, catalogue: &Catalogue, reports: &Path) -> Vec<Miss
     let program_of = |target: &str| {
         let service = plan.services.iter().find(|service| service.name == target)?;
         match &service.start {
-            Start::Bundled { .. } => Some(catalogue.program.clone()),
+            Start::Bundled { .. } => Some(catalogue.server.clone()),
             Start::Run {
                 command, directory, ..
             } => find(command.first()?.as_literal()?, directory).ok(),

@@ -23,7 +23,7 @@ use super::fleet::{Fleet, Member};
 use super::isolation::Isolation;
 use super::restarts::Restarts;
 use super::setup::Watcher;
-use super::{Options, Outcome, RunError, Stop, setup};
+use super::{Options, Outcome, Rendezvous, RunError, Stop, setup};
 use crate::guard::{self, GuardHandle};
 use crate::judge::Incidents;
 use crate::measure::admin::{self, Endpoint, Poller};
@@ -81,6 +81,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) generator_cpus: Option<Vec<usize>>,
     pub(super) host_lengths: Histogram,
     pub(super) host_total_us: u64,
+    /// Where the first phase waits for that of another run.
+    pub(super) rendezvous: Option<Arc<Rendezvous>>,
 }
 
 /// Runs the plan. Nothing has been started before, and nothing is left afterwards.
@@ -148,6 +150,7 @@ pub(super) fn supervise(
         generator_cpus: None,
         host_lengths: histogram::empty(),
         host_total_us: 0,
+        rendezvous: options.rendezvous.clone(),
     };
     let header = setup::header(plan, &options.command, started_at, revision);
     supervisor.emit(EventKind::RunStarted(Box::new(header)));

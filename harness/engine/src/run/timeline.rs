@@ -120,6 +120,7 @@ mod tests {
         let (scenario, mut diagnostics, sources) = parse("s.yaml", &text, &|_| None);
         let settings = Settings {
             secrets: Vec::new(),
+            arm: squall_model::gate::Arm::Candidate,
             seed: None,
             drawn: 1,
             quick: false,

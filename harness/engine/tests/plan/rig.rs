@@ -97,6 +97,7 @@ pub fn read_in(base: &Path, text: &str, quick: bool) -> (Option<Plan>, String) {
     let (scenario, mut diagnostics, sources) = parse("s.yaml", text, &|_| None);
     let settings = Settings {
         secrets: Vec::new(),
+        arm: squall_model::gate::Arm::Candidate,
         seed: None,
         drawn: 7,
         quick,

@@ -170,6 +170,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         generator
             .push_phase(PhaseSpec {
                 index,
+                draw: index,
                 start_us,
                 end_us,
                 arrivals,
@@ -191,6 +192,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     ));
     let far = PhaseSpec {
         index: 1,
+        draw: 1,
         start_us: 3_600_000_000,
         end_us: None,
         arrivals: vec![Arrivals::None],
@@ -199,6 +201,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     let mut push = |index, start_us| {
         let phase = PhaseSpec {
             index,
+            draw: index,
             start_us,
             end_us: None,
             arrivals: vec![Arrivals::None],

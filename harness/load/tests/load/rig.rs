@@ -140,6 +140,7 @@ impl Rig {
         self.generator
             .push_phase(PhaseSpec {
                 index,
+                draw: index,
                 start_us,
                 end_us,
                 arrivals,

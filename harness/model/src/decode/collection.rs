@@ -7,7 +7,7 @@ use serde_json::json;
 use super::value::{expected, name_error};
 use super::{Decode, Schema};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::name::{EnvName, Name, NameError};
+use crate::name::{EnvName, MetricName, Name, NameError};
 use crate::node::Node;
 use crate::span::{Span, Spanned};
 
@@ -102,6 +102,14 @@ impl Key for Name {
 
     fn parse(text: &str) -> Result<Name, NameError> {
         Name::new(text)
+    }
+}
+
+impl Key for MetricName {
+    const PATTERN: &str = MetricName::PATTERN;
+
+    fn parse(text: &str) -> Result<MetricName, NameError> {
+        MetricName::new(text)
     }
 }
 

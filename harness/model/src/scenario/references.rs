@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 
 use super::names::CANDIDATES;
-use super::{Amount, Class, Load, LoadOverride, Names, Scenario, Service};
+use super::{Amount, Class, Gate, Load, LoadOverride, Names, Scenario, Service};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggest};
-use crate::name::Name;
+use crate::gate::MetricKind;
+use crate::name::{MetricName, Name};
 use crate::placeholder::Template;
 use crate::span::{Span, Spanned};
+use crate::units::{Ratio, duration_text};
 
 /// Reports every reference that leads nowhere.
 pub(super) fn check(scenario: &Scenario, names: &Names, diagnostics: &mut Diagnostics) {
@@ -37,6 +40,9 @@ pub(super) fn check(scenario: &Scenario, names: &Names, diagnostics: &mut Diagno
                 check_override(name, load, change, diagnostics);
             }
         }
+    }
+    if let Some(gate) = &scenario.gate {
+        check_gate(gate, names, diagnostics);
     }
     let is_scope = |class| matches!(class, Class::Phase | Class::Fault | Class::FaultKind);
     for (scope, _) in &scenario.expect {
@@ -141,7 +147,7 @@ fn check_placeholder(
     };
     let ports = || service.ports.iter().map(|port| port.value.as_str());
     let (message, help) = match (head, rest) {
-        ("data" | "squall", None) => return,
+        ("data" | "squall" | "arm", None) => return,
         ("port", None) if service.ports.is_empty() && service.run.is_some() => return,
         ("port", Some(port)) if ports().any(|name| name == port) => return,
         ("port", None) if service.run.is_none() => (
@@ -159,7 +165,6 @@ fn check_placeholder(
             let help = suggest(port, ports()).or_else(|| Some("name it under `ports`".to_owned()));
             (format!("this service has no port `{port}`"), help)
         }
-        ("arm", None) => (format!("`{shown}` is not supported by this version"), None),
         (name, rest) if names.has(name, |class| class == Class::Service) => match rest {
             None | Some("host" | "port") => return,
             Some(part) if part.starts_with("port.") => return,
@@ -176,12 +181,77 @@ fn check_placeholder(
                 .take(CANDIDATES);
             let known = services
                 .map(|one| one.name.as_str())
-                .chain(["port", "data", "squall"]);
+                .chain(["port", "data", "squall", "arm"]);
             let help = suggest(head, known).or_else(|| Some("write `{{` for a brace".to_owned()));
             (format!("nothing is called `{head}` in `{shown}`"), help)
         }
     };
     diagnostics.push(Diagnostic::error(placeholder.span, message).help_if(help));
+}
+
+/// Slices shorter than this are mostly their own begin and end.
+const SLICE_MIN: Duration = Duration::from_millis(200);
+
+fn check_gate(gate: &Gate, names: &Names, diagnostics: &mut Diagnostics) {
+    for service in &gate.shared {
+        names.refer(
+            &text(service),
+            "a service",
+            |class| class == Class::Service,
+            diagnostics,
+        );
+    }
+    for phase in &gate.phases {
+        names.refer(
+            &text(phase),
+            "a phase",
+            |class| class == Class::Phase,
+            diagnostics,
+        );
+    }
+    for (name, first) in repeated(gate.shared.iter().chain(&gate.phases)) {
+        let error = Diagnostic::error(name.span, format!("`{}` is named twice", name.value));
+        diagnostics.push(error.also(first, "first here"));
+    }
+    if let Some(slice) = gate.slice.filter(|slice| slice.value < SLICE_MIN) {
+        let message = "a slice this short is mostly its own begin and end";
+        let least = format!("at least {}", duration_text(SLICE_MIN));
+        diagnostics.push(Diagnostic::error(slice.span, message).help(least));
+    }
+    check_limits(gate.margin, gate.tolerance, diagnostics);
+    for (name, limits) in &gate.metrics {
+        check_metric(name, names, diagnostics);
+        check_limits(limits.margin, limits.tolerance, diagnostics);
+    }
+}
+
+fn check_metric(name: &Spanned<MetricName>, names: &Names, diagnostics: &mut Diagnostics) {
+    let (of, kind) = name.value.parts();
+    let kinds = || MetricKind::ALL.iter().map(|kind| kind.as_str());
+    if !kinds().any(|known| known == kind) {
+        let message = format!("a gate measures no `{kind}`");
+        let help = suggest(kind, kinds())
+            .unwrap_or_else(|| format!("there are {}", kinds().collect::<Vec<_>>().join(", ")));
+        diagnostics.push(Diagnostic::error(name.span, message).help(help));
+    }
+    if let Some(of) = of {
+        let fits = |class| matches!(class, Class::Load | Class::Fault | Class::FaultKind);
+        names.refer(&Spanned::new(of, name.span), "a load or fault", fits, diagnostics);
+    }
+}
+
+/// Between the two lies what a gate may take for either.
+fn check_limits(
+    margin: Option<Spanned<Ratio>>,
+    tolerance: Option<Spanned<Ratio>>,
+    diagnostics: &mut Diagnostics,
+) {
+    if let (Some(margin), Some(tolerance)) = (margin, tolerance)
+        && margin.get() >= tolerance.get()
+    {
+        let error = Diagnostic::error(margin.span, "a margin must be below the tolerance");
+        diagnostics.push(error.also(tolerance.span, "the tolerance"));
+    }
 }
 
 fn check_load(load: &Load, diagnostics: &mut Diagnostics) {

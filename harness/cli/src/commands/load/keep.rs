@@ -294,6 +294,7 @@ fn planned(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<Plan
     let (scenario, mut diagnostics, _) = scenario::parse_with("the scenario", text, &[], &environment);
     let settings = Settings {
         secrets: Vec::new(),
+        arm: squall_model::gate::Arm::Candidate,
         seed: None,
         drawn: 0,
         quick: false,
