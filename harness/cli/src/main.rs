@@ -69,6 +69,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Index(arguments) => commands::index::run(&arguments),
         Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),
+        Command::Gate(arguments) => commands::gate::run(&arguments),
         Command::Capacity(arguments) => commands::capacity::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Proxy(arguments) => commands::proxy::run(&arguments),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use squall_engine::plan::{self, Plan, Settings};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
+use squall_model::gate::Arm;
 use squall_model::node::Limits;
 use squall_model::scenario::{self, Scenario};
 use squall_model::span::Sources;
@@ -52,6 +53,10 @@ pub struct How {
     pub overrides: Vec<String>,
     /// Hosts besides this machine on which load may be put.
     pub allow_hosts: Vec<String>,
+    /// What `{arm}` stands for.
+    pub arm: Arm,
+    /// The folder that the scenario's paths are relative to, where it is not the scenario's own.
+    pub base: Option<PathBuf>,
 }
 
 /// The file that `name` means: a path, or the bare name of a file in `scenarios/`.
@@ -100,10 +105,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
             secrets: Vec::new(),
         });
     };
-    let base = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let base = how.base.as_deref().unwrap_or_else(|| folder_of(&path));
     let secrets = secrets(&scenario);
     let settings = Settings {
         secrets: secrets.clone(),
@@ -112,6 +114,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         quick: how.quick,
         base: std::fs::canonicalize(base)?,
         allow_hosts: how.allow_hosts.clone(),
+        arm: how.arm,
         source: secrets
             .iter()
             .fold(text, |text, value| text.replace(value, REDACTED)),
@@ -129,6 +132,13 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         tags: Some(tags),
         secrets,
     })
+}
+
+/// The folder of a scenario, which its paths are relative to.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// A text that is far too large is read only so far that its size is noticed.

@@ -15,12 +15,13 @@ use crate::record::Machine;
 pub const SCHEMA: u32 = 1;
 
 /// One of the two that are held against each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arm {
     /// What there was before.
     Base,
-    /// What is to take its place.
+    /// What is to take its place; outside of a gate there is nothing else.
+    #[default]
     Candidate,
 }
 

@@ -6,6 +6,7 @@ pub mod clean;
 pub mod compare;
 pub mod completions;
 pub mod faults;
+pub mod gate;
 pub mod index;
 pub mod list;
 pub mod load;

@@ -16,6 +16,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
+        ..How::default()
     };
     let read = read(&arguments.scenario, &how)?;
     diagnostics::print(&read);

@@ -18,6 +18,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
+        ..How::default()
     };
     let mut scenarios = Vec::new();
     for name in &arguments.scenarios {

@@ -12,5 +12,6 @@ mod shared;
 pub mod timeline;
 
 pub use block::{ArmFailure, Block, BlockError, Outcome, run};
+pub use narrow::narrow;
 pub use shared::{NotApart, apart};
 pub use timeline::{Slot, Timeline};

@@ -9,7 +9,7 @@ use super::timeline::{self, Role, Timeline};
 use crate::plan::{Plan, PlannedFault, Window};
 
 /// The plan of an arm: its turns on the timeline, the faults of its windows, and no expectations, which are of a whole run.
-pub(super) fn narrow(plan: &Plan, timeline: &Timeline, arm: Arm, seed: Seed) -> Plan {
+pub fn narrow(plan: &Plan, timeline: &Timeline, arm: Arm, seed: Seed) -> Plan {
     let phases = timeline::phases(plan, timeline, arm);
     let faults = faults(plan, timeline, arm, &phases);
     Plan {

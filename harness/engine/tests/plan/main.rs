@@ -8,6 +8,7 @@ mod conclusions;
 mod data;
 mod edges;
 mod faults;
+mod gate;
 mod isolated;
 mod journey;
 mod judged;

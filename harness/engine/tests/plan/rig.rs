@@ -84,6 +84,7 @@ pub fn catalogue() -> Catalogue {
     Catalogue {
         services: vec![store, gateway, switch],
         program: "/no-such-folder/squall".into(),
+        server: "/no-such-folder/squall".into(),
     }
 }
 

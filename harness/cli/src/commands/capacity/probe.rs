@@ -57,6 +57,7 @@ pub fn prepare(arguments: &CapacityArguments, step: Duration) -> anyhow::Result<
         quick: false,
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
+        ..How::default()
     };
     let written = read(&arguments.scenario, &how)?;
     let Some(plan) = &written.plan else {
@@ -88,6 +89,7 @@ pub fn prepare(arguments: &CapacityArguments, step: Duration) -> anyhow::Result<
         quick: false,
         overrides,
         allow_hosts: arguments.allowed.hosts.clone(),
+        ..How::default()
     };
     let mut changed = read(&arguments.scenario, &how)?;
     let Some(plan) = changed.plan.take() else {
@@ -192,6 +194,7 @@ fn narrowed(mut plan: Plan, phase: usize) -> Plan {
         measure: false,
         baseline: false,
         arrivals: kept.arrivals.clone(),
+        draw: kept.draw + 1,
     };
     plan.faults
         .retain(|fault| fault.phase == phase && fault.end() <= begin + kept.length);
