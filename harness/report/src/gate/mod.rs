@@ -9,7 +9,9 @@
 //! formulas and where they are from: docs/gate-statistics.md.
 
 pub mod holm;
+pub mod limits;
 pub mod looks;
+pub mod metric;
 pub mod planner;
 pub mod quantile;
 pub mod signed_rank;
