@@ -8,6 +8,7 @@
 //! Nothing here measures, draws a random number or looks at a clock: the same blocks get the same verdict, always. The
 //! formulas and where they are from: docs/gate-statistics.md.
 
+pub mod decide;
 pub mod holm;
 pub mod limits;
 pub mod looks;
