@@ -329,11 +329,11 @@ pub struct MetricRecord {
     pub name: String,
     /// What it measures.
     pub kind: MetricKind,
-    /// The load or fault that it is of; absent for those of the whole arm.
+    /// The load, `PHASE:LOAD` or fault that it is of; absent for those of the whole arm.
     pub of: Option<String>,
     /// How the arms are held against each other.
     pub scale: MetricScale,
-    /// Whether it decides; the others inform.
+    /// Whether it decides: a pass waits for it. A regression of any metric that has a finding blocks, also of one that doesn't decide.
     pub decides: bool,
     /// Why it does not decide; empty where it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -342,13 +342,15 @@ pub struct MetricRecord {
     pub margin: f64,
     /// A change above which must not stay hidden, in the same terms.
     pub tolerance: f64,
-    /// What was measured in each block that counts, by the blocks' order; absent where a block has none.
+    /// What was measured in each block that counts, by the blocks' order; absent where a block has none. Where percentiles are of slices,
+    /// the median of each arm's.
     pub values: Vec<Option<Both<f64>>>,
-    /// The change in each of them: candidate over base, or candidate minus base. More than 1, or than 0, is worse.
+    /// The change in each of them: candidate over base, or candidate minus base. More than 1, or than 0, is worse. Where percentiles are of
+    /// slices, the median over pairs, which is not quite the ratio of the values.
     pub changes: Vec<Option<f64>>,
     /// Medians of the values.
     pub typical: Option<Both<f64>>,
-    /// What the last look found; absent where it does not decide and for want of blocks.
+    /// What the last look found; absent before the first, and where the metric is not tested.
     pub finding: Option<FindingRecord>,
     /// What the planner made of it after the first look.
     pub plan: Option<PlanRecord>,
@@ -441,11 +443,12 @@ pub struct FindingRecord {
 pub struct PlanRecord {
     /// The standard deviation of a block's change: of its logarithm where it is a ratio.
     pub spread: f64,
-    /// Blocks it takes to see a regression of the tolerated size; absent where no number of blocks is enough.
+    /// Blocks it takes to see a regression of the tolerated size, by the formula; absent where no number of blocks is enough.
     pub needed: Option<f64>,
     /// Microseconds that takes from the gate's start.
     pub needed_us: Option<u64>,
-    /// The smallest regression that would be seen with the blocks there is time for, in the terms of the tolerance.
+    /// The smallest regression that 95 of 100 gates would see at the last look there is time for, in the terms of the tolerance: by what
+    /// that look may spend on one of all metrics.
     pub smallest: Option<f64>,
 }
 

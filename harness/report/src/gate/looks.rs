@@ -30,6 +30,15 @@ pub struct Levels {
     pub beta: f64,
 }
 
+/// What shares alpha.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tests {
+    /// Candidates of one command.
+    pub gates: NonZeroU32,
+    /// Metrics of one candidate, by Holm; at least one.
+    pub metrics: usize,
+}
+
 /// What the look after `blocks` blocks may spend, in a gate of so many candidates; nothing where the gate doesn't look then. A gate
 /// of several candidates blocks falsely no more often than a gate of one: its candidates share alpha equally. They don't
 /// share beta, since each passes for itself.

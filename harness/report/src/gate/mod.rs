@@ -8,8 +8,11 @@
 //! Nothing here measures, draws a random number or looks at a clock: the same blocks get the same verdict, always. The
 //! formulas and where they are from: docs/gate-statistics.md.
 
+pub mod decide;
 pub mod holm;
+pub mod limits;
 pub mod looks;
+pub mod metric;
 pub mod planner;
 pub mod quantile;
 pub mod signed_rank;

@@ -74,7 +74,6 @@ fn too_few_blocks_are_inconclusive_whatever_they_show() {
     let findings = judge(&[usual(&[5.0, 5.1, 5.2])], LEVELS, &mut Nulls::default());
     assert_eq!(findings[0].verdict, Verdict::Inconclusive);
     assert_eq!((findings[0].lower, findings[0].upper), (None, None));
-    assert_eq!(findings[0].blind_spot(), None);
 }
 
 #[test]
@@ -123,29 +122,12 @@ fn the_mirrored_change_gets_the_mirrored_verdict() {
 }
 
 #[test]
-fn the_blind_spot_is_what_the_upper_bound_leaves() {
-    let of = |upper| {
-        let finding = Finding {
-            verdict: Verdict::Pass,
-            ratio: 1.0,
-            lower: None,
-            upper,
-            p_value: 1.0,
-        };
-        finding.blind_spot()
-    };
-    assert_eq!(of(Some(1.25)), Some(0.25));
-    assert_eq!(of(Some(0.9)), Some(0.0));
-    assert_eq!(of(None), None);
-}
-
-#[test]
 fn a_change_is_as_good_as_its_worst_metric() {
     use Verdict::{Improved, Inconclusive, Pass, Regressed};
     let of = |verdicts: &[Verdict]| {
         let finding = |verdict: &Verdict| Finding {
             verdict: *verdict,
-            ratio: 1.0,
+            estimate: 1.0,
             lower: None,
             upper: None,
             p_value: 1.0,
@@ -159,24 +141,31 @@ fn a_change_is_as_good_as_its_worst_metric() {
 }
 
 #[test]
-fn limits_that_leave_no_room_are_refused() {
-    for (margin, tolerance) in [
-        (-0.01, 0.05),
-        (0.05, 0.05),
-        (0.02, f64::INFINITY),
-        (f64::NAN, 1.0),
-        (0.0, f64::NAN),
-    ] {
-        assert!(
-            Limits::new(margin, tolerance).is_err(),
-            "{margin} and {tolerance}"
-        );
-    }
-    assert!(Limits::new(0.0, 0.05).is_ok());
-    assert!(
-        Metric::new(&[f64::INFINITY], Limits::USUAL).is_err(),
-        "never recovered"
+fn a_change_that_is_no_number_is_refused() {
+    assert!(Metric::new(&[f64::INFINITY], Limits::USUAL).is_err());
+}
+
+#[test]
+fn errors_are_held_to_a_difference() {
+    let at = |middle: f64| {
+        let values: Vec<f64> = normal(Seed::new(5), 28, middle, 0.000_3);
+        Metric::new(&values, Limits::ERRORS).unwrap()
+    };
+    let none = Metric::new(&[0.0; 14], Limits::ERRORS).unwrap();
+    let metrics = [at(0.002), none, at(-0.002), at(0.000_2)];
+    let findings = judge(&metrics, LEVELS, &mut Nulls::default());
+    let verdicts: Vec<Verdict> = findings.iter().map(|finding| finding.verdict).collect();
+    assert_eq!(
+        verdicts,
+        [
+            Verdict::Regressed,
+            Verdict::Pass,
+            Verdict::Improved,
+            Verdict::Pass
+        ]
     );
+    assert!((findings[0].estimate - 0.002).abs() < 0.000_2, "{findings:?}");
+    assert_eq!(findings[1].upper, Some(0.0));
 }
 
 /// Goes through the looks until the gate decides; nothing where it never does.
@@ -199,7 +188,7 @@ fn gate(metrics: &[Vec<f64>], limits: Limits, nulls: &mut Nulls) -> Option<Verdi
 #[test]
 fn of_gates_on_the_same_code_at_most_one_in_a_hundred_blocks() {
     const GATES: u64 = 2_000;
-    let limits = Limits::new(0.0, 1e-9).unwrap();
+    let limits = Limits::ratio(0.0, 1e-9).unwrap();
     let mut nulls = Nulls::default();
     let blocked = (0..GATES).filter(|&number| {
         let seed = Seed::new(2026).nth(number);
@@ -219,7 +208,7 @@ fn of_gates_on_the_same_code_at_most_one_in_a_hundred_blocks() {
 #[test]
 fn of_looks_at_eight_metrics_as_few_block() {
     const LOOKED: u64 = 600;
-    let limits = Limits::new(0.0, 0.05).unwrap();
+    let limits = Limits::ratio(0.0, 0.05).unwrap();
     let mut nulls = Nulls::default();
     let blocked = (0..LOOKED).filter(|&number| {
         let of = |name| Metric::new(&normal(Seed::new(number).child(name), 14, 0.0, 0.05), limits).unwrap();
