@@ -4,7 +4,6 @@
 //! what a user installs is one file.
 
 mod arguments;
-#[cfg_attr(not(test), expect(dead_code, reason = "the gate, which uses it, comes next"))]
 mod arms;
 mod catalogue;
 mod commands;

@@ -8,8 +8,8 @@ use std::{fs, io};
 
 use crate::undo::{FILE_NAME, Journal, Owner, Place, Processes, Undo, UndoError, settle};
 
-/// `reports/<scenario>/<run>/`: a journal lies no deeper.
-const DEPTH_MAX: usize = 3;
+/// `reports/<scenario>/<gate>/blocks/<number>/<arm>/<scenario>/<run>/`: a journal lies no deeper.
+const DEPTH_MAX: usize = 8;
 
 /// What was found and done.
 #[derive(Debug, Default)]
@@ -69,14 +69,19 @@ fn find_journals(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::R
         Err(_) if depth > 0 => return Ok(()),
         Err(error) => return Err(error),
     };
+    let mut below = Vec::new();
     for entry in entries {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_file() && entry.file_name() == FILE_NAME {
+            // What services keep in a run's folder is theirs, and may be much.
             found.push(entry.path());
-        } else if kind.is_dir() && depth + 1 < DEPTH_MAX {
-            find_journals(&entry.path(), depth + 1, found)?;
+            return Ok(());
         }
+        below.extend((kind.is_dir() && depth + 1 < DEPTH_MAX).then(|| entry.path()));
+    }
+    for folder in below {
+        find_journals(&folder, depth + 1, found)?;
     }
     Ok(())
 }

@@ -1,46 +1,113 @@
-//! `squall gate`: holds a candidate against its base on this machine.
+//! `squall gate`: holds a candidate against its base on this machine, and fails on a regression that is real.
+//!
+//! `subject` reads the scenario for both arms, `places` finds or builds them, `rounds` runs block after block until there is a
+//! verdict, and `publish` writes and prints what came of it. What decides is in the report's `gate`; what measures is the engine's.
 
+mod places;
+mod publish;
+mod rounds;
 mod subject;
 
-use std::time::Instant;
+use std::num::NonZeroU32;
 
-use squall_engine::gate::{self, Block};
+use anyhow::Context as _;
 use squall_model::exit::Exit;
-use squall_model::gate::Both;
+use squall_model::gate::GateRecord;
+use squall_model::units::parse_duration;
 
 use crate::arguments::GateArguments;
-use crate::{diagnostics, output, scenarios, stopping};
-use subject::{Prepared, here, prepare};
+use crate::arms::ArmsError;
+use crate::scenarios::{How, read};
+use crate::{diagnostics, isolation, output, scenarios, stopping};
+use places::Places;
+use rounds::Course;
+use subject::{Prepared, Subject};
 
 /// Gates scenarios, one after the other.
 pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
-    let stop = stopping::on_signals()?;
+    let budget = match parse_duration(&arguments.budget) {
+        Ok(budget) => budget,
+        Err(e) => {
+            output::note(&format!("error: --budget {}: {e}", arguments.budget));
+            return Ok(Exit::Usage);
+        }
+    };
     let seed = arguments.seed.map_or_else(scenarios::draw_seed, Ok)?;
+    let how = How {
+        overrides: arguments.overrides.clone(),
+        allow_hosts: arguments.allowed.hosts.clone(),
+        seed: Some(seed),
+        ..How::default()
+    };
+    let mut written = Vec::new();
     for name in &arguments.scenarios {
-        let places = Both::from_fn(|arm| here(name, arm.as_str()));
-        let subject = match prepare(name, arguments, seed, &places)? {
-            Prepared::Ready(subject) => subject,
-            Prepared::Wrong(read) | Prepared::NoBase(read, _) => {
-                diagnostics::print(&read);
-                return Ok(Exit::ScenarioWrong);
-            }
-        };
-        let began = Instant::now();
-        for number in 1..=4 {
-            let block = Block {
-                plans: &subject.plans,
-                catalogues: &subject.catalogues,
-                number,
-                began,
-                folder: &arguments.out.join("blocks").join(format!("{number:03}")),
-                command: "squall gate",
-            };
-            let outcome = gate::run(&block, &stop)?;
-            for failure in &outcome.failures {
-                output::note(&format!("{failure:?}"));
-            }
-            output::line(&serde_json::to_string_pretty(&outcome.record)?);
+        written.push(read(name, &how)?);
+    }
+    let wrong: Vec<_> = written.iter().filter(|read| read.plan.is_none()).collect();
+    if !wrong.is_empty() {
+        wrong.into_iter().for_each(diagnostics::print);
+        return Ok(Exit::ScenarioWrong);
+    }
+    isolation::prepare(written.iter().filter_map(|read| read.plan.as_ref()))?;
+    let course = Course {
+        arguments,
+        seed,
+        budget,
+        gates: NonZeroU32::try_from(written.len() as u32).context("no scenario")?,
+        stop: stopping::on_signals()?,
+    };
+    let mut records: Vec<GateRecord> = Vec::new();
+    let mut exits = Vec::new();
+    for read in &written {
+        let (exit, record) = one(&course, read)?;
+        exits.push(exit);
+        records.extend(record);
+        if course.stop.requested().is_some() {
+            break;
         }
     }
-    Ok(Exit::Pass)
+    publish::all(arguments, &records)?;
+    Ok(Exit::gravest(exits))
+}
+
+/// Gates one scenario.
+fn one(course: &Course<'_>, written: &scenarios::Read) -> anyhow::Result<(Exit, Option<GateRecord>)> {
+    let plan = written
+        .plan
+        .as_ref()
+        .context("a scenario without a plan is not gated")?;
+    let folder = course.folder(plan)?;
+    let places = match Places::of(course, written, plan, &folder) {
+        Ok(places) => places,
+        Err(e @ ArmsError::BaseBuild(_)) => {
+            return rounds::no_base(course, plan, &folder, &e.to_string());
+        }
+        Err(e) => {
+            let exit = e.exit();
+            output::error(&e.into());
+            return Ok((exit, None));
+        }
+    };
+    let subject: Box<Subject> =
+        match subject::prepare(&written.name, course.arguments, course.seed, &places.both) {
+            Ok(Prepared::Ready(subject)) => subject,
+            Ok(Prepared::Wrong(read)) => {
+                diagnostics::print(&read);
+                return Ok((Exit::ScenarioWrong, None));
+            }
+            Ok(Prepared::NoBase(read)) => {
+                diagnostics::print(&read);
+                return rounds::no_base(
+                    course,
+                    plan,
+                    &folder,
+                    "the base can't run this scenario as it is now",
+                );
+            }
+            Err(e) => {
+                output::error(&e);
+                return Ok((Exit::Usage, None));
+            }
+        };
+    rounds::run(course, &subject, &places, &folder)
 }

@@ -38,16 +38,7 @@ impl Folder {
         revision: &str,
     ) -> Result<Folder, FolderError> {
         let parent = root.join(scenario);
-        make(&parent, |path| std::fs::create_dir_all(path))?;
-        let mut started = started;
-        let path = loop {
-            let path = parent.join(format!("{}-{revision}", stamp(started)));
-            match std::fs::create_dir(&path) {
-                Ok(()) => break path,
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => started += time::Duration::MILLISECOND,
-                Err(source) => return Err(FolderError::Create { path, source }),
-            }
-        };
+        let path = exclusive(&parent, started, revision)?;
         for sub in ["logs", "data", "faults"] {
             make(&path.join(sub), |path| std::fs::create_dir(path))?;
         }
@@ -75,6 +66,20 @@ impl Folder {
     /// The folder that a service may keep things in, across restarts.
     pub fn data(&self, service: &str) -> PathBuf {
         self.path.join("data").join(service)
+    }
+}
+
+/// Makes `<parent>/<time>-<what>/`, and the folders above it. The time is UTC to the millisecond, and later by as many of them as it
+/// takes for the folder not to have been there before.
+pub fn exclusive(parent: &Path, mut started: OffsetDateTime, what: &str) -> Result<PathBuf, FolderError> {
+    make(parent, |path| std::fs::create_dir_all(path))?;
+    loop {
+        let path = parent.join(format!("{}-{what}", stamp(started)));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => started += time::Duration::MILLISECOND,
+            Err(source) => return Err(FolderError::Create { path, source }),
+        }
     }
 }
 

@@ -6,5 +6,5 @@
 mod folder;
 mod writer;
 
-pub use folder::{Folder, FolderError, revision};
+pub use folder::{Folder, FolderError, exclusive, revision};
 pub use writer::{RecordError, Writer, write_whole};

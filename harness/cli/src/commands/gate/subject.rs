@@ -9,10 +9,11 @@ use squall_engine::gate::apart;
 use squall_engine::plan::{Plan, Start};
 use squall_model::gate::{Arm, ArmAbout, Both};
 
+use super::places::Place;
 use crate::arguments::GateArguments;
 use crate::catalogue;
 use crate::quoting::yaml;
-use crate::scenarios::{self, How, Read, find, read};
+use crate::scenarios::{How, Read, read};
 
 /// A scenario and its two arms.
 pub struct Subject {
@@ -35,18 +36,7 @@ pub enum Prepared {
     /// Its diagnostics are to be printed.
     Wrong(Box<Read>),
     /// Only the base can't be read: it can't run this scenario.
-    NoBase(Box<Read>, Box<Plan>),
-}
-
-/// Where an arm is on this machine.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// What paths of the scenario are relative to; its own folder if nothing.
-    pub folder: Option<PathBuf>,
-    /// The root of its repository, where it has one.
-    pub root: Option<PathBuf>,
-    /// What it is called.
-    pub about: ArmAbout,
+    NoBase(Box<Read>),
 }
 
 /// Reads the scenario for both arms. An `Err` is about the command line.
@@ -76,7 +66,7 @@ pub fn prepare(
     };
     let mut base = read(name, &how(Arm::Base, &changes.base))?;
     let Some(base_plan) = base.plan.take() else {
-        return Ok(Prepared::NoBase(Box::new(base), Box::new(candidate_plan)));
+        return Ok(Prepared::NoBase(Box::new(base)));
     };
     let plans = Both {
         base: base_plan,
@@ -214,19 +204,4 @@ fn programs(plan: &Plan, catalogue: &Catalogue) -> Vec<PathBuf> {
         .iter()
         .filter_map(|service| program(&service.start))
         .collect()
-}
-
-/// The folder of a scenario in which both arms are, where neither is a revision.
-pub fn here(name: &str, about: &str) -> Place {
-    let folder = find(name);
-    let folder: &Path = scenarios::folder_of(&folder);
-    Place {
-        folder: None,
-        root: None,
-        about: ArmAbout {
-            about: about.to_owned(),
-            revision: squall_engine::record::revision(folder),
-            build_us: None,
-        },
-    }
 }

@@ -1,0 +1,115 @@
+//! What is told of a gate: while it goes on, and when it is over.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use squall_engine::gate::Timeline;
+use squall_engine::record::write_whole;
+use squall_model::gate::GateRecord;
+use squall_model::units::human;
+use squall_report::gate::decide::Gate;
+use squall_report::gate::looks::LOOKS;
+
+use super::subject::Subject;
+use crate::arguments::GateArguments;
+use crate::output;
+
+/// A line on standard error on how far it is: one that stands on a terminal, one for each look elsewhere.
+pub struct Told {
+    tells: bool,
+    is_live: bool,
+    looked_at: usize,
+}
+
+impl Told {
+    /// Says what is to come.
+    pub fn new(arguments: &GateArguments, subject: &Subject, budget: Duration) -> Told {
+        let tells = !arguments.quiet && !arguments.json;
+        if tells {
+            let plan = &subject.plans.candidate;
+            let block = Timeline::of(plan, 1, plan.seed).length();
+            output::note_paragraph(&format!(
+                "{}: {} against {}; a block has {} of load for both arms together, and the first look comes after {} of them: in about {}, \
+                 at most {}",
+                plan.name,
+                subject.about.candidate.about,
+                subject.about.base.about,
+                human::duration(block),
+                LOOKS[0],
+                human::duration(block * LOOKS[0] as u32),
+                human::duration(budget),
+            ));
+        }
+        Told {
+            tells,
+            is_live: tells && output::is_live(),
+            looked_at: 0,
+        }
+    }
+
+    /// Says how far it is.
+    pub fn block(&mut self, gate: &Gate, elapsed: Duration) {
+        let progress = gate.progress();
+        let has_looked = progress.looked_at != self.looked_at;
+        self.looked_at = progress.looked_at;
+        if !self.tells || !(self.is_live || has_looked) {
+            return;
+        }
+        let next = progress.next_look.map_or(String::new(), |next| {
+            let left =
+                progress.mean_block.unwrap_or_default() * (next.saturating_sub(progress.blocks)) as u32;
+            format!(", next look after {next} in {}", human::duration(left))
+        });
+        let spoiled = match progress.invalid {
+            0 => String::new(),
+            count => format!(" and {count} that do not count"),
+        };
+        let text = format!(
+            "{} blocks{spoiled} in {}{next}",
+            progress.blocks,
+            human::duration(elapsed)
+        );
+        if self.is_live {
+            output::error_out(&format!("\r\x1b[2K{text}"));
+        } else {
+            output::note(&text);
+        }
+    }
+
+    /// Takes the line away.
+    pub fn finish(&mut self) {
+        if self.is_live {
+            output::error_out("\r\x1b[2K");
+        }
+    }
+}
+
+/// Writes the files of one gate, and prints what came of it.
+pub fn one(arguments: &GateArguments, record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
+    put(&folder.join("gate.json"), &serde_json::to_string_pretty(record)?)?;
+    if !arguments.json {
+        output::line(&format!("gate: {}", folder.display()));
+    }
+    Ok(())
+}
+
+/// Writes and prints what is of the whole command.
+pub fn all(arguments: &GateArguments, records: &[GateRecord]) -> anyhow::Result<()> {
+    if arguments.json {
+        let text = match records {
+            [one] => serde_json::to_string_pretty(one)?,
+            all => serde_json::to_string_pretty(all)?,
+        };
+        output::line(&text);
+    }
+    Ok(())
+}
+
+fn put(file: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    write_whole(file, text.as_bytes()).with_context(|| format!("writing {}", file.display()))
+}
