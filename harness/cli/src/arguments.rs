@@ -453,6 +453,9 @@ pub struct GateArguments {
     /// The time that blocks may take, builds not counted; of each scenario.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub budget: String,
+    /// Look at this metric only, such as p99 or refresh.p99; may be given again. The fewer, the smaller the regressions that are found.
+    #[arg(long = "metric", value_name = "METRIC")]
+    pub metrics: Vec<String>,
     /// Decide and tell, and exit with 0 also on a regression.
     #[arg(long)]
     pub advise: bool,

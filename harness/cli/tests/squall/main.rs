@@ -14,6 +14,7 @@ mod compare;
 mod datagrams;
 mod edges;
 mod formats;
+mod gate;
 mod index;
 mod isolated;
 mod load;

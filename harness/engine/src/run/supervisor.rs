@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -36,6 +37,9 @@ use crate::observer::Observer;
 use crate::plan::{Plan, Start};
 use crate::record::{Folder, RecordError, Writer, revision};
 use crate::undo::{Stack, Undo};
+
+/// Runs that this process has begun.
+static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// A run in progress: what was planned, what came in so far, and what must be undone.
 pub(super) struct Supervisor<'a> {
@@ -101,7 +105,9 @@ pub(super) fn supervise(
     let names: Vec<String> = plan.loads.iter().map(|load| load.name.clone()).collect();
     let started_ms = (started.unix_timestamp_nanos() / 1_000_000) as u64;
     let writer = Writer::open(folder.path(), &names, started_ms, &started_at)?;
-    let run_id = format!("{}-{started_ms}-{}", plan.name, std::process::id());
+    // Two runs of one process may begin in the same millisecond, as the arms of a gate do.
+    let turn = RUNS.fetch_add(1, Ordering::Relaxed);
+    let run_id = format!("{}-{started_ms}-{turn}-{}", plan.name, std::process::id());
     let stack = Stack::create(folder.path(), &run_id)?;
     let (checked, checkers) = setup::checkers(plan);
     let checking = Checking::start(checkers).map_err(|source| RunError::System {

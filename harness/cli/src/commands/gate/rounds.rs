@@ -57,6 +57,7 @@ impl Course<'_> {
         Settings {
             gates: self.gates,
             same_binary,
+            metrics: self.arguments.metrics.clone(),
             overrides: limits
                 .map(|(metric, limits)| LimitOverride {
                     metric,
@@ -263,6 +264,7 @@ fn command(course: &Course<'_>) -> String {
     flags("--base-set", &arguments.base_set);
     flags("--candidate-set", &arguments.candidate_set);
     flags("--set", &arguments.overrides);
+    flags("--metric", &arguments.metrics);
     flags("--allow-host", &arguments.allowed.hosts);
     words.push(format!(
         "--budget {} --seed {}",

@@ -1,0 +1,412 @@
+//! `squall gate`, against services that differ in what can be counted: no machine is too slow for errors.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+use squall_model::exit::Exit;
+use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind};
+
+use crate::support::{Ended, PATIENCE, Stage};
+
+/// A service whose share of errors can be told, in blocks of a second.
+const LAW: &str = "squall: 1
+name: shop
+seed: 7
+services: { law: { use: delay-law, with: { delay: 1ms } } }
+load: { buy: { to: law, http: { get: / }, rate: 400/s, arrivals: poisson, timeout: 5s } }
+phases: [ { phase: steady, for: 10s, baseline: true } ]
+gate: { slice: 200ms, slices: 2, gap: 50ms, warm_up: 100ms }
+";
+
+fn gate(stage: &Stage, scenario: &str, more: &[&str]) -> Ended {
+    stage.start(command(stage, scenario, more)).wait()
+}
+
+fn command(stage: &Stage, scenario: &str, more: &[&str]) -> Command {
+    let mut command = Stage::command(&["gate", scenario]);
+    command.args(more).arg("--out").arg(stage.reports());
+    command
+}
+
+/// The folder of the only gate.
+fn folder(ended: &Ended) -> PathBuf {
+    let gates: Vec<PathBuf> = fs::read_dir(ended.reports.join("shop"))
+        .unwrap_or_else(|e| panic!("{e}\n{ended}"))
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with("-gate"))
+        .collect();
+    assert_eq!(gates.len(), 1, "{ended}");
+    gates.into_iter().next().expect("it was counted")
+}
+
+fn record(ended: &Ended) -> GateRecord {
+    let text = fs::read_to_string(folder(ended).join("gate.json")).unwrap_or_else(|e| panic!("{e}\n{ended}"));
+    let record: GateRecord = serde_json::from_str(&text).expect("a gate's record");
+    assert_eq!(i32::from(record.exit_code), ended.code(), "{ended}");
+    record
+}
+
+#[test]
+fn more_errors_block_and_nothing_is_left() {
+    let stage = Stage::alone();
+    let scenario = stage.write("shop.yaml", LAW);
+    let worse = "services.law.with.error-share=10%";
+    let ended = gate(
+        &stage,
+        &scenario,
+        &["--candidate-set", worse, "--metric", "errors", "--seed", "5"],
+    );
+    ended.assert_code(i32::from(Exit::Regression.code()));
+    let record = record(&ended);
+    assert_eq!(
+        (record.verdict, record.end),
+        (GateVerdict::Regressed, GateEnd::Decided),
+        "{ended}"
+    );
+    assert_eq!(
+        record.looked_at, 14,
+        "ten in a hundred are seen at the first look"
+    );
+    let errors = record
+        .metrics
+        .iter()
+        .find(|metric| metric.kind == MetricKind::Errors)
+        .expect("it is measured");
+    let finding = errors.finding.expect("it was looked at");
+    assert!((0.05..0.15).contains(&finding.estimate), "{finding:?}");
+    for block in &record.blocks {
+        let asked = |arm: Arm| -> Vec<u64> {
+            block
+                .arms
+                .of(arm)
+                .stretches
+                .iter()
+                .map(|stretch| stretch.load["buy"].intended)
+                .collect()
+        };
+        assert_eq!(
+            asked(Arm::Base),
+            asked(Arm::Candidate),
+            "both arms are asked for the same"
+        );
+        assert_eq!(asked(Arm::Base).len(), 2);
+    }
+    assert!(
+        record
+            .command
+            .contains("--candidate-set services.law.with.error-share=10%"),
+        "{}",
+        record.command
+    );
+    assert!(record.command.contains("--seed 5"));
+    let kept: Vec<_> = fs::read_dir(folder(&ended).join("blocks"))
+        .expect("there")
+        .flatten()
+        .collect();
+    let spoiled = record.blocks.iter().filter(|block| !block.is_valid()).count();
+    assert_eq!(kept.len(), spoiled, "only blocks that don't count are kept");
+}
+
+#[test]
+fn the_same_passes_by_what_can_be_counted() {
+    let stage = Stage::alone();
+    let scenario = stage.write("shop.yaml", LAW);
+    let ended = gate(
+        &stage,
+        &scenario,
+        &["--metric", "errors", "--keep-blocks", "--json"],
+    );
+    ended.assert_code(0);
+    let printed: GateRecord = serde_json::from_str(&ended.stdout).expect("JSON and nothing else");
+    assert_eq!(printed, record(&ended));
+    assert_eq!(printed.verdict, GateVerdict::Pass, "{ended}");
+    assert!(printed.same_binary && !printed.blind_spot.is_empty());
+    let block = folder(&ended).join(printed.blocks[0].folder.as_deref().expect("it was kept"));
+    for arm in Arm::BOTH {
+        assert!(
+            block.join(arm.as_str()).join("shop/latest/run.json").is_file(),
+            "{}",
+            block.display()
+        );
+    }
+}
+
+#[test]
+fn advice_blocks_nothing() {
+    let stage = Stage::alone();
+    let scenario = stage.write("shop.yaml", LAW);
+    let worse = "services.law.with.error-share=10%";
+    let ended = gate(
+        &stage,
+        &scenario,
+        &["--candidate-set", worse, "--metric", "errors", "--advise"],
+    );
+    ended.assert_code(0);
+    let record = record(&ended);
+    assert_eq!(record.verdict, GateVerdict::Regressed);
+    assert!(!record.blocks_merge);
+}
+
+#[test]
+fn too_little_time_decides_nothing_and_says_so() {
+    let stage = Stage::alone();
+    let scenario = stage.write("shop.yaml", LAW);
+    let ended = gate(
+        &stage,
+        &scenario,
+        &["--budget", "1s", "--on-inconclusive", "fail"],
+    );
+    ended.assert_code(i32::from(Exit::Invalid.code()));
+    let record = record(&ended);
+    assert_eq!(
+        (record.verdict, record.end),
+        (GateVerdict::Inconclusive, GateEnd::Budget),
+        "{ended}"
+    );
+    assert!(
+        record.reasons.iter().any(|reason| reason.contains("14")),
+        "{:?}",
+        record.reasons
+    );
+}
+
+#[test]
+fn an_invariant_of_the_candidate_needs_no_statistics() {
+    let stage = Stage::alone();
+    let text = "squall: 1
+name: shop
+services: { ids: { use: id-generator, with: { node: 7 } } }
+load: { make: { to: ids, http: { get: /id }, rate: 300/s, timeout: 5s } }
+phases:
+  - { phase: steady, for: 1s, baseline: true }
+  - phase: step
+    for: 1s
+    faults: [ clock: { target: ids, step: -50ms, after: 300ms } ]
+gate: { slice: 200ms, slices: 1, gap: 50ms, warm_up: 100ms }
+";
+    let scenario = stage.write("shop.yaml", text);
+    let plant = "services.ids.with.plant=reuse-after-rollback";
+    let ended = gate(&stage, &scenario, &["--candidate-set", plant]);
+    ended.assert_code(i32::from(Exit::InvariantViolated.code()));
+    let record = record(&ended);
+    assert_eq!(record.blocks.len(), 1, "one block is enough: {ended}");
+    let arms = &record.blocks[0].arms;
+    assert_eq!(arms.base.violations, []);
+    assert_eq!(arms.candidate.violations[0].invariant, "ids.unique");
+    for arm in Arm::BOTH {
+        let faults: Vec<_> = arms
+            .of(arm)
+            .stretches
+            .iter()
+            .flat_map(|stretch| &stretch.faults)
+            .collect();
+        assert_eq!(faults.len(), 1, "each arm has the fault in its own window");
+        assert!(faults[0].proved, "{ended}");
+    }
+}
+
+#[test]
+fn a_candidate_that_does_not_start_fails_and_a_base_that_does_not_is_none() {
+    let stage = Stage::alone();
+    let scenario = stage.write(
+        "shop.yaml",
+        &LAW.replace(
+            "{ use: delay-law, with: { delay: 1ms } }",
+            "{ run: [sleep, \"60\", \"{port}\"], ready: { tcp: true, within: 1s } }",
+        ),
+    );
+    let works = r#"run=["{squall}", serve, delay-law, --listen, "127.0.0.1:{port}"]"#;
+    let ended = gate(
+        &stage,
+        &scenario,
+        &["--base-set", &format!("services.law.{works}")],
+    );
+    ended.assert_code(i32::from(Exit::ExpectationNotMet.code()));
+    let failed = record(&ended);
+    assert_eq!(failed.end, GateEnd::Broken);
+    assert!(
+        failed.reasons[0].starts_with("candidate: ") && failed.reasons[0].contains("law"),
+        "{:?}",
+        failed.reasons
+    );
+
+    fs::remove_dir_all(stage.reports()).expect("removed");
+    let ended = gate(
+        &stage,
+        &scenario,
+        &["--candidate-set", &format!("services.law.{works}")],
+    );
+    ended.assert_code(0);
+    let none = record(&ended);
+    assert_eq!((none.verdict, none.end), (GateVerdict::NoBase, GateEnd::NoBase));
+    assert!(none.reasons[0].starts_with("base: "), "{:?}", none.reasons);
+}
+
+#[test]
+fn ctrl_c_ends_with_what_is_known() {
+    let stage = Stage::alone();
+    let scenario = stage.write("shop.yaml", LAW);
+    let running = stage.start(command(&stage, &scenario, &["--keep-blocks"]));
+    let second = |reports: &Path| {
+        let gates = fs::read_dir(reports.join("shop")).into_iter().flatten().flatten();
+        gates
+            .into_iter()
+            .any(|gate| gate.path().join("blocks/002/candidate/shop/latest").exists())
+    };
+    crate::support::eventually("the second block begins", PATIENCE, || second(&stage.reports()));
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    ended
+        .assert_code(i32::from(Exit::Interrupted.code()))
+        .assert_nothing_left();
+    let record = record(&ended);
+    assert_eq!(
+        (record.verdict, record.end),
+        (GateVerdict::Inconclusive, GateEnd::Interrupted)
+    );
+    assert_eq!(record.blocks.len(), 1, "the block that was cut short is no block");
+}
+
+#[test]
+fn what_both_arms_would_reach_is_refused_unless_it_is_shared() {
+    let stage = Stage::alone();
+    let served = stage.serve("delay-law");
+    let text = LAW.replace(
+        "{ use: delay-law, with: { delay: 1ms } }",
+        &format!("{{ at: \"{}\" }}", served.listen),
+    );
+    let scenario = stage.write("shop.yaml", &text);
+    let ended = gate(&stage, &scenario, &[]);
+    ended.assert_code(i32::from(Exit::Usage.code()));
+    assert!(
+        ended.stderr.contains("both arms reach `law`") && ended.stderr.contains("gate.shared"),
+        "{ended}"
+    );
+    let shared = text.replace("gate: {", "gate: { shared: [law],");
+    let scenario = stage.write("shop.yaml", &shared);
+    let ended = gate(&stage, &scenario, &["--budget", "1s"]);
+    ended.assert_code(0);
+}
+
+#[test]
+fn a_service_that_both_share_is_started_once() {
+    let stage = Stage::alone();
+    let text = "squall: 1
+name: shop
+services:
+  law: { use: delay-law }
+load: { buy: { to: law, http: { get: / }, rate: 200/s, timeout: 5s } }
+phases: [ { phase: steady, for: 10s, baseline: true } ]
+gate: { shared: [law], slice: 200ms, slices: 1, gap: 50ms, warm_up: 0s }
+";
+    let scenario = stage.write("shop.yaml", text);
+    let ended = gate(&stage, &scenario, &["--budget", "1s", "--keep-blocks"]);
+    ended.assert_code(0);
+    let block = folder(&ended).join("blocks/001");
+    let log = |arm: &str| block.join(arm).join("shop/latest/logs/law.log").exists();
+    assert_eq!(
+        (log("shared"), log("base"), log("candidate")),
+        (true, false, false),
+        "{ended}"
+    );
+    let record = record(&ended);
+    assert!(record.blocks[0].is_valid(), "{:?}", record.blocks[0].invalid);
+}
+
+/// Runs git in a folder, whatever this machine's own configuration says.
+fn git(folder: &Path, args: &[&str]) {
+    let ran = Command::new("git")
+        .args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "init.defaultBranch=main",
+            "-C",
+        ])
+        .arg(folder)
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .expect("git is there");
+    assert!(
+        ran.status.success(),
+        "git {args:?}: {}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+}
+
+#[test]
+fn a_working_tree_is_held_against_the_revision_it_parted_from() {
+    let stage = Stage::alone();
+    let repository = stage.path("a shop");
+    fs::create_dir(&repository).expect("made");
+    let file = |name: &str, text: &str| fs::write(repository.join(name), text).expect("written");
+    file(
+        "shop.yaml",
+        &LAW.replace(
+            "{ use: delay-law, with: { delay: 1ms } }",
+            r#"{ run: [./serve.sh, "{squall}", "127.0.0.1:{port}"] }"#,
+        ),
+    );
+    // What is built is what is run: the share of errors that the source has.
+    file(
+        "squall.toml",
+        "[gate]\nbuild = [\"sh\", \"-c\", \"cp errors.txt built.txt\"]\n",
+    );
+    file(
+        "serve.sh",
+        "#!/bin/sh\nexec \"$1\" serve delay-law --listen \"$2\" --set delay=1ms --set error-share=$(cat built.txt)\n",
+    );
+    file("errors.txt", "0%\n");
+    file(".gitignore", "built.txt\nreports/\n");
+    let made = Command::new("chmod")
+        .args(["+x"])
+        .arg(repository.join("serve.sh"))
+        .status()
+        .expect("chmod");
+    assert!(made.success());
+    for args in [
+        &["init", "-q"][..],
+        &["add", "."],
+        &["commit", "-qm", "one"],
+        &["checkout", "-qb", "work"],
+    ] {
+        git(&repository, args);
+    }
+    file("errors.txt", "10%\n");
+    let scenario = repository.join("shop.yaml").display().to_string();
+    let ended = gate(&stage, &scenario, &["--base", "main", "--metric", "errors"]);
+    ended.assert_code(i32::from(Exit::Regression.code()));
+    let record = record(&ended);
+    assert!(
+        record.arms.candidate.revision.ends_with("-dirty"),
+        "{:?}",
+        record.arms
+    );
+    assert!(
+        record.arms.base.about.starts_with("main at "),
+        "{:?}",
+        record.arms
+    );
+    assert!(!record.same_binary, "scripts lie in different folders");
+
+    // Accepted by a commit, it does not block.
+    git(
+        &repository,
+        &[
+            "commit",
+            "-qam",
+            "two\n\nSquall-Accept: errors +15% a cheaper shop",
+        ],
+    );
+    fs::remove_dir_all(stage.reports()).expect("removed");
+    let ended = gate(&stage, &scenario, &["--base", "main", "--metric", "errors"]);
+    ended.assert_code(0);
+    let accepted = self::record(&ended);
+    assert!(accepted.accepted[0].used, "{:?}", accepted.accepted);
+}
