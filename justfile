@@ -74,6 +74,14 @@ bench-unique:
 bench-truth *ARGS:
     cargo bench -p squall --bench truth -- {{ARGS}}
 
+# Hold a change against its base: `just gate my-service --base origin/main`.
+gate SCENARIO *ARGS:
+    cargo run --release -- gate {{SCENARIO}} {{ARGS}}
+
+# Real gates of a service that is worse by known amounts: verdicts, minutes, intervals.
+gate-proof *ARGS:
+    cargo bench -p squall --bench gate_proof -- {{ARGS}}
+
 # What the gateway adds and carries beside nginx and HAProxy, in one run (says what it needs).
 bench-gateway *ARGS:
     cargo bench -p squall-gateway --bench versus -- {{ARGS}}
