@@ -90,8 +90,18 @@ impl Words<'_> {
         let passed = passed.collect::<Vec<_>>().join(", ");
         let unseen = informing
             .iter()
-            .map(|metric| format!("; {} {}", metric.name, metric.why_not));
+            .map(|metric| format!("; {} {}", metric.name, self.unseen(metric)));
         format!("pass: {passed}{}", unseen.collect::<String>())
+    }
+
+    /// Why a pass says nothing of a metric. What it would have seen is by the blocks that have run, not by those there was time for.
+    fn unseen(&self, metric: &MetricRecord) -> String {
+        let tested = self.gate.tested(&metric.name);
+        match tested.map(|tested| self.gate.seen_from(tested)) {
+            None => metric.why_not.clone(),
+            Some(None) => "not decidable here, would see nothing".to_owned(),
+            Some(Some(seen)) => format!("not decidable here, would see {}", change(metric.scale, seen)),
+        }
     }
 
     fn deciding(&self) -> Vec<&str> {
