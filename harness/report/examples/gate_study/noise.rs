@@ -144,31 +144,29 @@ impl Machine {
     pub fn block(&mut self, slower: impl Fn(MetricKind) -> f64) -> Changes {
         self.second();
         let starts = [self.start(), self.start()];
-        let mut changes = [[0.0; PAIRS]; FEELS.len()];
+        let mut changes = [[0.0; FEELS.len()]; PAIRS];
         let mut errors = [0.0; 2];
-        for pair in 0..PAIRS {
+        for of_pair in &mut changes {
             let first = usize::from(self.rng.unit() < 0.5);
             for arm in [first, 1 - first] {
                 let machine = self.second();
                 let sign = if arm == 0 { -1.0 } else { 1.0 };
                 for (at, (_, feels)) in FEELS.iter().enumerate() {
                     let own = feels[0] * starts[arm][at] + feels[1] * self.noise() + feels[2] * machine;
-                    changes[at][pair] += sign * own;
+                    of_pair[at] += sign * own;
                 }
                 errors[arm] += self.failed();
             }
         }
-        let mut told: Changes = FEELS
-            .iter()
-            .zip(changes)
-            .map(|((kind, _), pairs)| {
-                let change = match kind {
-                    MetricKind::P50 | MetricKind::P99 => median(pairs),
-                    _ => pairs.iter().sum::<f64>() / PAIRS as f64,
-                };
-                (*kind, change + slower(*kind))
-            })
-            .collect();
+        let of_metric = |(at, (kind, _)): (usize, &(MetricKind, [f64; 3]))| {
+            let pairs: [f64; PAIRS] = std::array::from_fn(|pair| changes[pair][at]);
+            let change = match kind {
+                MetricKind::P50 | MetricKind::P99 => median(pairs),
+                _ => pairs.iter().sum::<f64>() / PAIRS as f64,
+            };
+            (*kind, change + slower(*kind))
+        };
+        let mut told: Changes = FEELS.iter().enumerate().map(of_metric).collect();
         let errors = (errors[1] - errors[0]) / REQUESTS + slower(MetricKind::Errors);
         told.push((MetricKind::Errors, errors));
         told
