@@ -101,3 +101,7 @@ bench-index:
 # How often change points are found in made-up series, with and without one.
 bench-change-points:
     cargo run --release -q -p squall-report --example change_points
+
+# Gates on made-up machines, 10,000 of each: how often the same code is blocked, how often a slower one is found, beside other rules.
+gate-study *ARGS:
+    cargo run --release -q -p squall-report --example gate_study -- {{ARGS}}

@@ -19,9 +19,10 @@ use std::time::Duration;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, BlockRecord, GateEnd, GateVerdict};
 
-use super::looks::{self, Levels, MOST_BLOCKS};
+use super::looks::{self, Levels, MOST_BLOCKS, Tests};
 use super::metric::series::series;
 use super::metric::{self, Readings};
+use super::planner;
 use super::signed_rank::Nulls;
 use super::verdict::{self, Finding, Verdict};
 use pilot::{PILOT, Tested};
@@ -218,6 +219,20 @@ impl Gate {
         });
     }
 
+    /// A metric that is tested, by its name.
+    fn tested(&self, name: &str) -> Option<&Tested> {
+        self.tested.iter().find(|metric| metric.id.to_string() == name)
+    }
+
+    /// The smallest regression of it that 95 of 100 gates would see at a look like the last one; nothing where none.
+    fn seen_from(&self, metric: &Tested) -> Option<f64> {
+        let tests = Tests {
+            gates: self.checked.settings().gates,
+            metrics: self.tested.len(),
+        };
+        planner::smallest(metric.noise, metric.accepting, self.looked_at(), tests)
+    }
+
     /// Whether no further block is of use.
     fn is_settled(&self) -> bool {
         matches!(self.verdict(), GateVerdict::Regressed | GateVerdict::Pass)
@@ -299,5 +314,7 @@ impl From<Verdict> for GateVerdict {
     }
 }
 
+#[cfg(test)]
+mod study_tests;
 #[cfg(test)]
 mod tests;

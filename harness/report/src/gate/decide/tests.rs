@@ -145,6 +145,29 @@ fn the_same_code_passes_and_says_what_it_could_not_see() {
         "{}",
         record.blind_spot
     );
+    // It would have seen less if it had gone on; it has not.
+    let of = |blocks| {
+        let tests = looks::Tests {
+            gates: NonZeroU32::MIN,
+            metrics: 3,
+        };
+        let spread = metric(&record, "refresh.p99").plan.unwrap().spread;
+        planner::smallest(
+            planner::Noise { spread, share: 1.0 },
+            Limits::USUAL,
+            blocks,
+            tests,
+        )
+        .unwrap()
+    };
+    let seen = words::change(squall_model::gate::MetricScale::Ratio, of(14));
+    assert!(
+        record.blind_spot.ends_with(&format!("would see {seen}")),
+        "{}",
+        record.blind_spot
+    );
+    let planned = metric(&record, "refresh.p99").plan.unwrap().smallest.unwrap();
+    assert!((planned - of(90)).abs() < 1e-12);
     assert_eq!(
         record.reasons,
         ["cpu, refresh.p50: not worse by as much as is not tolerated"]

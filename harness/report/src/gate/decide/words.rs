@@ -90,8 +90,18 @@ impl Words<'_> {
         let passed = passed.collect::<Vec<_>>().join(", ");
         let unseen = informing
             .iter()
-            .map(|metric| format!("; {} {}", metric.name, metric.why_not));
+            .map(|metric| format!("; {} {}", metric.name, self.unseen(metric)));
         format!("pass: {passed}{}", unseen.collect::<String>())
+    }
+
+    /// Why a pass says nothing of a metric. What it would have seen is by the blocks that have run, not by those there was time for.
+    fn unseen(&self, metric: &MetricRecord) -> String {
+        let tested = self.gate.tested(&metric.name);
+        match tested.map(|tested| self.gate.seen_from(tested)) {
+            None => metric.why_not.clone(),
+            Some(None) => "not decidable here, would see nothing".to_owned(),
+            Some(Some(seen)) => format!("not decidable here, would see {}", change(metric.scale, seen)),
+        }
     }
 
     fn deciding(&self) -> Vec<&str> {
@@ -206,14 +216,9 @@ impl Words<'_> {
         });
         let nearest = undecided.min_by(|a, b| a.plan.needed.total_cmp(&b.plan.needed))?;
         let needed = nearest.plan.needed;
-        if let Some(look) = looks::first_from(needed.ceil() as usize).filter(|_| needed <= MOST_BLOCKS as f64)
-        {
-            let minutes = (self.gate.time_of(look as f64)?.as_secs_f64() / 60.0).ceil();
-            return Some(format!(
-                "a budget of {minutes} minutes: by then {look} blocks have run, and {} takes {}",
-                nearest.id,
-                needed.ceil()
-            ));
+        if needed <= MOST_BLOCKS as f64 {
+            let more = (needed.ceil() as usize).max(self.gate.looked_at() + 1);
+            return self.more_time(looks::first_from(more)?, &nearest.id.to_string(), needed);
         }
         let limits = nearest.limits;
         Some(format!(
@@ -225,6 +230,21 @@ impl Words<'_> {
                 planner::bearable(limits, MOST_BLOCKS) * nearest.noise.share.sqrt()
             )
         ))
+    }
+
+    /// Where it was the time, or a limit on blocks, that ended it.
+    fn more_time(&self, look: usize, name: &str, needed: f64) -> Option<String> {
+        let takes = format!("{name} takes {}", needed.ceil());
+        match self.end {
+            GateEnd::Blocks => Some(format!("{look} blocks: {takes}")),
+            GateEnd::Environment | GateEnd::Budget => {
+                let minutes = (self.gate.time_of(look as f64)?.as_secs_f64() / 60.0).ceil();
+                Some(format!(
+                    "a budget of {minutes} minutes: by then {look} blocks have run, and {takes}"
+                ))
+            }
+            _ => None,
+        }
     }
 
     fn too_few_requests(&self) -> Vec<String> {

@@ -272,6 +272,29 @@ fn an_arm_that_never_recovered_is_worse_by_as_much_as_can_be() {
 }
 
 #[test]
+fn a_verdict_does_not_depend_on_how_large_never_is() {
+    use super::super::looks::Levels;
+    use super::super::signed_rank::Nulls;
+    use super::super::verdict::{Metric, judge};
+    let levels = Levels {
+        alpha: 0.001,
+        beta: 0.01,
+    };
+    for (never, well) in [(3, 25), (12, 16), (20, 8)] {
+        let of = |largest: f64| {
+            let values = (0..never)
+                .map(|_| largest)
+                .chain((0..well).map(|at| (f64::from(at) - 12.0) / 100.0));
+            let changes: Vec<f64> = values.collect();
+            let metric = Metric::new(&changes, Limits::RECOVERY).unwrap();
+            let finding = judge(&[metric], levels, &mut Nulls::default())[0];
+            (finding.verdict, finding.p_value.to_bits())
+        };
+        assert_eq!(of(NEVER.ln()), of(1e6_f64.ln()), "{never} of {}", never + well);
+    }
+}
+
+#[test]
 fn a_fault_that_was_not_shown_has_no_recovery() {
     let mut unproved = faulted(Some(400_000), None);
     unproved.faults[0].proved = false;
