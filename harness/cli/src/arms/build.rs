@@ -5,12 +5,13 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use squall_model::gate;
 
-use super::cache::Built;
+use super::cache::BuildKey;
 use super::error::{ArmsError, BuildFailure, seconds};
 use super::program::{Ended, Surroundings, capture, run};
 use super::settings::{self, Commands};
@@ -29,7 +30,7 @@ const LAST_LINES: usize = 20;
 const LAST_BYTES: u64 = 16 * 1024;
 
 /// Variables that make compilers and build systems do something else; others change what a build says, not what it makes.
-const LISTENED_TO: [&str; 22] = [
+const LISTENED_TO: [&str; 21] = [
     "AR",
     "ARFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -50,12 +51,11 @@ const LISTENED_TO: [&str; 22] = [
     "LD",
     "LDFLAGS",
     "NODE_ENV",
-    "RUSTC_WRAPPER",
     "RUSTFLAGS",
 ];
 
 /// The beginnings of more of them.
-const LISTENED_TO_ALL: [&str; 3] = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_"];
+const LISTENED_TO_ALL: [&str; 4] = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "RUSTC"];
 
 /// The commands that build both arms: those that were asked for, else those of `squall.toml`, else Cargo's where there is a
 /// `Cargo.toml`, else none.
@@ -118,7 +118,7 @@ pub fn toolchain(root: &Path, surroundings: &Surroundings<'_>) -> Option<Toolcha
 }
 
 /// What makes a build of a revision the same build.
-pub fn key(commands: &Commands, toolchain: Option<&Toolchain>, surroundings: &Surroundings<'_>) -> Built {
+pub fn key(commands: &Commands, toolchain: Option<&Toolchain>, surroundings: &Surroundings<'_>) -> BuildKey {
     let own = surroundings.environment.iter().map(|(name, _)| name.clone());
     let others = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let is_listened_to = |name: &String| {
@@ -128,7 +128,7 @@ pub fn key(commands: &Commands, toolchain: Option<&Toolchain>, surroundings: &Su
     names.sort();
     names.dedup();
     let value = |name: &String| Some(surroundings.variable(name)?.to_string_lossy().into_owned());
-    Built {
+    BuildKey {
         commands: commands.clone(),
         toolchain: toolchain.map(|toolchain| toolchain.version.clone()),
         environment: names
@@ -203,7 +203,11 @@ impl Build<'_> {
         command.stderr(log.try_clone().map_err(written())?);
         let ending = match run(&mut command, within, surroundings.stop) {
             Ok(Ended::Exited(status)) if status.success() => return Ok(()),
-            Ok(Ended::Exited(status)) => status.to_string().replace("exit status:", "exited with"),
+            Ok(Ended::Exited(status)) => match (status.code(), status.signal()) {
+                (Some(code), _) => format!("exited with {code}"),
+                (None, Some(signal)) => format!("was ended by signal {signal}"),
+                (None, None) => format!("ended: {status}"),
+            },
             Ok(Ended::TimedOut) => format!("took longer than {}", seconds(self.within)),
             Ok(Ended::Stopped(exit)) => return Err(ArmsError::Stopped(exit)),
             Err(e) if e.kind() == io::ErrorKind::NotFound && self.arm == gate::Arm::Candidate => {

@@ -38,7 +38,7 @@ pub struct Stamp {
     /// Its submodules, outer ones first.
     pub submodules: Vec<Nested>,
     /// How it was built; absent if it was not.
-    pub built: Option<Built>,
+    pub built: Option<BuildKey>,
 }
 
 /// A submodule's working tree inside a base's.
@@ -52,7 +52,7 @@ pub struct Nested {
 
 /// All that makes a build another build, beside the revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Built {
+pub struct BuildKey {
     /// What was run.
     pub commands: Vec<Vec<String>>,
     /// The compiler, as it tells its version; absent where none is known.

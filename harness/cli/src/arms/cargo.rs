@@ -131,6 +131,12 @@ pub fn is_cargo(words: &[String]) -> bool {
     program == Some(OsStr::new("cargo"))
 }
 
+/// A folder outside the arm that a command would build into, which would be that of both arms.
+pub fn shared_target(words: &[String]) -> Option<&str> {
+    let folder = option(words, "--target-dir").filter(|_| is_cargo(words))?;
+    Path::new(folder).is_absolute().then_some(folder)
+}
+
 /// The value of an option, as `--name VALUE` or `--name=VALUE`.
 fn option<'w>(words: &'w [String], name: &str) -> Option<&'w str> {
     let words = words.iter().take_while(|word| *word != "--");
@@ -223,16 +229,13 @@ fn seed_profile(source: &Path, target: &Path, crates: &BTreeSet<String>) -> io::
             continue;
         };
         for file in made.get(hash).into_iter().flatten() {
-            copy(
-                &source.join("deps").join(file),
-                &target.join("deps").join(file),
-                DEEPEST,
-            )?;
+            let below = Path::new("deps").join(file);
+            copy(&source.join(&below), &target.join(&below), DEEPEST)?;
         }
         for folder in ["build", FINGERPRINTS] {
-            let from = source.join(folder).join(&unit);
-            if from.exists() {
-                copy(&from, &target.join(folder).join(&unit), DEEPEST)?;
+            let below = Path::new(folder).join(&unit);
+            if source.join(&below).exists() {
+                copy(&source.join(&below), &target.join(&below), DEEPEST)?;
             }
         }
         units += 1;
@@ -248,6 +251,14 @@ fn hash_of(name: &str) -> Option<&str> {
         let ends = name[dash + 1 + DIGITS..].chars().next().is_none_or(|c| c == '.');
         (ends && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
     })
+}
+
+/// Whether a file is never written to again, so that two folders may have the same one: libraries, which are most of the bytes and
+/// which rustc puts in their place whole. A linker or a build script may write into what it finds.
+fn is_final(path: &Path) -> bool {
+    let is_beside = path.parent().is_some_and(|folder| folder.ends_with("deps"));
+    let ending = path.extension().unwrap_or_default();
+    is_beside && (ending == "rlib" || ending == "rmeta")
 }
 
 /// Copies a file, link or folder with its times, by which Cargo decides what is fresh.
@@ -268,6 +279,9 @@ fn copy(from: &Path, to: &Path, deep: usize) -> io::Result<()> {
         return Ok(());
     }
     if !about.is_file() {
+        return Ok(());
+    }
+    if is_final(from) && fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
     fs::copy(from, to)?;

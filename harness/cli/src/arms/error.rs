@@ -121,6 +121,16 @@ pub enum ArmsError {
     /// A commit accepts something in a form that can't be read.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// Both arms would be built into one folder.
+    #[error(
+        "`{command}` would build both arms into {folder}, and one would be taken for the other; leave `--target-dir` out, or name a folder below the arm's root"
+    )]
+    SharedTarget {
+        /// The command.
+        command: String,
+        /// What it says.
+        folder: String,
+    },
     /// What builds the candidate is not on this machine.
     #[error(
         "the candidate is built with `{command}`, and there is no program `{program}`; install it, or say how to build under `gate: build:` of the scenario or in squall.toml"

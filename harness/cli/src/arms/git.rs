@@ -77,7 +77,14 @@ impl Git<'_> {
             // Looking must not take the lock that somebody else's git may want.
             .arg("--no-optional-locks")
             // What hooks do to a checkout is for people, and may take minutes or the network.
-            .args(["-c", "core.hooksPath=/dev/null", "-c", "submodule.recurse=false"])
+            .args([
+                "-c",
+                "core.hooksPath=/dev/null",
+                "-c",
+                "submodule.recurse=false",
+                "-c",
+                "core.fsmonitor=false",
+            ])
             .args(arguments)
             .current_dir(folder)
             .envs([

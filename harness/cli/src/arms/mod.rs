@@ -185,6 +185,14 @@ struct Preparation<'a> {
 
 impl Preparation<'_> {
     fn both(&self, standing: &Standing, base: &str, tell: &mut dyn FnMut(&str)) -> Result<Arms, ArmsError> {
+        for words in &self.commands {
+            if let Some(folder) = cargo::shared_target(words) {
+                return Err(ArmsError::SharedTarget {
+                    command: build::shown(std::slice::from_ref(words)),
+                    folder: folder.to_owned(),
+                });
+            }
+        }
         let _making = self.cache.lock(self.within, self.surroundings, tell)?;
         let root = &self.repository.root;
         let candidate = Arm {
@@ -217,7 +225,7 @@ impl Preparation<'_> {
             mut stamp,
             held,
         } = worktree::prepare(self.repository, &self.cache, revision, tell)?;
-        worktree::remove_surplus(self.repository, &self.cache)?;
+        worktree::remove_surplus(self.repository, &self.cache, tell);
         let toolchain = build::toolchain(&self.repository.root, self.surroundings);
         let mut places = vec![(self.repository.root.clone(), root.clone())];
         let environment = self.cargo(&root, toolchain.as_ref(), &mut places, tell)?;

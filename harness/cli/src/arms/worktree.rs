@@ -63,12 +63,14 @@ pub fn prepare(
 }
 
 /// Removes the bases that are too many, and those that were left half made.
-pub fn remove_surplus(repository: &Repository<'_>, cache: &Cache) -> Result<(), ArmsError> {
+pub fn remove_surplus(repository: &Repository<'_>, cache: &Cache, tell: &mut dyn FnMut(&str)) {
     for (revision, lock) in cache.surplus() {
-        remove(repository, cache, &revision)?;
-        cache.forget(&revision, lock);
+        match remove(repository, cache, &revision) {
+            Ok(()) => cache.forget(&revision, lock),
+            // No reason to hold up a gate: it is tried again by the next one.
+            Err(e) => tell(&format!("an old base stays in the cache: {e}")),
+        }
     }
-    Ok(())
 }
 
 /// Whether a tree is there and git knows it as being at `revision`.

@@ -108,6 +108,17 @@ fn a_candidate_that_does_not_build_shows_the_last_lines() {
 }
 
 #[test]
+fn a_build_that_a_signal_ends_says_so() {
+    let (project, _) = Project::parted();
+    project.script("build.sh", "kill -SEGV $$\n");
+    let error = project.refuse("main").to_string();
+    assert!(
+        error.ends_with("was ended by signal 11 and printed nothing"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_base_that_does_not_build_is_another_matter_and_is_tried_again() {
     let project = Project::new();
     project.script("build.sh", "echo broken here\nexit 1\n");

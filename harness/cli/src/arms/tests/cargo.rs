@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use squall_engine::run::Stop;
+
 use super::super::Built;
-use super::{Project, read};
+use super::{Project, commands, read};
 
 /// A workspace with a member and a crate from elsewhere, whose build script counts its runs in that crate's own repository.
 fn workspace() -> (Project, Project) {
@@ -117,6 +119,64 @@ fn one_target_folder_for_all_projects_does_not_make_the_base_the_candidate() {
     assert_eq!(says(&arms.candidate.path_of(&program)), "candidate 1");
     assert_eq!(says(&arms.base.path_of(&program)), "base 1");
     assert!(arms.base.path_of(&program).starts_with(&arms.base.root));
+}
+
+#[test]
+fn a_command_that_names_one_folder_for_both_arms_is_refused() {
+    let (project, _library) = workspace();
+    change(&project);
+    let (arms, _) = project.prepare_with("HEAD", &Stop::default(), |request| {
+        request.build = Some(commands(&[&["cargo", "build", "--target-dir", "/tmp/of-both"]]));
+    });
+    let error = arms.expect_err("one would be taken for the other").to_string();
+    assert!(error.contains("into /tmp/of-both"), "{error}");
+}
+
+#[test]
+fn the_base_is_built_with_the_candidates_toolchain() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (mut project, _) = Project::parted();
+    let tools = project.beside("tools");
+    std::fs::create_dir(&tools).expect("made");
+    // What rustup would choose for the candidate's folder, and for no other.
+    project.script(
+        "rustc",
+        "if [ \"$1\" = -vV ]; then echo rustc 9.9; else echo \"/x/toolchains/of-$(basename \"$PWD\" | tr ' ' -)\"; fi\n",
+    );
+    std::fs::rename(project.root.join("rustc"), tools.join("rustc")).expect("moved");
+    assert!(
+        tools
+            .join("rustc")
+            .metadata()
+            .expect("there")
+            .permissions()
+            .mode()
+            & 0o111
+            != 0
+    );
+    project.write("rust-toolchain.toml", "");
+    let path = std::env::var("PATH").expect("there is one");
+    let path = format!("{}:{path}", tools.display());
+    project.environment.push(("PATH".to_owned(), path.into()));
+    project
+        .environment
+        .push(("RUSTUP_TOOLCHAIN".to_owned(), "".into()));
+    let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
+        request.build = Some(commands(&[&[
+            "sh",
+            "-c",
+            "echo \"$RUSTUP_TOOLCHAIN\" > toolchain",
+        ]]));
+    });
+    let arms = arms.expect("two arms");
+    assert_eq!(read(&arms.base.root.join("toolchain")), "of-a-project\n");
+    assert_eq!(
+        read(&arms.candidate.root.join("toolchain")),
+        "\n",
+        "rustup itself decides there"
+    );
+    let stamp = read(&arms.base.root.with_extension("json"));
+    assert!(stamp.contains("rustc 9.9"), "{stamp}");
 }
 
 #[test]
