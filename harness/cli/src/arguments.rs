@@ -474,6 +474,9 @@ pub struct GateArguments {
     /// Also write JUnit there.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Tell GitHub's runner: annotations on standard output, and the summary of the step.
+    #[arg(long, conflicts_with = "json")]
+    pub github: bool,
     /// Keep the records of all blocks, and not just of those that do not count.
     #[arg(long)]
     pub keep_blocks: bool,

@@ -6,15 +6,17 @@ use std::fmt::Write as _;
 
 use squall_model::record::Verdict;
 
-use crate::chart::Chart;
+use crate::chart::{Chart, Forest};
 
 /// One piece of a report.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
     /// The verdict with what it means and the reasons for it.
     Verdict {
-        /// How the run ended.
-        verdict: Verdict,
+        /// How it ended, in one word.
+        word: &'static str,
+        /// How good or bad that is.
+        tone: Tone,
         /// What that means, in a sentence.
         meaning: String,
         /// Why, the gravest first.
@@ -39,6 +41,8 @@ pub enum Block {
     Table(Table),
     /// A drawing.
     Chart(Box<Chart>),
+    /// Estimates with their intervals.
+    Forest(Box<Forest>),
     /// Drawings one above the other, on one axis of time.
     Stack(Vec<Chart>),
     /// What matters most, and what stands beside it where there is room.

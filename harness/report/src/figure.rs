@@ -18,6 +18,10 @@ pub enum Unit {
     Count,
     /// Bytes.
     Bytes,
+    /// One thing over another, told as how much more it is: 1.081 is `+8.1 %`.
+    Change,
+    /// One share less another, in percentage points: 0.002 is `+0.2 pp`.
+    Points,
 }
 
 impl Unit {
@@ -29,6 +33,8 @@ impl Unit {
             Unit::Ratio => "ratio",
             Unit::Count => "count",
             Unit::Bytes => "bytes",
+            Unit::Change => "change",
+            Unit::Points => "points",
         }
     }
 
@@ -41,6 +47,8 @@ impl Unit {
             Unit::Count if value.fract() == 0.0 && value.abs() < 1e15 => signed(value, |v| count(v as u64)),
             Unit::Count => three(value),
             Unit::Bytes => bytes(value),
+            Unit::Change => change(value),
+            Unit::Points => points(value),
         }
     }
 
@@ -197,6 +205,62 @@ pub fn percent(ratio: f64) -> String {
     format!("{sign}{} %", count(percent.abs() as u64))
 }
 
+/// `+8.1 %` of 1.081, `−3.0 %` of 0.97, `0 %` of what is the same: how much more one thing is than another.
+pub fn change(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return ABSENT.to_owned();
+    }
+    with_sign(ratio - 1.0, size_of_change(ratio))
+}
+
+/// The same without its sign, for where words say which way it went.
+pub fn size_of_change(ratio: f64) -> String {
+    let percent = ((ratio - 1.0) * 100.0).abs();
+    match percent {
+        _ if !percent.is_finite() => ABSENT.to_owned(),
+        0.0 => "0 %".to_owned(),
+        _ if percent >= 99.95 => format!("{} %", count(percent.round() as u64)),
+        // What is no change but for how floating point numbers are written is none.
+        _ if percent < 1e-9 => "0 %".to_owned(),
+        _ if percent < 0.05 => {
+            let decimals = (-percent.log10().floor()).clamp(1.0, 9.0) as usize;
+            format!("{percent:.decimals$} %")
+        }
+        _ => format!("{percent:.1} %"),
+    }
+}
+
+/// `+0.2 pp` of 0.002: a difference of shares in percentage points.
+pub fn points(difference: f64) -> String {
+    if !difference.is_finite() {
+        return ABSENT.to_owned();
+    }
+    with_sign(difference, size_of_points(difference))
+}
+
+/// The same without its sign.
+pub fn size_of_points(difference: f64) -> String {
+    let points = difference.abs() * 100.0;
+    // Hundredths, and of what is less its first digit.
+    let decimals = if points >= 0.005 {
+        2.0
+    } else {
+        (-points.max(1e-9).log10()).ceil()
+    };
+    let scale = 10f64.powf(decimals);
+    format!("{} pp", three((points * scale).round() / scale))
+}
+
+/// What `value` is printed as, with a sign unless that is nothing.
+fn with_sign(value: f64, printed: String) -> String {
+    match value {
+        _ if printed.starts_with("0 ") => printed,
+        more if more > 0.0 => format!("+{printed}"),
+        less if less < 0.0 => format!("−{printed}"),
+        _ => printed,
+    }
+}
+
 /// Three significant digits, without an exponent; a whole number stays whole.
 pub fn three(value: f64) -> String {
     if !value.is_finite() {
@@ -288,6 +352,27 @@ mod tests {
         for (share, text) in table {
             assert_eq!(ratio(share), text);
         }
+    }
+
+    #[test]
+    fn changes_say_which_way_and_are_never_rounded_into_none() {
+        let table = [
+            (1.081, "+8.1 %"),
+            (0.97, "−3.0 %"),
+            (1.0, "0 %"),
+            (2.5, "+150 %"),
+            (0.0, "−100 %"),
+            (1.000_3, "+0.03 %"),
+            (14.0, "+1,300 %"),
+            (f64::INFINITY, "–"),
+        ];
+        for (ratio, text) in table {
+            assert_eq!(change(ratio), text);
+        }
+        assert_eq!(points(0.002), "+0.2 pp");
+        assert_eq!(points(-0.000_01), "−0.001 pp");
+        assert_eq!(points(0.000_156), "+0.02 pp");
+        assert_eq!(points(0.0), "0 pp");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod columns;
 pub mod compare;
 pub mod figure;
 pub mod gate;
+pub mod gate_report;
 pub mod index;
 mod marks;
 mod over_time;

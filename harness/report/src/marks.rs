@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use squall_model::event::EventKind;
 use squall_model::record::FaultRecord;
 
-use crate::chart::{Band, Marks, Shade};
+use crate::chart::{Band, Marks, Shade, Shading};
 use crate::recording::Recording;
 use crate::states::machines;
 
@@ -83,6 +83,7 @@ pub(crate) fn marks(recording: &Recording) -> Marks {
                 })
         });
     Marks {
+        shading: Shading::Fault,
         phases: phases
             .map(|(at, phase)| Band {
                 start_us: phase.start_us,

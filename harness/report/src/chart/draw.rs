@@ -13,7 +13,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
 
 use super::label::{LETTER, Label, TEXT, placed};
-use super::scale::{Vertical, quantile_ticks, time_label, time_ticks};
+use super::scale::{Scale, quantile_ticks, time_label, time_ticks};
 use super::size::{BAND, FACTOR, LABEL_ROW, Size, axis_height, tracks_height, units, with_tracks};
 use super::theme::{Role, Theme, coloured};
 use super::thin::thinned;
@@ -29,7 +29,7 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// The vertical axis of a chart, for a script: `linear` or `log`, and the lowest and the highest position on it.
 pub(crate) fn axis(chart: &Chart) -> String {
-    let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
+    let vertical = Scale::of(values(chart), chart.unit, ticks(chart));
     let kind = if vertical.log { "log" } else { "linear" };
     format!("{kind} {} {}", vertical.low, vertical.high)
 }
@@ -51,7 +51,7 @@ fn values(chart: &Chart) -> impl Iterator<Item = f64> {
 
 /// The cells of a heat map, for a page to hold once beside its drawings, which refer to them; and the count of the fullest.
 pub(crate) fn cells(chart: &Chart) -> Option<(String, u64)> {
-    let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
+    let vertical = Scale::of(values(chart), chart.unit, ticks(chart));
     let cells = chart.heat.as_ref()?.cells(&vertical);
     let group = cells.drawn(Theme::Page);
     Some((format!("<g id=\"{}-cells\">{group}</g>", chart.id), cells.most()))
@@ -125,7 +125,7 @@ struct Drawing<'c> {
     size: Size,
     labels: Vec<Label>,
     end: f64,
-    vertical: Vertical,
+    vertical: Scale,
 }
 
 impl<'c> Drawing<'c> {
@@ -139,7 +139,7 @@ impl<'c> Drawing<'c> {
                 .filter(|x| x.is_finite())
                 .fold(1.0, f64::max),
         };
-        let vertical = Vertical::of(values(chart), chart.unit, ticks(chart));
+        let vertical = Scale::of(values(chart), chart.unit, ticks(chart));
         let mut drawing = Drawing {
             chart,
             size,

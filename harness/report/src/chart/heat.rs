@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::scale::Vertical;
+use super::scale::Scale;
 use super::theme::{SHADES, Theme, shade};
 use crate::figure;
 
@@ -35,7 +35,7 @@ impl Heat {
         self.columns.iter().flatten().map(|(value, _)| *value as f64)
     }
 
-    pub(super) fn cells(&self, vertical: &Vertical) -> Cells {
+    pub(super) fn cells(&self, vertical: &Scale) -> Cells {
         let row = |value: u64| {
             let position = vertical.position(value as f64)?;
             let share = (vertical.high - position) / (vertical.high - vertical.low);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn cells(heat: &Heat) -> Cells {
-        heat.cells(&Vertical::of(heat.values(), Unit::Duration, 6))
+        heat.cells(&Scale::of(heat.values(), Unit::Duration, 6))
     }
 
     #[test]

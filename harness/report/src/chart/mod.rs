@@ -4,6 +4,7 @@
 //! one that fits. Colours are roles until the end, so that a page can give them its theme.
 
 mod draw;
+mod forest;
 mod heat;
 mod label;
 mod scale;
@@ -13,9 +14,12 @@ mod thin;
 
 pub use draw::draw;
 pub(crate) use draw::{alone, axis, cells};
+pub use forest::{Estimate, Forest};
+pub(crate) use forest::{Form, ZONES, draw_forest, scale as forest_scale};
 pub use heat::Heat;
 pub(crate) use heat::cells_shown;
 pub(crate) use label::{LETTER, TEXT};
+pub(crate) use scale::Scale;
 pub use size::{MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, WIDE};
 pub use theme::Theme;
 pub(crate) use theme::{legend_line, legend_shades, shades, swatch};
@@ -107,16 +111,6 @@ pub enum Horizontal {
     },
 }
 
-impl Horizontal {
-    /// What is shaded on such an axis.
-    pub(crate) fn shaded(self) -> &'static str {
-        match self {
-            Horizontal::Runs { .. } => "change point",
-            Horizontal::Time { .. } | Horizontal::Quantile => "fault",
-        }
-    }
-}
-
 /// One line of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
@@ -155,12 +149,37 @@ pub enum Ink {
 pub struct Marks {
     /// The phases, in order.
     pub phases: Vec<Band>,
-    /// The windows of faults.
+    /// Windows that are shaded.
     pub faults: Vec<Shade>,
+    /// What these windows are of.
+    pub shading: Shading,
     /// What was in which state, a row each below the plot.
     pub tracks: Vec<Track>,
     /// On an axis of runs: where a date begins, and which.
     pub dates: Vec<(u64, String)>,
+}
+
+/// What a shaded window is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shading {
+    /// A fault.
+    #[default]
+    Fault,
+    /// Where a level changed.
+    ChangePoint,
+    /// A block that does not count.
+    InvalidBlock,
+}
+
+impl Shading {
+    /// What a legend calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Shading::Fault => "fault",
+            Shading::ChangePoint => "change point",
+            Shading::InvalidBlock => "block that does not count",
+        }
+    }
 }
 
 /// One thing and the states in which it was.

@@ -2,12 +2,21 @@
 
 use crate::figure::{self, Unit};
 
+/// Changes beyond these ratios are drawn at the edge: one wild block must not flatten all others.
+const MOST_CHANGE: f64 = 10.0;
+
+/// Changes that are worth a tick, in percent; where there is room for only some, the first.
+const CHANGES: [f64; 27] = [
+    0.0, 100.0, -50.0, 20.0, -20.0, 10.0, -10.0, 50.0, 5.0, -5.0, 400.0, -75.0, 200.0, 900.0, -90.0, 2.0,
+    -2.0, 1.0, -1.0, 0.5, -0.5, 0.2, -0.2, 0.1, -0.1, 0.05, -0.05,
+];
+
 /// Data that spans more than this factor is drawn on a logarithmic axis.
 const WIDE_RANGE: f64 = 20.0;
 
-/// A vertical axis. Positions are what is drawn: the value, or its decimal logarithm.
+/// What an axis measures. Positions are what is drawn: the value, or its decimal logarithm.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Vertical {
+pub(crate) struct Scale {
     pub(crate) log: bool,
     pub(crate) low: f64,
     pub(crate) high: f64,
@@ -16,9 +25,15 @@ pub(crate) struct Vertical {
     pub(crate) unit: Unit,
 }
 
-impl Vertical {
-    /// The axis for `values`, with about `most` ticks. Only durations get a logarithmic one: for the rest zero matters.
-    pub(crate) fn of(values: impl Iterator<Item = f64>, unit: Unit, most: usize) -> Vertical {
+impl Scale {
+    /// The axis for `values`, with about `most` ticks. Of what starts at zero only durations get a logarithmic one: for the rest
+    /// zero matters. Changes lie about none.
+    pub(crate) fn of(values: impl Iterator<Item = f64>, unit: Unit, most: usize) -> Scale {
+        match unit {
+            Unit::Change => return Scale::about_one(values, most),
+            Unit::Points => return Scale::about_zero(values, most),
+            Unit::Duration | Unit::Rate | Unit::Ratio | Unit::Count | Unit::Bytes => {}
+        }
         let (mut least, mut largest) = (f64::INFINITY, 0.0_f64);
         for value in values.filter(|value| value.is_finite() && *value >= 0.0) {
             largest = largest.max(value);
@@ -27,19 +42,51 @@ impl Vertical {
             }
         }
         if unit == Unit::Duration && least.is_finite() && largest / least > WIDE_RANGE {
-            Vertical::logarithmic(least, largest, unit, most)
+            Scale::logarithmic(least, largest, unit, most)
         } else {
-            Vertical::linear(largest, unit, most)
+            Scale::linear(largest, unit, most)
         }
     }
 
-    fn linear(largest: f64, unit: Unit, most: usize) -> Vertical {
+    /// Ratios on a logarithmic axis, on which half and twice are as far from the same.
+    fn about_one(values: impl Iterator<Item = f64>, most: usize) -> Scale {
+        let positions = values.filter(|value| value.is_finite() && *value > 0.0);
+        let positions = positions.map(|value| value.clamp(1.0 / MOST_CHANGE, MOST_CHANGE).log10());
+        let (low, high) = range(positions, 1.005_f64.log10());
+        Scale {
+            log: true,
+            low,
+            high,
+            ticks: change_ticks(low, high, most),
+            unit: Unit::Change,
+        }
+    }
+
+    /// Differences, which may be on both sides of none.
+    fn about_zero(values: impl Iterator<Item = f64>, most: usize) -> Scale {
+        // No share lies further from another.
+        let values = values
+            .filter(|value| value.is_finite())
+            .map(|value| value.clamp(-1.0, 1.0));
+        let (low, high) = range(values, 0.000_1);
+        let step = nice_step(high - low, most);
+        let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+        Scale {
+            log: false,
+            low,
+            high,
+            ticks: (first..=last).map(|at| at as f64 * step).collect(),
+            unit: Unit::Points,
+        }
+    }
+
+    fn linear(largest: f64, unit: Unit, most: usize) -> Scale {
         let largest = if largest > 0.0 { largest } else { 1.0 };
         let step = nice_step(largest, most);
         let high = (largest * 1.02 / step).ceil() * step;
         let count = (high / step).round() as usize;
         let ticks = (0..=count).map(|at| at as f64 * step).collect();
-        Vertical {
+        Scale {
             log: false,
             low: 0.0,
             high,
@@ -48,7 +95,7 @@ impl Vertical {
         }
     }
 
-    fn logarithmic(least: f64, largest: f64, unit: Unit, most: usize) -> Vertical {
+    fn logarithmic(least: f64, largest: f64, unit: Unit, most: usize) -> Scale {
         // One microsecond is the finest that is recorded.
         let (low, high) = (least.max(1.0).log10(), largest.max(1.0).log10());
         let (low, high) = (low - 0.04 * (high - low), high + 0.04 * (high - low));
@@ -64,7 +111,7 @@ impl Vertical {
         let ticks = powers
             .flat_map(|power| steps.iter().map(move |step| f64::from(power) + step.log10()))
             .filter(|tick| (low..=high).contains(tick));
-        Vertical {
+        Scale {
             log: true,
             low,
             high,
@@ -75,8 +122,18 @@ impl Vertical {
 
     /// Where a value is drawn; nothing for what has no place on the axis.
     pub(crate) fn position(&self, value: f64) -> Option<f64> {
-        let position = if self.log { value.max(1.0).log10() } else { value };
+        let position = match self.unit {
+            Unit::Change => value.log10(),
+            _ if self.log => value.max(1.0).log10(),
+            _ => value,
+        };
         position.is_finite().then(|| position.clamp(self.low, self.high))
+    }
+
+    /// Whether a value lies beyond the ends of the axis, where [`Scale::position`] puts it at the end.
+    pub(crate) fn is_beyond(&self, value: f64) -> bool {
+        let end = |position: f64| if self.log { 10f64.powf(position) } else { position };
+        value < end(self.low) || value > end(self.high)
     }
 
     /// The label of a tick.
@@ -85,10 +142,53 @@ impl Vertical {
         match self.unit {
             // Powers of ten come back from their logarithms with an error in the last digit.
             Unit::Duration if self.log => self.unit.print(one_digit(value)),
+            Unit::Change => change_label(value),
+            Unit::Points => signed(value * 100.0),
             Unit::Count => figure::rate(value).trim_end_matches("/s").to_owned(),
             unit => trimmed(&unit.print(value)),
         }
     }
+}
+
+/// From the least to the largest position, zero among them, with some room beyond; each side at least so wide.
+fn range(positions: impl Iterator<Item = f64>, least: f64) -> (f64, f64) {
+    let (low, high) = positions.fold((-least, least), |(low, high), at| (low.min(at), high.max(at)));
+    let room = 0.04 * (high - low);
+    (low - room, high + room)
+}
+
+/// Positions of ticks on an axis of decimal logarithms of ratios: round percentages, no more than about `most`.
+fn change_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let apart = (high - low) / most.max(1) as f64;
+    let mut ticks: Vec<f64> = Vec::new();
+    for percent in CHANGES {
+        let at = (percent / 100.0).ln_1p() / std::f64::consts::LN_10;
+        let is_free = ticks.iter().all(|tick| (tick - at).abs() >= apart);
+        if (low..=high).contains(&at) && is_free {
+            ticks.push(at);
+        }
+    }
+    ticks.sort_by(f64::total_cmp);
+    ticks
+}
+
+/// `+20 %`, and `×2` from there on: a tick needs no more digits than it was chosen with, and little room.
+fn change_label(ratio: f64) -> String {
+    let percent = ((ratio - 1.0) * 100.0 * 1e6).round() / 1e6;
+    if percent >= 100.0 {
+        return format!("×{}", figure::three(percent / 100.0 + 1.0));
+    }
+    format!("{} %", signed(percent))
+}
+
+/// Three digits with the sign of what is not zero.
+fn signed(number: f64) -> String {
+    let sign = match number {
+        more if more > 0.0 => "+",
+        less if less < 0.0 => "−",
+        _ => "",
+    };
+    format!("{sign}{}", figure::three(number.abs()))
 }
 
 /// `1.50k/s` as `1.5k/s`: a tick needs no digits that its neighbours don't.
@@ -177,7 +277,7 @@ mod tests {
     use super::*;
 
     fn labels(values: &[f64], unit: Unit, most: usize) -> Vec<String> {
-        let axis = Vertical::of(values.iter().copied(), unit, most);
+        let axis = Scale::of(values.iter().copied(), unit, most);
         axis.ticks.iter().map(|tick| axis.label(*tick)).collect()
     }
 
@@ -206,10 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn changes_have_round_percentages_about_none() {
+        assert_eq!(labels(&[1.12, 0.995], Unit::Change, 6), ["0 %", "+5 %", "+10 %"]);
+        assert_eq!(labels(&[0.5, 3.0], Unit::Change, 6), ["−50 %", "0 %", "×2", "×3"]);
+        assert_eq!(labels(&[1.0], Unit::Change, 5), ["−0.5 %", "0 %", "+0.5 %"]);
+        assert_eq!(labels(&[-0.001, 0.004], Unit::Points, 5), ["0", "+0.2", "+0.4"]);
+    }
+
+    #[test]
     fn empty_and_odd_data_still_have_an_axis() {
         for values in [&[][..], &[0.0], &[f64::NAN, f64::INFINITY], &[1e-12], &[1e300]] {
-            for unit in [Unit::Duration, Unit::Count, Unit::Ratio] {
-                let axis = Vertical::of(values.iter().copied(), unit, 5);
+            for unit in [
+                Unit::Duration,
+                Unit::Count,
+                Unit::Ratio,
+                Unit::Change,
+                Unit::Points,
+            ] {
+                let axis = Scale::of(values.iter().copied(), unit, 5);
                 assert!(
                     axis.low.is_finite() && axis.high.is_finite() && axis.high > axis.low,
                     "{values:?} {axis:?}"

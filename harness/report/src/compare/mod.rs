@@ -24,6 +24,7 @@ use crate::render::{Frame, Part};
 use crate::section::Detail;
 use crate::visible::on_one_line;
 
+pub(crate) use change::median;
 pub use rank_sum::MOST_RUNS;
 
 /// A run that is compared.

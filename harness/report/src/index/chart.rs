@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::series::{Change, Scenario, Series};
 use super::{Index, change_point};
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place, Shade};
+use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place, Shade, Shading};
 use crate::figure::{self, Unit};
 use crate::marks::letter;
 
@@ -70,6 +70,7 @@ pub(super) fn chart(index: &Index, at: usize, scenario: &Scenario) -> Option<Cha
         });
     let marks = Marks {
         faults: shades.collect(),
+        shading: Shading::ChangePoint,
         dates: dates(index, &places),
         ..Marks::default()
     };

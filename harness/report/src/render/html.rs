@@ -6,12 +6,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use squall_model::record::Verdict;
 
 use crate::block::{Align, Block, Cell, Column, Figure, Group, Link, Table, Tone};
 use crate::chart::{
-    Chart, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, axis, cells, cells_shown,
-    draw, shades, swatch,
+    Chart, Forest, Form, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, ZONES, axis,
+    cells, cells_shown, draw, draw_forest, shades, swatch,
 };
 use crate::figure;
 use crate::recording::Recording;
@@ -179,10 +178,11 @@ impl Page {
     fn block(&mut self, block: &Block) {
         match block {
             Block::Verdict {
-                verdict,
+                word,
+                tone,
                 meaning,
                 reasons,
-            } => self.verdict(*verdict, meaning, reasons),
+            } => self.verdict((word, *tone), meaning, reasons),
             Block::Lead(text) => self.element("p", "lead", &bound(text)),
             Block::Paragraph(text) => self.element("p", "", text),
             Block::Note { tone, text } => self.element("p", &format!("note {}", class(*tone)), text),
@@ -190,6 +190,7 @@ impl Page {
             Block::Figures(figures) => self.figures(figures),
             Block::Table(table) => self.table(table),
             Block::Chart(chart) => self.chart(chart),
+            Block::Forest(forest) => self.forest(forest),
             Block::Stack(charts) => self.stack(charts),
             Block::Beside { main, side } => {
                 let parts: Vec<&Vec<Block>> =
@@ -219,8 +220,7 @@ impl Page {
         }
     }
 
-    fn verdict(&mut self, verdict: Verdict, meaning: &str, reasons: &[String]) {
-        let tone = Tone::from(verdict);
+    fn verdict(&mut self, (word, tone): (&str, Tone), meaning: &str, reasons: &[String]) {
         self.raw(&format!(
             "<div class=\"verdict {}\"><p class=\"word\">",
             class(tone)
@@ -229,9 +229,9 @@ impl Page {
             "<span class=\"sign\" aria-hidden=\"true\">{}</span>",
             sign(tone)
         ));
-        self.text(verdict.as_str());
+        self.text(word);
         self.raw("</p><div>");
-        self.element("p", "meaning", meaning);
+        self.element("p", "meaning", &bound(meaning));
         if !reasons.is_empty() {
             self.raw("<ul>");
             for reason in reasons {
@@ -328,11 +328,12 @@ impl Page {
     fn cell(&mut self, cell: &Cell) {
         let (first, rest) = cell.text.split_once('\n').unwrap_or((&cell.text, ""));
         let opened = self.open_link(cell.link.as_ref());
+        let first = bound(first);
         if cell.tone == Tone::Plain {
-            self.text(first);
+            self.text(&first);
         } else {
             self.raw(&format!("<span class=\"tone {}\">", class(cell.tone)));
-            self.text(first);
+            self.text(&first);
             self.raw("</span>");
         }
         self.raw(opened);
@@ -372,6 +373,28 @@ impl Page {
         );
     }
 
+    fn forest(&mut self, forest: &Forest) {
+        self.raw("<figure class=\"forest\"><figcaption>");
+        self.element("strong", "", &forest.title);
+        if !forest.about.is_empty() {
+            self.element("span", "", &forest.about);
+        }
+        self.raw("</figcaption>");
+        if forest.has_legend {
+            self.raw("<ul class=\"legend\">");
+            for (name, class) in ZONES {
+                self.raw(&format!(
+                    "<li><span class=\"{class}\" aria-hidden=\"true\"></span>{name}</li>"
+                ));
+            }
+            self.raw("</ul>");
+        }
+        for form in [Form::Wide, Form::Narrow] {
+            self.raw(&draw_forest(forest, form));
+        }
+        self.raw("</figure>");
+    }
+
     /// A chart in several sizes, of which the page shows the one that fits.
     fn figure(&mut self, chart: &Chart, class: &str, sizes: &[(&str, Size)]) {
         self.raw(&format!(
@@ -404,7 +427,7 @@ impl Page {
         }
         if !chart.marks.faults.is_empty() && chart.place.has_head() {
             self.raw("<li><span class=\"window\" aria-hidden=\"true\"></span>");
-            self.text(chart.x.shaded());
+            self.text(chart.marks.shading.name());
             self.raw("</li>");
         }
         self.raw("</ul>");

@@ -10,11 +10,63 @@ use crate::figure;
 use crate::recording::Recording;
 use crate::visible::visible;
 
+/// Cases that belong together.
+pub(crate) struct Suite {
+    /// Its name.
+    pub(crate) name: String,
+    /// What the cases' classes begin with.
+    pub(crate) package: String,
+    /// When it began, RFC 3339.
+    pub(crate) started_at: String,
+    /// The cases.
+    pub(crate) cases: Vec<Case>,
+}
+
 /// One case.
-struct Case {
-    name: String,
-    verdict: Verdict,
-    message: String,
+pub(crate) struct Case {
+    /// Its name.
+    pub(crate) name: String,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// The word for that.
+    pub(crate) kind: &'static str,
+    /// Why; the first line says the most.
+    pub(crate) message: String,
+}
+
+/// How a case ended, in JUnit's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As it should.
+    Passed,
+    /// As it should not.
+    Failed,
+    /// It can't be said.
+    Errored,
+    /// It was not judged.
+    Skipped,
+}
+
+impl Outcome {
+    /// The element that says so; nothing for what passed.
+    fn element(self) -> Option<&'static str> {
+        match self {
+            Outcome::Passed => None,
+            Outcome::Failed => Some("failure"),
+            Outcome::Errored => Some("error"),
+            Outcome::Skipped => Some("skipped"),
+        }
+    }
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Outcome {
+        match verdict {
+            Verdict::Pass => Outcome::Passed,
+            Verdict::Fail => Outcome::Failed,
+            Verdict::Invalid => Outcome::Errored,
+        }
+    }
 }
 
 /// The cases of a run.
@@ -28,34 +80,23 @@ pub fn junit(recording: &Recording) -> String {
     let told = suites
         .iter()
         .flat_map(|(_, cases)| cases)
-        .any(|case| case.verdict == record.verdict);
+        .any(|case| case.outcome == record.verdict.into());
     if !told {
         let message = record.reasons.join("; ");
-        suite(&mut suites, "run").push(Case {
-            name: "verdict".to_owned(),
-            verdict: record.verdict,
-            message,
-        });
+        suite(&mut suites, "run").push(case("verdict".to_owned(), record.verdict, message));
     }
     suites.retain(|(_, cases)| !cases.is_empty());
-    let all = || suites.iter().flat_map(|(_, cases)| cases);
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let counts = counts(all());
-    let seconds = record.duration_us as f64 / 1e6;
-    writeln!(
-        xml,
-        "<testsuites name=\"{}\" {counts} time=\"{seconds:.3}\">",
-        attribute(&record.scenario)
-    )
-    .expect(INFALLIBLE);
-    for (name, cases) in &suites {
-        write_suite(&mut xml, &record.scenario, name, &record.started_at, cases);
-    }
-    xml.push_str("</testsuites>\n");
-    xml
+    let suites: Vec<Suite> = suites
+        .into_iter()
+        .map(|(name, cases)| Suite {
+            name,
+            package: record.scenario.clone(),
+            started_at: record.started_at.clone(),
+            cases,
+        })
+        .collect();
+    document(&record.scenario, record.duration_us, &suites)
 }
-
-const INFALLIBLE: &str = "a String takes every byte";
 
 fn suite<'s>(suites: &'s mut Vec<(String, Vec<Case>)>, name: &str) -> &'s mut Vec<Case> {
     let at = suites
@@ -68,6 +109,15 @@ fn suite<'s>(suites: &'s mut Vec<(String, Vec<Case>)>, name: &str) -> &'s mut Ve
     &mut suites[at].1
 }
 
+fn case(name: String, verdict: Verdict, message: String) -> Case {
+    Case {
+        name,
+        outcome: verdict.into(),
+        kind: verdict.as_str(),
+        message,
+    }
+}
+
 fn of_expectation(expectation: &ExpectationRecord) -> Case {
     let unit = figure::Unit::of_limit(&expectation.text);
     let measured = expectation
@@ -78,11 +128,7 @@ fn of_expectation(expectation: &ExpectationRecord) -> Case {
         Some(expectation.reason.clone()).filter(|reason| !reason.is_empty()),
     ];
     let message = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    Case {
-        name: expectation.text.clone(),
-        verdict: expectation.verdict,
-        message,
-    }
+    case(expectation.text.clone(), expectation.verdict, message)
 }
 
 fn of_invariant(invariant: &InvariantRecord) -> Case {
@@ -95,55 +141,67 @@ fn of_invariant(invariant: &InvariantRecord) -> Case {
         message.push('\n');
         message.push_str(example);
     }
-    Case {
-        name: invariant.path(),
-        verdict: invariant.verdict,
-        message,
+    case(invariant.path(), invariant.verdict, message)
+}
+
+/// The document of all `suites`, which took `duration_us` together.
+pub(crate) fn document(name: &str, duration_us: u64, suites: &[Suite]) -> String {
+    let all = suites.iter().flat_map(|suite| &suite.cases);
+    let counts = counts(all);
+    let (name, seconds) = (attribute(name), duration_us as f64 / 1e6);
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(xml, "<testsuites name=\"{name}\" {counts} time=\"{seconds:.3}\">");
+    for suite in suites {
+        write_suite(&mut xml, suite);
     }
+    xml.push_str("</testsuites>\n");
+    xml
 }
 
 fn counts<'c>(cases: impl Iterator<Item = &'c Case>) -> String {
-    let (mut tests, mut failures, mut errors) = (0, 0, 0);
-    for case in cases {
-        tests += 1;
-        failures += usize::from(case.verdict == Verdict::Fail);
-        errors += usize::from(case.verdict == Verdict::Invalid);
-    }
+    let [tests, failures, errors, _] = counted(cases);
     format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\"")
 }
 
-fn write_suite(xml: &mut String, scenario: &str, name: &str, started_at: &str, cases: &[Case]) {
-    let (name, stamp) = (attribute(name), attribute(started_at));
-    writeln!(
-        xml,
-        "  <testsuite name=\"{name}\" {} skipped=\"0\" timestamp=\"{stamp}\">",
-        counts(cases.iter())
-    )
-    .expect(INFALLIBLE);
+/// All, and of these how many failed, erred and were skipped.
+fn counted<'c>(cases: impl Iterator<Item = &'c Case>) -> [usize; 4] {
+    let mut counts = [0; 4];
     for case in cases {
-        let class = format!("{}.{name}", attribute(scenario));
-        write!(
+        counts[0] += 1;
+        counts[1] += usize::from(case.outcome == Outcome::Failed);
+        counts[2] += usize::from(case.outcome == Outcome::Errored);
+        counts[3] += usize::from(case.outcome == Outcome::Skipped);
+    }
+    counts
+}
+
+fn write_suite(xml: &mut String, suite: &Suite) {
+    let (name, stamp) = (attribute(&suite.name), attribute(&suite.started_at));
+    let [.., skipped] = counted(suite.cases.iter());
+    let _ = writeln!(
+        xml,
+        "  <testsuite name=\"{name}\" {} skipped=\"{skipped}\" timestamp=\"{stamp}\">",
+        counts(suite.cases.iter())
+    );
+    for case in &suite.cases {
+        let class = format!("{}.{name}", attribute(&suite.package));
+        let _ = write!(
             xml,
             "    <testcase classname=\"{class}\" name=\"{}\"",
             attribute(&case.name)
-        )
-        .expect(INFALLIBLE);
-        let element = match case.verdict {
-            Verdict::Pass => {
-                xml.push_str("/>\n");
-                continue;
-            }
-            Verdict::Fail => "failure",
-            Verdict::Invalid => "error",
+        );
+        let Some(element) = case.outcome.element() else {
+            xml.push_str("/>\n");
+            continue;
         };
         let first = case.message.lines().next().unwrap_or_default();
         let (message, body) = (attribute(first), escaped(&case.message));
-        let kind = case.verdict.as_str();
-        writeln!(
+        let kind = case.kind;
+        let _ = writeln!(
             xml,
             ">\n      <{element} type=\"{kind}\" message=\"{message}\">{body}</{element}>\n    </testcase>"
-        )
-        .expect(INFALLIBLE);
+        );
     }
     xml.push_str("  </testsuite>\n");
 }

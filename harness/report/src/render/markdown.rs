@@ -3,9 +3,9 @@
 //! Texts of a run may not become markup: no link, no mention, no HTML. So every character that means something to
 //! GitHub's Markdown is escaped.
 
-use squall_model::record::Verdict;
+use std::fmt::Write as _;
 
-use crate::block::{Align, Block, Cell, Table};
+use crate::block::{Align, Block, Cell, Table, Tone};
 use crate::recording::Recording;
 use crate::render::{Part, parts};
 use crate::section::Detail;
@@ -18,32 +18,65 @@ pub fn markdown(recording: &Recording) -> String {
 
 /// `parts` below a heading.
 pub(crate) fn document(heading: &str, parts: &[Part]) -> String {
-    let mut out = format!("# {}\n\n", plain(heading));
+    let mut out = self::heading(1, heading);
     for part in parts {
         if !part.title.is_empty() {
-            out.extend(["## ", &plain(&part.title), "\n\n"]);
+            out += &self::heading(2, &part.title);
         }
-        for block in &part.blocks {
-            out.push_str(&block_text(block));
-        }
+        out += &blocks(&part.blocks);
     }
     out
+}
+
+/// A heading of this depth.
+pub(crate) fn heading(depth: usize, text: &str) -> String {
+    format!("{} {}\n\n", "#".repeat(depth), plain(text))
+}
+
+/// Blocks one after the other.
+pub(crate) fn blocks(blocks: &[Block]) -> String {
+    blocks.iter().map(block_text).collect()
+}
+
+/// Markdown that is seen by those who open it.
+pub(crate) fn folded(summary: &str, markdown: &str) -> String {
+    format!(
+        "<details>\n<summary>{}</summary>\n\n{markdown}</details>\n\n",
+        plain(summary)
+    )
+}
+
+/// A link of its own to a page of the web; whatever else the address may be, it is only shown.
+pub(crate) fn linked(text: &str, address: &str) -> String {
+    let is_web = address.starts_with("https://") || address.starts_with("http://");
+    if !is_web {
+        return format!("{}: {}\n\n", plain(text), plain(address));
+    }
+    let mut safe = String::with_capacity(address.len());
+    for byte in address.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/:?#@!$&'*+,;=%".contains(&byte) {
+            safe.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(safe, "%{byte:02X}");
+        }
+    }
+    format!("[{}](<{safe}>)\n\n", plain(text))
 }
 
 fn block_text(block: &Block) -> String {
     match block {
         Block::Verdict {
-            verdict,
+            word,
+            tone,
             meaning,
             reasons,
         } => {
-            let sign = match verdict {
-                Verdict::Pass => "✅ PASS",
-                Verdict::Fail => "❌ FAIL",
-                Verdict::Invalid => "⚠️ INVALID",
-            };
             format!(
-                "**{sign}** – {meaning}\n\n{}",
+                "**{} {}** – {}\n\n{}",
+                sign(*tone),
+                word.to_uppercase(),
+                plain(meaning),
                 list(reasons.iter().map(|reason| plain(reason)))
             )
         }
@@ -60,10 +93,19 @@ fn block_text(block: &Block) -> String {
         ),
         Block::Table(table) => table_text(table),
         Block::Chart(chart) => format!("{}: {}\n\n", plain(&chart.title), plain(&chart.about)),
-        // A drawing of several says nothing in words.
-        Block::Stack(_) => String::new(),
+        // A drawing of several says nothing in words, and of estimates no more than the table beside it.
+        Block::Stack(_) | Block::Forest(_) => String::new(),
         Block::Beside { main, side } => main.iter().chain(side).map(block_text).collect(),
         Block::Code { text, .. } => code(text),
+    }
+}
+
+/// What stands for a tone where there are no colours.
+pub(crate) fn sign(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "✅",
+        Tone::Bad => "❌",
+        Tone::Plain | Tone::Doubt => "⚠️",
     }
 }
 

@@ -426,6 +426,11 @@
       value = +value.toPrecision(3);
       return value < 1e3 ? `${three(value)} µs` : value < 1e6 ? `${three(value / 1e3)} ms` : `${three(value / 1e6)} s`;
     }
+    if (unit === "change" || unit === "points") {
+      const percent = (unit === "change" ? value - 1 : value) * 100;
+      const size = unit === "change" ? `${Math.abs(percent).toFixed(1)} %` : `${three(Math.abs(percent))} pp`;
+      return `${percent > 0 ? "+" : percent < 0 ? "−" : ""}${size}`;
+    }
     if (unit !== "rate") {
       return three(value);
     }

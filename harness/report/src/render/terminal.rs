@@ -3,6 +3,8 @@
 //! Texts of a run may hold escape sequences; they are shown, not obeyed. Colour is only ever an addition: the words say
 //! the same without it.
 
+mod forest;
+
 use crate::block::{Align, Block, Cell, Table, Tone};
 use crate::recording::Recording;
 use crate::render::{Part, parts};
@@ -80,15 +82,16 @@ impl Screen {
     fn block(&mut self, scenario: &str, block: &Block) {
         match block {
             Block::Verdict {
-                verdict,
+                word,
+                tone,
                 meaning,
                 reasons,
             } => {
-                let word = self.bold(&self.toned(&verdict.as_str().to_uppercase(), (*verdict).into()));
+                let word = self.bold(&self.toned(&word.to_uppercase(), *tone));
                 self.line(&format!("{word}  {}", on_one_line(scenario)));
                 self.wrapped("", meaning, Tone::Plain);
                 for reason in reasons {
-                    self.wrapped("- ", reason, (*verdict).into());
+                    self.wrapped("- ", reason, *tone);
                 }
             }
             Block::Lead(text) | Block::Paragraph(text) => self.wrapped("", text, Tone::Plain),
@@ -110,6 +113,13 @@ impl Screen {
             Block::Table(table) => self.table(table),
             // A drawing of several says nothing in words.
             Block::Stack(_) => {}
+            Block::Forest(forest) => {
+                let lines = forest::lines(forest, self.width);
+                for (line, tone) in lines {
+                    let line = self.toned(&line, tone);
+                    self.line(&line);
+                }
+            }
             Block::Beside { main, side } => main
                 .iter()
                 .chain(side)

@@ -19,7 +19,8 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         });
     }
     blocks.push(Block::Verdict {
-        verdict: record.verdict,
+        word: record.verdict.as_str(),
+        tone: record.verdict.into(),
         meaning: meaning(record).to_owned(),
         reasons: record.reasons.clone(),
     });

@@ -61,7 +61,12 @@ fn accessibility_rules_find_nothing_serious_at_two_widths_in_both_themes() {
         Err(why) => return not_checked("the rules of axe-core", &why),
     };
     let screens = [(1280, false), (1280, true), (360, false), (360, true)];
-    let pages = [page(), crate::comparing::two_scenarios(), crate::index::page()];
+    let pages = [
+        page(),
+        crate::comparing::two_scenarios(),
+        crate::index::page(),
+        crate::gate::page(),
+    ];
     for (page, (width, dark)) in pages.iter().flat_map(|page| screens.map(|screen| (page, screen))) {
         let screen = Screen {
             width,

@@ -25,6 +25,7 @@ fn no_width_makes_the_page_scroll_sideways() {
     for html in [page(), squall_report::html(&hostile())]
         .into_iter()
         .chain(compared)
+        .chain(crate::gate::pages())
     {
         let mut tab = Tab::open(&browser, SCREEN, &html, "");
         for width in WIDTHS {
@@ -45,7 +46,7 @@ fn no_width_makes_the_page_scroll_sideways() {
 #[test]
 fn on_a_usual_screen_every_table_is_seen_whole() {
     let Some(browser) = chromium() else { return };
-    for html in [page(), crate::comparing::page()] {
+    for html in [page(), crate::comparing::page(), crate::gate::page()] {
         let mut tab = Tab::open(&browser, SCREEN, &html, "");
         let cut: Vec<String> = tab.eval(
             "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
@@ -58,10 +59,9 @@ fn on_a_usual_screen_every_table_is_seen_whole() {
 #[test]
 fn one_drawing_of_each_chart_is_shown_and_its_text_can_be_read_at_every_width() {
     let Some(browser) = chromium() else { return };
-    let mut tab = Tab::open(&browser, SCREEN, &page(), "");
-    for width in WIDTHS {
-        tab.resize(Screen { width, ..SCREEN });
-        tab.frames();
+    let widths = WIDTHS.map(|width| [(page(), width), (crate::gate::page(), width)]);
+    for (html, width) in widths.into_iter().flatten() {
+        let mut tab = Tab::open(&browser, Screen { width, ..SCREEN }, &html, "");
         let (figures, shown, smallest): (usize, usize, f64) = tab.eval(
             "(() => {
                const figures = [...document.querySelectorAll('figure')];

@@ -3,6 +3,8 @@
 //!
 //! Without a browser it says so loudly and checks nothing; see `chromium.rs` on where one is looked for.
 
+#[path = "../gates/mod.rs"]
+mod gates;
 #[path = "../history/mod.rs"]
 mod history;
 #[path = "../hostile/mod.rs"]
@@ -18,6 +20,7 @@ mod axe;
 mod charts;
 mod chromium;
 mod comparing;
+mod gate;
 mod index;
 mod layout;
 mod safe;

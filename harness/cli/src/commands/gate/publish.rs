@@ -1,6 +1,7 @@
 //! What is told of a gate: while it goes on, and when it is over.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use squall_model::gate::GateRecord;
 use squall_model::units::human;
 use squall_report::gate::decide::Gate;
 use squall_report::gate::looks::LOOKS;
+use squall_report::gate_report;
 
 use super::subject::Subject;
 use crate::arguments::GateArguments;
 use crate::output;
+use crate::scenarios::find;
 
 /// A line on standard error on how far it is: one that stands on a terminal, one for each look elsewhere.
 pub struct Told {
@@ -89,9 +92,19 @@ impl Told {
 /// Writes the files of one gate, and prints what came of it.
 pub fn one(arguments: &GateArguments, record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
     put(&folder.join("gate.json"), &serde_json::to_string_pretty(record)?)?;
-    if !arguments.json {
-        output::line(&format!("gate: {}", folder.display()));
+    let page = folder.join("gate.html");
+    put(&page, &gate_report::html(record))?;
+    if arguments.json {
+        return Ok(());
     }
+    if arguments.quiet {
+        let reasons = record.reasons.iter().map(|reason| format!("- {}", output::harmless(reason)));
+        let verdict = format!("{}  {}", record.verdict.as_str().to_uppercase(), record.scenario);
+        output::line(&std::iter::once(verdict).chain(reasons).collect::<Vec<_>>().join("\n"));
+        return Ok(());
+    }
+    output::out(&gate_report::terminal(record, output::width(), output::colours()));
+    output::line(&format!("gate: {}", page.display()));
     Ok(())
 }
 
@@ -104,7 +117,31 @@ pub fn all(arguments: &GateArguments, records: &[GateRecord]) -> anyhow::Result<
         };
         output::line(&text);
     }
+    if let Some(file) = &arguments.markdown {
+        put(file, &gate_report::markdown_all(records))?;
+    }
+    if let Some(file) = &arguments.junit {
+        put(file, &gate_report::junit(records))?;
+    }
+    if arguments.github {
+        github(arguments, records)?;
+    }
     Ok(())
+}
+
+/// What GitHub's runner reads: lines of commands on standard output, and Markdown in the file that it names.
+fn github(arguments: &GateArguments, records: &[GateRecord]) -> anyhow::Result<()> {
+    let file = match arguments.scenarios.as_slice() {
+        [one] => Some(find(one).display().to_string()),
+        _ => None,
+    };
+    output::out(&gate_report::annotations(records, file.as_deref()));
+    let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY") else {
+        return Ok(());
+    };
+    let open = fs::OpenOptions::new().append(true).create(true).open(&summary);
+    let written = open.and_then(|mut file| file.write_all(gate_report::step_summary(records).as_bytes()));
+    written.with_context(|| format!("writing the summary of the step to {}", summary.display()))
 }
 
 fn put(file: &Path, text: &str) -> anyhow::Result<()> {
