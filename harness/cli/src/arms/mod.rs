@@ -64,6 +64,8 @@ pub struct Arms {
     pub candidate: Arm,
     /// Whether nothing is changed since the base. Then both are the working tree.
     pub same: bool,
+    /// The program that serves bundled services, relative to each root, where the working tree's `squall.toml` names one.
+    pub server: Option<String>,
     /// Regressions that commits since the base accept, the newest commit's first.
     pub accepted: Vec<AcceptedRecord>,
     /// Keeps the base from being cleared away.
@@ -169,6 +171,7 @@ impl Arms {
         };
         let mut arms = preparation.both(&standing, &base, tell)?;
         arms.accepted = acceptances.accepted;
+        arms.server = settings::read(&repository.root)?.server;
         Ok(arms)
     }
 }
@@ -213,6 +216,7 @@ impl Preparation<'_> {
             base,
             candidate,
             same,
+            server: None,
             accepted: Vec::new(),
             _held: held,
         })

@@ -37,6 +37,8 @@ pub struct SettingsError {
 pub struct Settings {
     /// `gate.build`; `None` where it says nothing.
     pub build: Option<Commands>,
+    /// `gate.server`: the program that serves bundled services, relative to the root.
+    pub server: Option<String>,
 }
 
 /// Reads the file in `root`; what says nothing if there is none.
@@ -78,8 +80,14 @@ fn parse(text: &str) -> Result<Settings, Wrong> {
         let DeValue::Table(gate) = value.get_ref() else {
             return Err(another(value, key, "a table"));
         };
-        for (_, value) in known(gate, &["build"])? {
-            settings.build = Some(commands(value)?);
+        for (key, value) in known(gate, &["build", "server"])? {
+            if key == "build" {
+                settings.build = Some(commands(value)?);
+            } else {
+                let path = value.get_ref().as_str();
+                let path = path.ok_or_else(|| another(value, "gate.server", "the path of a program"))?;
+                settings.server = Some(path.to_owned());
+            }
         }
     }
     Ok(settings)
@@ -184,6 +192,7 @@ mod tests {
             check("gate.build = [\n  [\"./configure\"], # first\n  [\"make\"],\n]\n"),
             Ok(Some(commands(&[&["./configure"], &["make"]])))
         );
+        assert_eq!(check("[gate]\nserver = \"target/release/squall\"\n"), Ok(None));
         assert_eq!(check("[gate]\n"), Ok(None));
         assert_eq!(check(""), Ok(None));
     }
@@ -191,6 +200,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_line_and_what_to_write() {
         let table = [
+            (
+                "[gate]\nserver = 3\n",
+                ":2: `gate.server` is the path of a program, not of the type integer",
+            ),
             (
                 "[gate]\n\nbiuld = [\"make\"]\n",
                 ":3: unknown key `biuld`; did you mean `build`?",

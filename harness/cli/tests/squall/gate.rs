@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind};
 
 use crate::support::{Ended, PATIENCE, Stage};
+
+/// Fourteen blocks of a second, on a machine that has other things to do.
+const LONG: Duration = Duration::from_secs(400);
 
 /// A service whose share of errors can be told, in blocks of a second.
 const LAW: &str = "squall: 1
@@ -21,7 +25,7 @@ gate: { slice: 200ms, slices: 2, gap: 50ms, warm_up: 100ms }
 ";
 
 fn gate(stage: &Stage, scenario: &str, more: &[&str]) -> Ended {
-    stage.start(command(stage, scenario, more)).wait()
+    stage.start(command(stage, scenario, more)).wait_within(LONG)
 }
 
 fn command(stage: &Stage, scenario: &str, more: &[&str]) -> Command {
@@ -179,7 +183,7 @@ fn an_invariant_of_the_candidate_needs_no_statistics() {
     let text = "squall: 1
 name: shop
 services: { ids: { use: id-generator, with: { node: 7 } } }
-load: { make: { to: ids, http: { get: /id }, rate: 300/s, timeout: 5s } }
+load: { make: { to: ids, http: { get: \"/ids?count=100\" }, rate: 300/s, timeout: 5s } }
 phases:
   - { phase: steady, for: 1s, baseline: true }
   - phase: step

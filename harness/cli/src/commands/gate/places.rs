@@ -27,8 +27,8 @@ pub struct Places {
 pub struct Place {
     /// What paths of the scenario are relative to; its own folder if nothing.
     pub folder: Option<PathBuf>,
-    /// The root of its repository, where it is a revision of one.
-    pub root: Option<PathBuf>,
+    /// The program that serves bundled services, where it is not squall itself.
+    pub server: Option<PathBuf>,
     /// What it is called.
     pub about: ArmAbout,
 }
@@ -51,7 +51,7 @@ impl Places {
             );
             let place = |about: String| Place {
                 folder: None,
-                root: None,
+                server: None,
                 about: ArmAbout {
                     about: if about.is_empty() {
                         "as the scenario has it".to_owned()
@@ -89,10 +89,11 @@ impl Places {
         if arms.same {
             tell("nothing has changed since the base: this gate holds the same against itself");
         }
+        let server = plan.gate.server.as_ref().or(arms.server.as_ref());
         let whole = fs::canonicalize(scenario_folder).unwrap_or_else(|_| scenario_folder.to_owned());
         let place = |arm: &Arm, about: String| Place {
             folder: Some(arm.path_of(&whole)),
-            root: Some(arm.root.clone()),
+            server: server.as_ref().map(|server| arm.root.join(server)),
             about: ArmAbout {
                 about,
                 revision: arm.shown(),

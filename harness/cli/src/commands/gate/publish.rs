@@ -98,9 +98,17 @@ pub fn one(arguments: &GateArguments, record: &GateRecord, folder: &Path) -> any
         return Ok(());
     }
     if arguments.quiet {
-        let reasons = record.reasons.iter().map(|reason| format!("- {}", output::harmless(reason)));
+        let reasons = record
+            .reasons
+            .iter()
+            .map(|reason| format!("- {}", output::harmless(reason)));
         let verdict = format!("{}  {}", record.verdict.as_str().to_uppercase(), record.scenario);
-        output::line(&std::iter::once(verdict).chain(reasons).collect::<Vec<_>>().join("\n"));
+        output::line(
+            &std::iter::once(verdict)
+                .chain(reasons)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
         return Ok(());
     }
     output::out(&gate_report::terminal(record, output::width(), output::colours()));

@@ -85,8 +85,8 @@ pub fn prepare(
     apart(&plans).with_context(|| written.name.clone())?;
     let own = catalogue::catalogue()?;
     let catalogues = Both {
-        base: server(&own, &plans.base, &places.base)?,
-        candidate: server(&own, &plans.candidate, &places.candidate)?,
+        base: server(&own, &places.base)?,
+        candidate: server(&own, &places.candidate)?,
     };
     let same_binary = same_programs(&plans, &catalogues);
     Ok(Prepared::Ready(Box::new(Subject {
@@ -101,19 +101,18 @@ pub fn prepare(
     })))
 }
 
-/// What starts bundled services: squall itself, or the program of the arm's repository that the scenario names.
-fn server(own: &Catalogue, plan: &Plan, place: &Place) -> anyhow::Result<Catalogue> {
-    let (Some(server), Some(root)) = (&plan.gate.server, &place.root) else {
+/// What starts bundled services: squall itself, or a program of the arm's repository.
+fn server(own: &Catalogue, place: &Place) -> anyhow::Result<Catalogue> {
+    let Some(server) = &place.server else {
         return Ok(own.clone());
     };
-    let server = root.join(server);
     ensure!(
         server.is_file(),
-        "{} is not there, and `gate.server` says that it serves bundled services; does `gate.build` build it?",
+        "{} is not there, and `gate.server` says that it serves bundled services; is it built by `gate.build`?",
         server.display()
     );
     Ok(Catalogue {
-        server,
+        server: server.clone(),
         ..own.clone()
     })
 }
@@ -174,7 +173,8 @@ fn of_service<'a>(plan: &'a Plan, text: &'a str) -> anyhow::Result<(&'a str, &'a
 /// Whether the services of both arms are surely started from the same bytes: what an interpreter reads is not known.
 fn same_programs(plans: &Both<Plan>, catalogues: &Both<Catalogue>) -> bool {
     let programs = Both::from_fn(|arm| programs(plans.of(arm), catalogues.of(arm)));
-    let bytes = |path: &PathBuf| fs::read(path).ok();
+    // A script's bytes say nothing of what it runs.
+    let bytes = |path: &PathBuf| fs::read(path).ok().filter(|bytes| bytes.starts_with(b"\x7fELF"));
     let pairs = programs.base.iter().zip(&programs.candidate);
     programs.base.len() == programs.candidate.len()
         && pairs.into_iter().all(|(base, candidate)| {

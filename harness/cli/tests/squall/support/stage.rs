@@ -283,8 +283,13 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(mut self) -> Ended {
-        let in_time = self.ends_within(PATIENCE);
+    pub(crate) fn wait(self) -> Ended {
+        self.wait_within(PATIENCE)
+    }
+
+    /// Waits for the end of what takes longer than others.
+    pub(crate) fn wait_within(mut self, within: Duration) -> Ended {
+        let in_time = self.ends_within(within);
         if !in_time {
             self.child.kill().expect("it runs");
         }
@@ -300,7 +305,7 @@ impl Running {
             self.heard.push('\n');
         }
         let stderr = std::mem::take(&mut self.heard);
-        assert!(in_time, "it did not end within {PATIENCE:?}; it said:\n{stderr}");
+        assert!(in_time, "it did not end within {within:?}; it said:\n{stderr}");
         Ended {
             status,
             stdout,
