@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind};
 
-use crate::support::{Ended, PATIENCE, Stage};
+use crate::support::{Ended, PATIENCE, Stage, eventually, processes};
 
 /// Fourteen blocks of a second, on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(400);
@@ -260,7 +260,7 @@ fn ctrl_c_ends_with_what_is_known() {
             .into_iter()
             .any(|gate| gate.path().join("blocks/002/candidate/shop/latest").exists())
     };
-    crate::support::eventually("the second block begins", PATIENCE, || second(&stage.reports()));
+    eventually("the second block begins", PATIENCE, || second(&stage.reports()));
     running.signal(Signal::INT);
     let ended = running.wait();
     ended
@@ -272,6 +272,34 @@ fn ctrl_c_ends_with_what_is_known() {
         (GateVerdict::Inconclusive, GateEnd::Interrupted)
     );
     assert_eq!(record.blocks.len(), 1, "the block that was cut short is no block");
+}
+
+#[test]
+fn a_gate_that_is_killed_leaves_no_process_of_either_arm() {
+    let stage = Stage::alone();
+    let scenario = stage.write("shop.yaml", LAW);
+    let running = stage.start(command(&stage, &scenario, &[]));
+    let pid = running.pid();
+    let services = || {
+        processes::of_run(pid)
+            .iter()
+            .filter(|process| process.command.contains("serve"))
+            .count()
+    };
+    eventually("both arms are up", PATIENCE, || services() == 2);
+    running.signal(Signal::KILL);
+    let ended = running.wait();
+    ended.wait_until_nothing_left(PATIENCE);
+    let cleaned = stage.squall(&["clean".as_ref(), "--out".as_ref(), stage.reports().as_os_str()]);
+    cleaned.assert_code(0);
+    assert_eq!(
+        cleaned
+            .stdout
+            .matches("undone: every process of this run")
+            .count(),
+        2,
+        "the journals of both arms are found in the gate's folder: {cleaned}"
+    );
 }
 
 #[test]

@@ -49,6 +49,9 @@ impl Places {
                 &[&arguments.candidate_cmd, &arguments.candidate_set],
                 &arguments.candidate_at,
             );
+            if base == candidate && !arguments.quiet {
+                output::note("nothing differs between the arms: this gate holds the same against itself");
+            }
             let place = |about: String| Place {
                 folder: None,
                 server: None,

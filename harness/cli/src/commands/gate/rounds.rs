@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use squall_engine::gate::{self, ArmFailure, Block, Outcome};
+use squall_engine::gate::{self, ArmFailure, Block, BlockError, Outcome};
 use squall_engine::measure::machine;
 use squall_engine::plan::{Plan, PlannedLimits};
 use squall_engine::record::{exclusive, revision};
-use squall_engine::run::Stop;
+use squall_engine::run::{RunError, Stop};
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, ArmAbout, Both, GateEnd, GateRecord, MetricKind};
 use squall_report::gate::decide::{About, Gate, LimitOverride, Next, Policy, Settings};
@@ -142,7 +142,7 @@ pub fn run(
         }
     };
     let begin = Begin::now();
-    let mut told = Told::new(course.arguments, subject, course.budget);
+    let mut shown = Told::new(course.arguments, subject, course.budget);
     let mut failed: Option<Failed> = None;
     let mut number = 0;
     let end = loop {
@@ -163,7 +163,7 @@ pub fn run(
             Ok(outcome) => outcome,
             Err(e) => {
                 failed = Some(Failed {
-                    reasons: vec![e.to_string()],
+                    reasons: told(&e),
                     exit: e.exit(),
                 });
                 break GateEnd::Broken;
@@ -186,18 +186,18 @@ pub fn run(
             }
             None => {}
         }
-        if record.is_valid() && !course.arguments.keep_blocks {
-            fs::remove_dir_all(&blocks)?;
-        } else {
+        let is_needed = !record.is_valid() || course.arguments.keep_blocks;
+        // What can't be removed is no reason to lose what was measured.
+        if is_needed || fs::remove_dir_all(&blocks).is_err() {
             record.folder = Some(at);
         }
         let next = gate.take(record, begin.clock.elapsed());
-        told.block(&gate, begin.clock.elapsed());
+        shown.block(&gate, begin.clock.elapsed());
         if let Next::Stop(end) = next {
             break end;
         }
     };
-    told.finish();
+    shown.finish();
     let about = course.about(plan, subject.about.clone(), &begin);
     let mut record = gate.conclude(end, about);
     let interrupted = stopping::told(&course.stop).map(|(_, exit)| exit);
@@ -210,6 +210,19 @@ pub fn run(
     record.exit_code = exit.code();
     publish::one(course.arguments, &record, folder)?;
     Ok((exit, Some(record)))
+}
+
+/// Why a block could not be run, with everything that this machine lacks.
+fn told(error: &BlockError) -> Vec<String> {
+    let first = error.to_string();
+    let missing = match error {
+        BlockError::Run(RunError::Missing(missing)) => missing.as_slice(),
+        _ => &[],
+    };
+    let missing = missing
+        .iter()
+        .map(|one| format!("{}: {}", one.needed_by, one.text));
+    std::iter::once(first).chain(missing).collect()
 }
 
 /// Why a gate can't go on.
