@@ -7,6 +7,7 @@ mod arguments;
 mod catalogue;
 mod commands;
 mod diagnostics;
+mod every_processor;
 mod http;
 mod isolation;
 mod metrics;
