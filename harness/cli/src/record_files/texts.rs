@@ -3,6 +3,7 @@
 //! An hour of a large scenario has a quarter of a gigabyte of rows, and reading them takes most of the time that a report takes. What is
 //! read must not depend on how many processors there are.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
@@ -129,12 +130,17 @@ fn part_of(file: &File, part: Range<u64>, room: u64) -> io::Result<Lines<SeriesR
         at += length as u64;
         if let Some(end) = block[known..].iter().rposition(|byte| *byte == b'\n') {
             let whole = known + end + 1;
-            lines.go_on(&String::from_utf8_lossy(&block[..whole]), room as usize);
+            lines.go_on(&lossy(&block[..whole]), room as usize);
             block.drain(..whole);
         }
     }
-    lines.go_on(&String::from_utf8_lossy(&block), room as usize);
+    lines.go_on(&lossy(&block), room as usize);
     Ok(lines)
+}
+
+/// Bytes as a text. To look for what is no text takes several times as long as to see that there is nothing.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]
