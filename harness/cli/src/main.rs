@@ -8,6 +8,7 @@ mod arms;
 mod catalogue;
 mod commands;
 mod diagnostics;
+mod every_processor;
 mod http;
 mod isolation;
 mod metrics;

@@ -1,8 +1,8 @@
 //! A run's folder as files: what the report is made from, and where it goes.
 
-use std::collections::BTreeMap;
+mod texts;
+
 use std::fs;
-use std::num::NonZero;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -13,7 +13,9 @@ use squall_model::command;
 use squall_model::hlog;
 use squall_model::merge::Merged;
 use squall_model::record::{Machine, RunRecord, SCHEMA, Verdict};
-use squall_report::Recording;
+use squall_report::{PageSection, Recording, Texts, page_sections};
+
+use crate::every_processor::each;
 
 /// Reads what was recorded of a run, and the result of the one before it.
 pub fn read(folder: &Path) -> anyhow::Result<Recording> {
@@ -24,28 +26,7 @@ pub fn read(folder: &Path) -> anyhow::Result<Recording> {
 
 /// Reads what was recorded of a run, without looking for others beside it.
 pub fn read_alone(folder: &Path) -> anyhow::Result<Recording> {
-    let series = text(folder, "series.ndjson").unwrap_or_default();
-    let mut logs = BTreeMap::new();
-    for entry in fs::read_dir(folder)
-        .with_context(|| format!("reading {}", folder.display()))?
-        .flatten()
-    {
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "hlog")
-            && let Some(load) = path.file_stem()
-        {
-            let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            logs.insert(
-                load.to_string_lossy().into_owned(),
-                String::from_utf8_lossy(&bytes).into_owned(),
-            );
-        }
-    }
-    let logs: BTreeMap<String, &str> = logs
-        .iter()
-        .map(|(load, text)| (load.clone(), text.as_str()))
-        .collect();
-    recording(folder, &series, &logs)
+    recording(folder, texts::read(folder)?)
 }
 
 /// The most runs that are looked at for the last one that could be judged.
@@ -158,22 +139,13 @@ impl RunHead {
 
 /// Reads the result of a run and its timeline, without what happened over time.
 pub fn read_result(folder: &Path) -> anyhow::Result<Recording> {
-    recording(folder, "", &BTreeMap::new())
+    recording(folder, texts::read_events(folder)?)
 }
 
-fn recording(folder: &Path, series: &str, logs: &BTreeMap<String, &str>) -> anyhow::Result<Recording> {
-    let events = text(folder, "events.ndjson")
-        .with_context(|| format!("{} is not the folder of a run", folder.display()))?;
-    let run = text(folder, "run.json").ok();
-    squall_report::recording(&events, series, logs, run.as_deref())
+fn recording(folder: &Path, texts: Texts) -> anyhow::Result<Recording> {
+    let run = texts::text_of(&folder.join("run.json")).ok();
+    squall_report::recording_of(texts, run.as_deref())
         .with_context(|| format!("reading the run in {}", folder.display()))
-}
-
-/// A file of the folder. A cut can fall inside a character.
-fn text(folder: &Path, name: &str) -> anyhow::Result<String> {
-    let path = folder.join(name);
-    let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 /// Writes a merged run into `folder`, which holds nothing yet; the record last, so that a folder with one is whole.
@@ -216,24 +188,16 @@ pub fn write_missing_record(recording: &Recording, folder: &Path) -> anyhow::Res
     Ok(())
 }
 
-/// Works out what the report draws, on every processor.
-fn work_out(recording: &Recording) {
-    let loads = recording.drawn_loads();
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    std::thread::scope(|scope| {
-        for part in loads.chunks(loads.len().div_ceil(processors).max(1)) {
-            scope.spawn(|| part.iter().for_each(|load| recording.work_out(load)));
-        }
-    });
+/// The report's page, on every processor: first what its sections share, then they.
+fn page(recording: &Recording) -> String {
+    each(&recording.drawn_loads(), |load| recording.work_out(load));
+    let sections: Vec<PageSection> = page_sections().collect();
+    squall_report::html_of(recording, &each(&sections, |section| section.write(recording)))
 }
 
 /// Writes the report in all its forms into the run's folder.
 pub fn write_reports(recording: &Recording, folder: &Path) -> anyhow::Result<()> {
-    work_out(recording);
-    write_whole(
-        &folder.join("report.html"),
-        squall_report::html(recording).as_bytes(),
-    )?;
+    write_whole(&folder.join("report.html"), page(recording).as_bytes())?;
     write_whole(
         &folder.join("summary.md"),
         squall_report::markdown(recording).as_bytes(),

@@ -3,6 +3,8 @@
 //! Rows are keyed by the time at which things ended. A percentile is present only where ten samples lie beyond it;
 //! charts widen the window by merging the interval histograms of `<load>.hlog`, never by averaging percentiles.
 
+mod as_written;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,14 @@ pub enum SeriesRow {
     Load(LoadRow),
     /// A service.
     Service(ServiceRow),
+}
+
+impl SeriesRow {
+    /// Reads a line of the file; nothing for one that is torn or no row. Several times as fast as `serde_json` for a line that squall
+    /// wrote, and for any other line as `serde_json` has it.
+    pub fn read(line: &str) -> Option<SeriesRow> {
+        as_written::row(line).or_else(|| serde_json::from_str(line).ok())
+    }
 }
 
 /// A load over one interval. Durations in microseconds.

@@ -20,6 +20,7 @@ mod marks;
 mod over_time;
 mod partial;
 mod picture;
+mod reading;
 mod recording;
 mod render;
 mod section;
@@ -31,5 +32,9 @@ mod window;
 pub use picture::{PictureError, picture};
 #[cfg(feature = "png")]
 pub use picture::{PngError, png};
-pub use recording::{Recording, ReportError, recording};
-pub use render::{NoStart, csv, html, junit, markdown, openmetrics, terminal};
+pub use reading::{Line, Lines, Texts};
+pub use recording::{Recording, ReportError, recording, recording_of};
+pub use render::{
+    NoStart, PageSection, WrittenSection, csv, html, html_of, junit, markdown, openmetrics, page_sections,
+    terminal,
+};

@@ -3,15 +3,13 @@
 //! Reports and comparisons draw the same lines, so they are worked out here and nowhere else. This module knows no chart: what a line is
 //! called and how it looks is the section's.
 
-use std::collections::BTreeMap;
-
 use squall_model::record::LoadMode;
-use squall_model::series::{LoadRow, RowLatency};
+use squall_model::series::LoadRow;
 
 use crate::columns::Columns;
 use crate::marks::edges;
 use crate::recording::Recording;
-use crate::window::{Span, from_rows, over_intervals};
+use crate::window::{OfRow, Span, from_rows, over_intervals};
 
 /// The most loads that get charts of their own.
 pub(crate) const CHARTS: usize = 12;
@@ -37,24 +35,24 @@ const COLUMNS: u64 = 120;
 /// An interval log has a histogram a second.
 const INTERVAL_US: u64 = 1_000_000;
 
-/// The field of a row that holds a percentile.
-type OfRow = fn(&RowLatency) -> Option<u64>;
-
-/// Quantile, field of a row, in the order of [`Percentiles`].
-const QUANTILES: [(f64, OfRow); 4] = [
-    (0.5, |row| row.p50),
-    (0.9, |row| row.p90),
-    (0.99, |row| row.p99),
-    (0.999, |row| row.p999),
+/// The quantiles that are drawn, in the order of [`Percentiles`].
+const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+/// The fields of a row that hold them, and the one of the largest value.
+const FIELDS: [OfRow; 5] = [
+    |row| row.p50,
+    |row| row.p90,
+    |row| row.p99,
+    |row| row.p999,
+    |row| row.max,
 ];
 
 /// Each as fine as the data allows: by rows where they hold it, else by intervals.
 pub(crate) fn percentiles(recording: &Recording, load: &str) -> Percentiles {
     let edges = edges(recording.marks());
-    let by_rows = QUANTILES.map(|(_, of)| from_rows(recording.load_rows(load), of));
-    let largest = from_rows(recording.load_rows(load), |row| row.max);
+    let [p50, p90, p99, p999, largest] = from_rows(recording.load_rows(load), FIELDS);
+    let by_rows = [p50, p90, p99, p999];
     let missing = by_rows.iter().zip(QUANTILES).filter(|(rows, _)| rows.is_none());
-    let missing: Vec<f64> = missing.map(|(_, (q, _))| q).collect();
+    let missing: Vec<f64> = missing.map(|(_, q)| q).collect();
     let intervals = recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
     let end_us = recording.end_us();
     // Of whole intervals, or one would have none.
@@ -75,7 +73,9 @@ pub(crate) fn percentiles(recording: &Recording, load: &str) -> Percentiles {
 
 /// P99 alone, in windows as long as a line has room for: where runs lie over each other, what is finer is only noise.
 pub(crate) fn calm_p99(recording: &Recording, load: &str) -> Vec<Span> {
-    from_rows(recording.load_rows(load), |row| row.p99).unwrap_or_else(|| {
+    let fields: [OfRow; 1] = [|row| row.p99];
+    let [by_rows] = from_rows(recording.load_rows(load), fields);
+    by_rows.unwrap_or_else(|| {
         let intervals = recording.intervals.get(load).map_or(&[][..], Vec::as_slice);
         let least_us = recording.end_us() / WINDOWS;
         let mut over = over_intervals(
@@ -141,14 +141,19 @@ pub(crate) fn cores(recording: &Recording) -> Vec<Span> {
     let (Some(first), Some(last)) = (phases.first(), phases.last()) else {
         return Vec::new();
     };
-    // Services are looked at in turn: what they used between the same two looks lies together.
-    let mut used: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    // Services are looked at in turn: what they used between the same two looks lies together, and mostly is written together.
+    let mut used: Vec<((u64, u64), u64)> = Vec::new();
     for row in recording.service_rows() {
-        if let Some(cpu_us) = row.cpu_us {
-            *used.entry((row.start_us, row.end_us)).or_default() += cpu_us;
+        let Some(cpu_us) = row.cpu_us else { continue };
+        let span = (row.start_us, row.end_us);
+        match used.last_mut() {
+            Some((known, sum)) if *known == span => *sum += cpu_us,
+            _ => used.push((span, cpu_us)),
         }
     }
-    let rows = used.into_iter().map(|(span, cpu_us)| (span, [cpu_us]));
+    used.sort_by_key(|(span, _)| *span);
+    let rows = used.chunk_by(|a, b| a.0 == b.0);
+    let rows = rows.map(|one| (one[0].0, [one.iter().map(|(_, cpu_us)| cpu_us).sum()]));
     let windows = windows(rows, window_us(recording), (first.start_us, last.end_us));
     let mut spans = per_second(&windows, 0, recording.repeats());
     for span in &mut spans {

@@ -1,7 +1,6 @@
-//! Reading what a run left in its folder, whole or cut off.
+//! What was recorded of a run, whole or cut off, and what follows from it.
 //!
-//! The texts come from files that may have been torn by `kill -9` or a full disk, so every line stands for itself: what
-//! can't be read is skipped, counted and said. Only a run of which nothing is known is an error.
+//! Only a run of which nothing is known is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -16,6 +15,7 @@ use crate::chart::Marks;
 use crate::marks::marks;
 use crate::over_time::{CHARTS, Percentiles, calm_p99, percentiles};
 use crate::partial;
+use crate::reading::{Lines, Texts};
 use crate::window::Span;
 
 /// All that was recorded of one run.
@@ -137,10 +137,22 @@ pub fn recording(
     hlogs: &BTreeMap<String, &str>,
     run_json: Option<&str>,
 ) -> Result<Recording, ReportError> {
-    let mut reading_notes = Vec::new();
-    let events: Vec<Event> = lines("events.ndjson", events_ndjson, &mut reading_notes);
-    let series: Vec<SeriesRow> = lines_by("series.ndjson", series_ndjson, &mut reading_notes, series_row);
-    let intervals = intervals(hlogs, &mut reading_notes);
+    let logs = hlogs.iter().map(|(load, text)| (load.clone(), hlog::parse(text)));
+    let texts = Texts {
+        events: Lines::read(events_ndjson),
+        series: Lines::read(series_ndjson),
+        logs: logs.collect(),
+    };
+    recording_of(texts, run_json)
+}
+
+/// [`recording()`] of texts that were read already, as several threads can do it.
+pub fn recording_of(texts: Texts, run_json: Option<&str>) -> Result<Recording, ReportError> {
+    let mut reading_notes = texts.notes();
+    let events = texts.events.values;
+    let series = texts.series.values;
+    let logs = texts.logs.into_iter();
+    let intervals = logs.map(|(load, log)| (load, log.intervals)).collect();
     let mut written = match run_json {
         Some(text) => written(text, &mut reading_notes)?,
         None => None,
@@ -193,57 +205,6 @@ fn written(text: &str, notes: &mut Vec<String>) -> Result<Option<RunRecord>, Rep
             Ok(None)
         }
         Err(error) => Err(ReportError::Record(error)),
-    }
-}
-
-/// A line that is taken to be no shorter, so that a short first one does not ask for more memory than the text is worth.
-const SHORTEST_LINE: usize = 100;
-
-fn lines<T: serde::de::DeserializeOwned>(file: &str, text: &str, notes: &mut Vec<String>) -> Vec<T> {
-    lines_by(file, text, notes, |line| serde_json::from_str(line).ok())
-}
-
-/// A row of `series.ndjson`. There are a million in an hour of a large scenario: where the line begins as it is written, its kind
-/// is known before it is read.
-fn series_row(line: &str) -> Option<SeriesRow> {
-    if line.starts_with("{\"row\":\"load\",") {
-        serde_json::from_str(line).ok().map(SeriesRow::Load)
-    } else if line.starts_with("{\"row\":\"service\",") {
-        serde_json::from_str(line).ok().map(SeriesRow::Service)
-    } else {
-        serde_json::from_str(line).ok()
-    }
-}
-
-fn lines_by<T>(file: &str, text: &str, notes: &mut Vec<String>, read_line: fn(&str) -> Option<T>) -> Vec<T> {
-    let mut skipped = 0_usize;
-    // Lines are about as long as the first: a million rows need not be moved again and again while their list grows.
-    let usual = text.find('\n').unwrap_or(0).max(SHORTEST_LINE);
-    let mut read = Vec::with_capacity(text.len() / usual);
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        match read_line(line) {
-            Some(value) => read.push(value),
-            None => skipped += 1,
-        }
-    }
-    note_skipped(file, skipped, notes);
-    read
-}
-
-fn intervals(hlogs: &BTreeMap<String, &str>, notes: &mut Vec<String>) -> BTreeMap<String, Vec<Interval>> {
-    let read = hlogs.iter().map(|(load, text)| {
-        let log = hlog::parse(text);
-        note_skipped(&format!("{load}.hlog"), log.skipped, notes);
-        (load.clone(), log.intervals)
-    });
-    read.collect()
-}
-
-fn note_skipped(file: &str, skipped: usize, notes: &mut Vec<String>) {
-    match skipped {
-        0 => {}
-        1 => notes.push(format!("{file}: 1 line could not be read and was skipped")),
-        n => notes.push(format!("{file}: {n} lines could not be read and were skipped")),
     }
 }
 

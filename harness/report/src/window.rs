@@ -4,9 +4,12 @@
 //! interval histograms are merged, window by window, until they do. Percentiles are never averaged, and a window never
 //! reaches across the edge of a phase or of a fault, where the truth on both sides differs.
 
+use std::collections::BinaryHeap;
+use std::mem;
 use std::rc::Rc;
 
 use squall_model::counts::{Counts, Decoder};
+use squall_model::histogram::SAMPLES_BEYOND;
 use squall_model::hlog::{Interval, Kind};
 use squall_model::series::{LoadRow, RowLatency};
 
@@ -55,22 +58,28 @@ pub(crate) fn pieces(spans: &[Span]) -> Pieces {
 /// The part of rows with requests that must hold a percentile for the rows to be drawn.
 const ENOUGH_ROWS: f64 = 0.95;
 
-/// The percentile as the rows have it, or nothing where too many of them hold too few samples.
-pub(crate) fn from_rows<'r>(
+/// The field of a row that holds a percentile or the largest value.
+pub(crate) type OfRow = fn(&RowLatency) -> Option<u64>;
+
+/// Each of `fields` as the rows have it, or nothing where too many of them hold too few samples. All in one go: the rows of a load lie
+/// among a million others, and to get at one takes longer than to read it.
+pub(crate) fn from_rows<'r, const N: usize>(
     rows: impl Iterator<Item = &'r LoadRow>,
-    of: fn(&RowLatency) -> Option<u64>,
-) -> Option<Vec<Span>> {
+    fields: [OfRow; N],
+) -> [Option<Vec<Span>>; N] {
     let mut busy = 0_usize;
-    let mut spans = Vec::new();
+    let mut spans = [const { Vec::new() }; N];
     for row in rows {
         busy += usize::from(row.response.max.is_some());
-        spans.extend(of(&row.response).map(|value| Span {
-            start_us: row.start_us,
-            end_us: row.end_us,
-            value: value as f64,
-        }));
+        for (of, spans) in fields.iter().zip(&mut spans) {
+            spans.extend(of(&row.response).map(|value| Span {
+                start_us: row.start_us,
+                end_us: row.end_us,
+                value: value as f64,
+            }));
+        }
     }
-    (busy > 0 && spans.len() as f64 >= ENOUGH_ROWS * busy as f64).then_some(spans)
+    spans.map(|spans| (busy > 0 && spans.len() as f64 >= ENOUGH_ROWS * busy as f64).then_some(spans))
 }
 
 /// What interval histograms say over time.
@@ -126,6 +135,35 @@ pub(crate) fn over_intervals(
     }
 }
 
+/// A quantile over what was counted in several stretches together; nothing where fewer than ten samples lie beyond it.
+///
+/// It is what [`Counts::quantile`] says of them all added up. Adding up takes long, and few samples lie beyond a quantile of a window
+/// that is only as wide as it must be: so they are counted from the largest value down.
+fn quantile(parts: &[Rc<Counts>], total: u64, q: f64) -> Option<u64> {
+    let beyond = total as f64 * (1.0 - q);
+    // A tolerance far below one sample, as in `histogram::quantile`.
+    if beyond < SAMPLES_BEYOND - 1e-6 {
+        return None;
+    }
+    let rank = ((q * total as f64).ceil() as u64).max(1);
+    let mut left = total.saturating_sub(rank);
+    let largest = |rest: &[(u64, u64)], part: usize| Some((rest.last()?.0, part, rest.len()));
+    let of_parts = parts.iter().enumerate();
+    let mut next: BinaryHeap<(u64, usize, usize)> = of_parts
+        .filter_map(|(part, counts)| largest(counts.places(), part))
+        .collect();
+    while let Some((value, part, length)) = next.pop() {
+        let (rest, last) = parts[part].places().split_at(length - 1);
+        let count = last.first().map_or(0, |(_, count)| *count);
+        if count > left {
+            return Some(value);
+        }
+        left -= count;
+        next.extend(largest(rest, part));
+    }
+    None
+}
+
 /// One quantile over windows that widen until they hold it.
 struct Widening {
     q: f64,
@@ -133,10 +171,34 @@ struct Widening {
     spans: Vec<Span>,
     /// Which stretch between two edges the windows below are of.
     stretch: usize,
-    /// The window that does not hold it yet: begin, end, counts.
-    open: Option<(u64, u64, Counts)>,
+    /// The window that does not hold it yet.
+    open: Window,
     /// What the last of `spans` was read from, where it is of this stretch.
-    last: Option<Rc<Counts>>,
+    last: Window,
+}
+
+/// What was counted from one moment to another, interval by interval; no interval, no window.
+#[derive(Default)]
+struct Window {
+    start_us: u64,
+    end_us: u64,
+    parts: Vec<Rc<Counts>>,
+    total: u64,
+}
+
+impl Window {
+    fn add(&mut self, (start_us, end_us): (u64, u64), counts: &Rc<Counts>) {
+        if self.parts.is_empty() {
+            self.start_us = start_us;
+        }
+        self.end_us = end_us;
+        self.total = self.total.saturating_add(counts.len());
+        self.parts.push(Rc::clone(counts));
+    }
+
+    fn quantile(&self, q: f64) -> Option<u64> {
+        quantile(&self.parts, self.total, q)
+    }
 }
 
 impl Widening {
@@ -146,8 +208,8 @@ impl Widening {
             least_us,
             spans: Vec::new(),
             stretch: 0,
-            open: None,
-            last: None,
+            open: Window::default(),
+            last: Window::default(),
         }
     }
 
@@ -156,36 +218,28 @@ impl Widening {
             self.close();
             self.stretch = stretch;
         }
-        let (start_us, merged) = match self.open.take() {
-            Some((start_us, _, mut merged)) => {
-                merged.add(counts);
-                (start_us, Rc::new(merged))
-            }
-            None => (start_us, Rc::clone(counts)),
-        };
-        let is_long = end_us - start_us >= self.least_us;
-        match is_long.then(|| merged.quantile(self.q)).flatten() {
-            Some(value) => {
-                self.spans.push(Span {
-                    start_us,
-                    end_us,
-                    value: value as f64,
-                });
-                self.last = Some(merged);
-            }
-            None => self.open = Some((start_us, end_us, Rc::unwrap_or_clone(merged))),
+        self.open.add((start_us, end_us), counts);
+        let is_long = end_us - self.open.start_us >= self.least_us;
+        if let Some(value) = is_long.then(|| self.open.quantile(self.q)).flatten() {
+            self.last = mem::take(&mut self.open);
+            self.spans.push(Span {
+                start_us: self.last.start_us,
+                end_us,
+                value: value as f64,
+            });
         }
     }
 
     /// Ends the stretch: what is left joins the window before it.
     fn close(&mut self) {
-        let (Some((_, end_us, rest)), Some(last)) = (self.open.take(), self.last.take()) else {
+        let (rest, mut last) = (mem::take(&mut self.open), mem::take(&mut self.last));
+        if rest.parts.is_empty() || last.parts.is_empty() {
             return;
-        };
-        let mut merged = Rc::unwrap_or_clone(last);
-        merged.add(&rest);
-        if let (Some(span), Some(value)) = (self.spans.last_mut(), merged.quantile(self.q)) {
-            (span.end_us, span.value) = (end_us, value as f64);
+        }
+        last.total = last.total.saturating_add(rest.total);
+        last.parts.extend(rest.parts);
+        if let (Some(span), Some(value)) = (self.spans.last_mut(), last.quantile(self.q)) {
+            (span.end_us, span.value) = (rest.end_us, value as f64);
         }
     }
 
@@ -269,6 +323,33 @@ mod tests {
     }
 
     #[test]
+    fn a_quantile_of_several_parts_is_that_of_them_added_up() {
+        let part = |seed: u64| {
+            let mut histogram = empty();
+            for at in 0..=seed * 97 % 400 {
+                let value = (at + 1) * (seed * 7_919 % 1_009 + 1);
+                histogram.record_n(value, at % 5 + 1).unwrap();
+            }
+            Rc::new(Counts::decode(&encode(&histogram)).unwrap())
+        };
+        let parts: Vec<Rc<Counts>> = (1..40).map(part).chain([Rc::default()]).collect();
+        for number in 0..=parts.len() {
+            let parts = &parts[..number];
+            let mut all = Counts::default();
+            for part in parts {
+                all.add(part);
+            }
+            for q in [0.0, 0.001, 0.5, 0.9, 0.99, 0.999, 0.999_9, 1.0] {
+                assert_eq!(
+                    quantile(parts, all.len(), q),
+                    all.quantile(q),
+                    "{number} parts at {q}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn no_window_reaches_across_an_edge() {
         let mut data = written(0..5, 1_000, 500);
         data.extend(written(5..8, 1_000, 90_000));
@@ -312,11 +393,9 @@ mod tests {
             ..LoadRow::default()
         };
         let rows: Vec<LoadRow> = (0..10).map(|at| row(at, (at != 3).then_some(5))).collect();
-        assert_eq!(from_rows(rows.iter(), |latency| latency.p99), None);
-        assert_eq!(
-            from_rows(rows.iter(), |latency| latency.max).map(|spans| spans.len()),
-            Some(10)
-        );
-        assert_eq!(from_rows([].iter(), |latency| latency.max), None);
+        let fields: [OfRow; 2] = [|latency| latency.p99, |latency| latency.max];
+        let lengths = |rows: &[LoadRow]| from_rows(rows.iter(), fields).map(|spans| spans.map(|s| s.len()));
+        assert_eq!(lengths(&rows), [None, Some(10)]);
+        assert_eq!(lengths(&[]), [None, None]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod gather;
 
+use std::mem;
 use std::path::PathBuf;
 
 use squall_model::exit::Exit;
@@ -33,6 +34,8 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<Exit> {
         terminal: compare::terminal,
     };
     page_file::put(&arguments.page, file.as_deref(), &gathered.comparisons, &forms)?;
+    // The process ends: to give back millions of rows one by one would only keep whoever waits for it.
+    mem::forget(gathered);
     Ok(Exit::Pass)
 }
 

@@ -14,8 +14,8 @@ use crate::chart::{
 };
 use crate::figure;
 use crate::recording::Recording;
-use crate::render::{Frame, Part, parts};
-use crate::section::Detail;
+use crate::render::{Frame, Part};
+use crate::section::{Detail, SECTIONS, Section};
 use crate::visible::{bound, on_one_line, visible};
 
 /// The style of the page.
@@ -29,6 +29,33 @@ const SIDE_BY_SIDE: usize = 3;
 
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
+    let sections = page_sections();
+    let written = sections.map(|section| section.write(recording));
+    html_of(recording, &written.collect::<Vec<_>>())
+}
+
+/// A section of the report's page, to be written on its own: several threads can do it.
+#[derive(Clone, Copy)]
+pub struct PageSection(&'static Section);
+
+/// The sections of the report's page, in its order.
+pub fn page_sections() -> impl Iterator<Item = PageSection> {
+    SECTIONS.iter().map(PageSection)
+}
+
+impl PageSection {
+    /// Writes it.
+    pub fn write(self, recording: &Recording) -> WrittenSection {
+        let blocks = (self.0.blocks)(recording, Detail::Full);
+        WrittenSection((!blocks.is_empty()).then(|| Written::of(&self.0.part(blocks))))
+    }
+}
+
+/// A section that is written; nothing where it has nothing to say.
+pub struct WrittenSection(Option<Written>);
+
+/// The report as one page, of all its sections in their order: what [`html`] makes.
+pub fn html_of(recording: &Recording, sections: &[WrittenSection]) -> String {
     let record = &recording.record;
     let frame = Frame {
         title: format!("{} – {}", record.scenario, record.verdict.as_str()),
@@ -38,13 +65,51 @@ pub fn html(recording: &Recording) -> String {
         skip: "Skip to the report",
         script: "",
     };
-    page(&frame, &parts(recording, Detail::Full))
+    let written: Vec<&Written> = sections.iter().filter_map(|section| section.0.as_ref()).collect();
+    whole(&frame, &written)
 }
 
 /// `parts` as one page.
 pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
+    let written: Vec<Written> = parts.iter().map(Written::of).collect();
+    whole(frame, &written.iter().collect::<Vec<_>>())
+}
+
+/// A section as it stands in a page, and its line in the navigation.
+struct Written {
+    link: String,
+    html: String,
+}
+
+impl Written {
+    fn of(part: &Part) -> Written {
+        let (mut link, mut page) = (Page::default(), Page::default());
+        if part.in_navigation {
+            link.raw(&format!("<a href=\"#{}\">", part.id));
+            link.text(&part.title);
+            link.raw("</a>");
+        }
+        page.raw(&format!("<section id=\"{}\"", part.id));
+        page.raw(if part.bare { " class=\"bare\">" } else { ">" });
+        if !part.title.is_empty() {
+            page.element("h2", "", &part.title);
+        }
+        for (at, block) in part.blocks.iter().enumerate() {
+            page.block_of(&part.blocks, at, block);
+        }
+        page.raw("</section>");
+        Written {
+            link: link.out,
+            html: page.out,
+        }
+    }
+}
+
+/// The page around its sections.
+fn whole(frame: &Frame, sections: &[&Written]) -> String {
+    let length: usize = sections.iter().map(|section| section.html.len()).sum();
     let mut page = Page {
-        out: String::with_capacity(256 * 1024),
+        out: String::with_capacity(length + 128 * 1024),
     };
     let scripts: Vec<&str> = [frame.script, SCRIPT]
         .into_iter()
@@ -60,22 +125,12 @@ pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
     }
     page.element("p", "origin", &frame.origin);
     page.raw("<nav aria-label=\"Sections\">");
-    for part in parts.iter().filter(|part| part.in_navigation) {
-        page.raw(&format!("<a href=\"#{}\">", part.id));
-        page.text(&part.title);
-        page.raw("</a>");
+    for section in sections {
+        page.raw(&section.link);
     }
     page.raw("</nav></header><main id=\"main\">");
-    for part in parts {
-        page.raw(&format!("<section id=\"{}\"", part.id));
-        page.raw(if part.bare { " class=\"bare\">" } else { ">" });
-        if !part.title.is_empty() {
-            page.element("h2", "", &part.title);
-        }
-        for (at, block) in part.blocks.iter().enumerate() {
-            page.block_of(&part.blocks, at, block);
-        }
-        page.raw("</section>");
+    for section in sections {
+        page.raw(&section.html);
     }
     page.raw("</main>");
     for script in scripts {
@@ -116,6 +171,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// A page being written.
+#[derive(Default)]
 struct Page {
     out: String,
 }

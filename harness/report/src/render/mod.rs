@@ -9,10 +9,10 @@ mod terminal;
 
 use crate::block::Block;
 use crate::recording::Recording;
-use crate::section::{Detail, SECTIONS};
+use crate::section::{Detail, SECTIONS, Section};
 
 pub use csv::csv;
-pub use html::html;
+pub use html::{PageSection, WrittenSection, html, html_of, page_sections};
 pub(crate) use html::{escaped, page};
 pub use junit::junit;
 pub(crate) use junit::{Case, Outcome, Suite, document as junit_document};
@@ -52,14 +52,22 @@ pub(crate) struct Part {
     pub(crate) blocks: Vec<Block>,
 }
 
+impl Section {
+    /// The section with these blocks.
+    fn part(&self, blocks: Vec<Block>) -> Part {
+        Part {
+            id: self.id.to_owned(),
+            title: self.title.to_owned(),
+            in_navigation: !self.title.is_empty(),
+            bare: false,
+            blocks,
+        }
+    }
+}
+
 /// The sections of a run's report that have something to say.
 fn parts(recording: &Recording, detail: Detail) -> Vec<Part> {
-    let sections = SECTIONS.iter().map(|section| Part {
-        id: section.id.to_owned(),
-        title: section.title.to_owned(),
-        in_navigation: !section.title.is_empty(),
-        bare: false,
-        blocks: (section.blocks)(recording, detail),
-    });
+    let sections = SECTIONS.iter();
+    let sections = sections.map(|section| section.part((section.blocks)(recording, detail)));
     sections.filter(|part| !part.blocks.is_empty()).collect()
 }
