@@ -118,7 +118,7 @@ fn what_a_reader_must_know_first_stands_on_the_page() {
         (
             gates::violated(),
             &[
-                "The candidate broke feed.nondecreasing, which the base kept",
+                "The candidate broke feed.nondecreasing (4 times), which the base kept",
                 "Both arms broke center.agree",
             ],
         ),

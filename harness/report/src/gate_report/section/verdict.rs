@@ -90,7 +90,11 @@ pub(in super::super) fn notes(record: &GateRecord) -> Vec<Block> {
     }
     if !record.advice.is_empty() {
         let advice: Vec<&str> = record.advice.iter().take(MOST).map(String::as_str).collect();
-        note(Tone::Doubt, format!("What would help: {}.", joined(&advice)));
+        let about = match record.verdict {
+            GateVerdict::Inconclusive => "What would help",
+            _ => "To be known",
+        };
+        note(Tone::Doubt, format!("{about}: {}.", joined(&advice)));
     }
     if !record.blind_spot.is_empty() {
         note(
