@@ -51,7 +51,7 @@ pub struct Estimate {
     pub figures: String,
     /// How good or bad it is.
     pub tone: Tone,
-    /// Whether it only informs: such have no interval and no zones.
+    /// Whether it only informs: such have no zones, and stay behind.
     pub informs: bool,
 }
 
