@@ -104,7 +104,7 @@ fn what_a_reader_must_know_first_stands_on_the_page() {
             gates::interrupted(),
             &[
                 "Interrupted after 3\u{a0}blocks, before the first look",
-                "before its first look",
+                "it was interrupted",
             ],
         ),
         (
@@ -118,7 +118,7 @@ fn what_a_reader_must_know_first_stands_on_the_page() {
         (
             gates::violated(),
             &[
-                "The candidate broke feed.nondecreasing, which the base kept",
+                "The candidate broke feed.nondecreasing (4 times), which the base kept",
                 "Both arms broke center.agree",
             ],
         ),
@@ -295,6 +295,11 @@ fn junit_fails_where_the_gate_blocks_and_skips_what_does_not_decide() {
         counts(&gates::violated()),
         (10, 2, 3),
         "each invariant that the candidate broke fails"
+    );
+    assert_eq!(
+        counts(&gates::beside()),
+        (8, 1, 2),
+        "a regression fails also where it does not decide"
     );
     assert_eq!(counts(&gates::no_base()), (1, 0, 1));
     let environment = gates::environment();

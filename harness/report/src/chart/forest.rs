@@ -51,7 +51,7 @@ pub struct Estimate {
     pub figures: String,
     /// How good or bad it is.
     pub tone: Tone,
-    /// Whether it only informs: such have no interval and no zones.
+    /// Whether it only informs: such have no zones, and stay behind.
     pub informs: bool,
 }
 
@@ -346,8 +346,13 @@ impl Drawing {
             let share = (tick - self.scale.low) / (self.scale.high - self.scale.low);
             let x = left + share * (right - left);
             let label = self.scale.label(tick);
-            let half = (label.chars().count() as f64 * LETTER / 2.0).min(self.plot.0.max(40.0));
-            let x = x.clamp(half, self.form.width() - half);
+            let half = (label.chars().count() as f64 + 1.0) * LETTER / 2.0;
+            let inside = x.clamp(half, self.form.width() - half);
+            // A label that would have to move far from its tick is left out.
+            if (inside - x).abs() > LETTER {
+                continue;
+            }
+            let x = inside;
             self.text(&label, (x, y), "middle", ("informs", TEXT), f64::INFINITY);
         }
         self.y += AXIS;

@@ -75,12 +75,13 @@ fn of_verdict(record: &GateRecord) -> Case {
 fn of_metric(record: &GateRecord, metric: &MetricRecord) -> Case {
     let verdict = metric.finding.map(|finding| (finding.verdict, finding.accepted));
     let (outcome, kind) = match verdict {
+        _ if !wording::weighs(metric) => (Outcome::Skipped, "informs"),
         Some((GateVerdict::Regressed, true)) => (Outcome::Skipped, "accepted"),
         Some((GateVerdict::Regressed, false)) => (Outcome::Failed, "regressed"),
         Some((GateVerdict::Pass | GateVerdict::Improved, _)) => (Outcome::Passed, "pass"),
-        Some((GateVerdict::Inconclusive | GateVerdict::NoBase, _)) => (Outcome::Skipped, "inconclusive"),
-        None if metric.decides => (Outcome::Skipped, "inconclusive"),
-        None => (Outcome::Skipped, "informs"),
+        Some((GateVerdict::Inconclusive | GateVerdict::NoBase, _)) | None => {
+            (Outcome::Skipped, "inconclusive")
+        }
     };
     Case {
         name: metric.name.clone(),

@@ -43,8 +43,9 @@ pub(super) fn end(end: GateEnd) -> &'static str {
 
 /// A metric in words: `P99 of refresh`.
 pub(super) fn name(metric: &MetricRecord) -> String {
-    let of = |what: &str| match &metric.of {
-        Some(of) => format!("{what} of {of}"),
+    let of = |what: &str| match metric.of.as_deref().map(|of| of.split_once(':').ok_or(of)) {
+        Some(Ok((phase, load))) => format!("{what} of {load} in {phase}"),
+        Some(Err(load)) => format!("{what} of {load}"),
         None => what.to_owned(),
     };
     match metric.kind {
@@ -141,14 +142,22 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
+/// Whether a metric has a say: it decides, or it was tested and changed beyond its margin. A regression blocks either way.
+pub(super) fn weighs(metric: &MetricRecord) -> bool {
+    let changed = [GateVerdict::Regressed, GateVerdict::Improved];
+    metric.decides
+        || metric
+            .finding
+            .is_some_and(|finding| changed.contains(&finding.verdict))
+}
+
 /// What is said of a metric in a word, in its tone.
 pub(super) fn said(metric: &MetricRecord) -> Cell {
+    if !weighs(metric) {
+        return Cell::plain("informs");
+    }
     let Some(finding) = metric.finding else {
-        return if metric.decides {
-            Cell::plain("too few blocks").toned(Tone::Doubt)
-        } else {
-            Cell::plain("informs")
-        };
+        return Cell::plain("too few blocks").toned(Tone::Doubt);
     };
     if finding.accepted {
         return Cell::plain(format!("{}, accepted", verdict(finding.verdict))).toned(Tone::Doubt);
@@ -164,16 +173,18 @@ pub(super) fn sentence(record: &GateRecord, metric: &MetricRecord) -> String {
         "is"
     };
     let title = title(metric);
+    if !weighs(metric) {
+        let found = metric.finding.as_ref().map_or_else(String::new, |finding| {
+            format!(
+                " ({}, {})",
+                change(metric, finding.estimate),
+                interval(metric, finding)
+            )
+        });
+        return format!("{title} informs and does not decide: {}{found}", metric.why_not);
+    }
     let Some(finding) = &metric.finding else {
-        let why = match metric.why_not.as_str() {
-            "" => "too few blocks".to_owned(),
-            why => why.to_owned(),
-        };
-        return if metric.decides {
-            format!("{title} can't be judged: {why}")
-        } else {
-            format!("{title} informs and does not decide: {why}")
-        };
+        return format!("{title} {is} not decided: too few blocks");
     };
     let seen = seen(record, finding);
     match finding.verdict {
@@ -267,7 +278,7 @@ pub(super) fn short(commit: &str) -> &str {
 /// inform last.
 pub(super) fn by_gravity(record: &GateRecord) -> Vec<&MetricRecord> {
     let rank = |metric: &MetricRecord| match metric.finding {
-        _ if !metric.decides => 4,
+        _ if !weighs(metric) => 4,
         Some(finding) if finding.verdict == GateVerdict::Regressed => u8::from(finding.accepted),
         Some(finding) if finding.verdict == GateVerdict::Inconclusive => 2,
         None => 2,
@@ -336,7 +347,8 @@ pub(super) fn reasons(record: &GateRecord) -> Vec<String> {
 
 /// What passed, and on what ground; nothing where no metric decides.
 fn passed(record: &GateRecord) -> Option<String> {
-    let passed = record.metrics.iter().filter(|metric| {
+    let deciding = record.metrics.iter().filter(|metric| metric.decides);
+    let passed = deciding.filter(|metric| {
         metric
             .finding
             .is_some_and(|finding| finding.verdict != GateVerdict::Regressed)

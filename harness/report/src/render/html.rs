@@ -291,7 +291,7 @@ impl Page {
         if !reasons.is_empty() {
             self.raw("<ul>");
             for reason in reasons {
-                self.element("li", "", reason);
+                self.element("li", "", &bound(reason));
             }
             self.raw("</ul>");
         }

@@ -4,6 +4,7 @@ use serde_json::json;
 use squall_model::gate::GateRecord;
 use squall_report::gate_report::html;
 
+use crate::charts::{scroll_to, with_tools};
 use crate::chromium::chromium;
 use crate::gates;
 use crate::layout::{PAPER, not_for_paper};
@@ -127,4 +128,38 @@ fn a_gate_on_paper_is_whole() {
     assert_eq!(not_for_paper(&mut tab), (Vec::new(), 0));
     let pdf = tab.ask("Page.printToPDF", &json!({ "printBackground": true }));
     assert!(pdf["data"].as_str().is_some_and(|data| data.len() > 10_000));
+}
+
+#[test]
+fn a_crosshair_reads_what_a_block_found() {
+    let Some(browser) = chromium() else { return };
+    let gate = gates::regressed();
+    let mut tab = Tab::open(&browser, SCREEN, &html(&gate), "");
+    let first = "#over-time figure";
+    let block = &gate.blocks[0];
+    let middle = block.start_us + block.duration_us / 2;
+    scroll_to(&mut tab, first);
+    let at = with_tools(
+        &mut tab,
+        &format!("place(shown.find(svg => svg.parentElement.matches('{first}')), {middle})"),
+    );
+    tab.mouse("mouseMoved", at);
+    tab.frames();
+    let read: Vec<String> = tab.eval(&format!(
+        "[...document.querySelector('{first}').querySelectorAll('output')].map(one => one.textContent)"
+    ));
+    let p99 = gate
+        .metrics
+        .iter()
+        .find(|metric| metric.name == "refresh.p99")
+        .expect("there is one");
+    let found = (p99.changes[0].expect("it counts") - 1.0) * 100.0;
+    let shown: f64 = read[0]
+        .trim_end_matches(" %")
+        .replace('−', "-")
+        .parse()
+        .expect("a percentage");
+    assert!((shown - found).abs() < 0.15, "{read:?} instead of {found}");
+    assert_eq!(read[2], "+5.0 %", "the tolerance is the same everywhere");
+    assert_eq!(tab.complaints(), [""; 0]);
 }

@@ -34,6 +34,8 @@ struct Made {
     spread: f64,
     /// Why it does not decide; empty where it does.
     why_not: &'static str,
+    /// Whether it is looked at all the same.
+    is_tested: bool,
 }
 
 /// A metric that decides.
@@ -45,13 +47,24 @@ fn made(kind: MetricKind, of: &str, base: f64, change: f64, spread: f64) -> Made
         change,
         spread,
         why_not: "",
+        is_tested: true,
     }
 }
 
 impl Made {
-    /// The metric as one that only informs.
+    /// The metric as one that is tested and does not decide.
     fn informs(self, why_not: &'static str) -> Made {
         Made { why_not, ..self }
+    }
+
+    /// The metric as one that is not even tested.
+    fn untested(self, why_not: &'static str) -> Made {
+        let is_tested = false;
+        Made {
+            why_not,
+            is_tested,
+            ..self
+        }
     }
 
     fn scale(&self) -> MetricScale {
@@ -272,7 +285,7 @@ impl Plan {
             .zip(middle(values.iter().flatten().map(|both| both.candidate)));
         let decides = made.why_not.is_empty();
         let looked = changes.iter().flatten().copied().take(self.looked_at as usize);
-        let finding = if decides && self.looked_at > 0 {
+        let finding = if made.is_tested && self.looked_at > 0 {
             middle(looked)
         } else {
             None
@@ -292,7 +305,7 @@ impl Plan {
             typical: typical.map(|(base, candidate)| Both { base, candidate }),
             finding: finding
                 .map(|estimate| found(estimate, made.spread, scale, (margin, tolerance), self.looked_at)),
-            plan: (self.looked_at > 0).then(|| {
+            plan: (made.is_tested && self.looked_at > 0).then(|| {
                 let needed = 16.6 * (made.spread / (tolerance - margin)).powi(2);
                 PlanRecord {
                     spread: made.spread,

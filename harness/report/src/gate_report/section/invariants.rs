@@ -82,23 +82,27 @@ pub(super) fn broken_by_both(record: &GateRecord) -> Option<String> {
     ))
 }
 
-/// The invariants whose counts are so, by name; nothing for none.
+/// The invariants whose counts are so, each with how often the candidate broke it; nothing for none.
 fn listed(record: &GateRecord, wanted: impl Fn(&Both<u64>) -> bool) -> Option<String> {
     let broken = all(record);
-    let names: Vec<&str> = broken
+    let named: Vec<String> = broken
         .iter()
         .filter(|(_, one)| wanted(&one.counts))
-        .map(|(name, _)| *name)
+        .map(|(name, one)| {
+            let times = wording::counted(one.counts.candidate, "time", "times");
+            format!("{} ({times})", shortened(name, LONGEST_BRIEF))
+        })
         .collect();
-    let shown: Vec<String> = names
+    let shown = named
         .iter()
         .take(MOST_NAMED)
-        .map(|name| shortened(name, LONGEST_BRIEF))
-        .collect();
-    match names.len() - shown.len() {
-        0 if shown.is_empty() => None,
-        0 => Some(shown.join(", ")),
-        more => Some(format!("{} and {more} more", shown.join(", "))),
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match named.len().saturating_sub(MOST_NAMED) {
+        0 if named.is_empty() => None,
+        0 => Some(shown),
+        more => Some(format!("{shown} and {more} more")),
     }
 }
 

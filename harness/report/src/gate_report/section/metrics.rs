@@ -17,7 +17,7 @@ pub(super) fn blocks(record: &GateRecord, detail: Detail) -> Vec<Block> {
     }
     let (decide, inform): (Vec<_>, Vec<_>) = wording::by_gravity(record)
         .into_iter()
-        .partition(|metric| metric.decides);
+        .partition(|metric| wording::weighs(metric));
     let shown = if detail == Detail::Brief {
         MOST_BRIEF
     } else {
@@ -31,8 +31,8 @@ pub(super) fn blocks(record: &GateRecord, detail: Detail) -> Vec<Block> {
         rows: metrics.iter().map(|metric| row(record, metric, detail)).collect(),
     };
     let mut groups = vec![
-        of("Decide", &decide),
-        of("Inform", &inform[..inform.len() - more]),
+        of("What counts", &decide),
+        of("What informs", &inform[..inform.len() - more]),
     ];
     groups.retain(|group| !group.rows.is_empty());
     if let [only] = &mut groups[..]
@@ -73,7 +73,7 @@ pub(super) fn blocks(record: &GateRecord, detail: Detail) -> Vec<Block> {
 pub(in super::super) fn decisive(record: &GateRecord) -> Option<Block> {
     let metrics = wording::by_gravity(record)
         .into_iter()
-        .filter(|metric| metric.decides);
+        .filter(|metric| wording::weighs(metric));
     let rows: Vec<Vec<Cell>> = metrics.map(|metric| row(record, metric, Detail::Brief)).collect();
     let columns = vec![
         Column::wide("Metric", 0),
@@ -97,7 +97,8 @@ fn explained(record: &GateRecord) -> String {
     let text = "More is worse in every row: throughput is base over candidate, and errors are subtracted, in percentage points (pp). The \
                 estimate is that of Hodges and Lehmann; the interval, and the p-value of a regression beyond the margin, are those of the \
                 exact signed-rank test, adjusted for all metrics that decide (Holm) and for the looks. A regression beyond the \
-                tolerance must not stay hidden. “Would see” is the smallest one that would show in the blocks there is time for.";
+                tolerance must not stay hidden. “Would see” is the smallest one that would show in the blocks there is time for. A pass waits for what decides; \
+                a regression blocks wherever it was tested.";
     if record.looked_at == 0 {
         return format!("{text} No look was taken, so there is no interval yet.");
     }
@@ -166,7 +167,7 @@ fn row(record: &GateRecord, metric: &MetricRecord, detail: Detail) -> Vec<Cell> 
 
 /// The interval with what it is held to below it.
 fn judged_by(metric: &MetricRecord, interval: &str) -> String {
-    if !metric.decides {
+    if !wording::weighs(metric) {
         return interval.to_owned();
     }
     let interval = if interval.is_empty() { ABSENT } else { interval };

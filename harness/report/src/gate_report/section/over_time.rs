@@ -72,7 +72,7 @@ fn chart(record: &GateRecord, marks: &Marks, at: usize, metric: &MetricRecord) -
         };
         lines.push(level(label, Ink::Target, estimate));
     }
-    if metric.decides {
+    if wording::weighs(metric) {
         lines.push(level("tolerance", Ink::Doubt, none + metric.tolerance));
     }
     let about = if metric.decides {

@@ -81,7 +81,7 @@ fn row(metric: &MetricRecord) -> Estimate {
         says: said.text,
         figures: figure::or_absent(at, |at| wording::change(metric, at)),
         tone: said.tone,
-        informs: !metric.decides,
+        informs: !wording::weighs(metric),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What came of the gate and why, what was held against what, and what the reader must know before trusting either.
 
-use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict};
+use squall_model::gate::{Arm, GateRecord, GateVerdict};
 
 use super::super::{valid, wording};
 use crate::block::{Block, Tone};
@@ -90,7 +90,11 @@ pub(in super::super) fn notes(record: &GateRecord) -> Vec<Block> {
     }
     if !record.advice.is_empty() {
         let advice: Vec<&str> = record.advice.iter().take(MOST).map(String::as_str).collect();
-        note(Tone::Doubt, format!("What would help: {}.", joined(&advice)));
+        let about = match record.verdict {
+            GateVerdict::Inconclusive => "What would help",
+            _ => "To be known",
+        };
+        note(Tone::Doubt, format!("{about}: {}.", joined(&advice)));
     }
     if !record.blind_spot.is_empty() {
         note(
@@ -119,21 +123,11 @@ pub(in super::super) fn early(record: &GateRecord) -> Option<String> {
     if !record.stopped_early {
         return None;
     }
-    if record.looked_at == 0 {
-        let text =
-            "Stopped before its first look: what it shows are the middles of few blocks, and no interval.";
-        return Some(text.to_owned());
-    }
     let after = wording::blocks(record.looked_at as usize);
-    Some(match record.end {
-        GateEnd::Decided => format!(
-            "Stopped at its look after {after}, as that was enough. Such estimates lean towards what they stopped for: the true \
-             change is likely somewhat smaller. The verdict allows for the looks."
-        ),
-        _ => format!(
-            "Stopped at its look after {after}. Estimates after an early stop lean towards what it stopped for."
-        ),
-    })
+    Some(format!(
+        "Stopped at its look after {after}, as that was enough. Such estimates lean towards what they stopped for: the true change is \
+         likely somewhat smaller. The verdict allows for the looks."
+    ))
 }
 
 /// Sentences after each other, each without its full stop.

@@ -97,16 +97,16 @@ impl Plot {
         put(self.column_of(self.none), '│');
         if !row.informs {
             put(self.column_of(self.none + row.tolerance), '┊');
-            let (low, high) = (row.low, row.high);
-            if low.is_some() || high.is_some() {
-                let from = low.and_then(|low| self.column_of(low));
-                let to = high.and_then(|high| self.column_of(high));
-                for column in from.unwrap_or(0)..=to.unwrap_or(self.width - 1) {
-                    put(Some(column), '─');
-                }
-                put(from.or(Some(0)), if from.is_some() { '├' } else { '◂' });
-                put(to.or(Some(self.width - 1)), if to.is_some() { '┤' } else { '▸' });
+        }
+        let (low, high) = (row.low, row.high);
+        if low.is_some() || high.is_some() {
+            let from = low.and_then(|low| self.column_of(low));
+            let to = high.and_then(|high| self.column_of(high));
+            for column in from.unwrap_or(0)..=to.unwrap_or(self.width - 1) {
+                put(Some(column), '─');
             }
+            put(from.or(Some(0)), if from.is_some() { '├' } else { '◂' });
+            put(to.or(Some(self.width - 1)), if to.is_some() { '┤' } else { '▸' });
         }
         let mark = if row.informs { '○' } else { '●' };
         match row.at {
