@@ -133,6 +133,21 @@ fn a_base_that_does_not_build_is_another_matter_and_is_tried_again() {
 }
 
 #[test]
+fn a_build_that_failed_half_way_is_not_taken_for_the_one_before() {
+    let (project, _) = Project::parted();
+    drop(project.prepare("main"));
+    let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
+        // Fails in the base alone, after it has changed what was built there.
+        let script = "echo spoilt > built; [ \"$(cat version)\" = 2 ]";
+        request.build = Some(commands(&[&["sh", "-c", script]]));
+    });
+    assert!(matches!(arms, Err(ArmsError::BaseBuild(_))), "{arms:?}");
+    let arms = project.prepare("main");
+    assert!(matches!(arms.base.built, Built::Now(_)), "{:?}", arms.base.built);
+    assert_eq!(read(&arms.base.root.join("built")), "1\n");
+}
+
+#[test]
 fn a_build_program_that_is_missing_is_the_machines_lack_or_the_bases() {
     let (project, _) = Project::parted();
     let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
