@@ -12,7 +12,9 @@ use super::{Project, commands, read, wait_until};
 
 #[test]
 fn a_second_gate_against_the_same_base_builds_only_the_candidate() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     let first = project.prepare("main");
     assert!(matches!(first.base.built, Built::Now(_)));
     let second = project.prepare("main");
@@ -24,7 +26,9 @@ fn a_second_gate_against_the_same_base_builds_only_the_candidate() {
 
 #[test]
 fn other_commands_and_other_flags_build_the_base_again() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     drop(project.prepare("main"));
     let again = |change: &dyn Fn(&mut super::Request<'_>)| {
         let (arms, _) = project.prepare_with("main", &Stop::default(), change);
@@ -46,7 +50,9 @@ fn other_commands_and_other_flags_build_the_base_again() {
 
 #[test]
 fn several_commands_run_in_order_until_one_fails() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     let (arms, told) = project.prepare_with("main", &Stop::default(), |request| {
         request.build = Some(commands(&[
             &["sh", "-c", "echo a b >> made"],
@@ -67,7 +73,9 @@ fn several_commands_run_in_order_until_one_fails() {
 
 #[test]
 fn a_project_without_a_build_has_two_arms_all_the_same() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     fs::remove_file(project.root.join("squall.toml")).expect("it was there");
     let arms = project.prepare("main");
     assert_eq!(
@@ -79,7 +87,7 @@ fn a_project_without_a_build_has_two_arms_all_the_same() {
 
 #[test]
 fn a_wrong_squall_toml_is_told_with_its_line() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     project.write("squall.toml", "[gate]\n\nbiuld = [\"make\"]\n");
     let error = project.refuse("HEAD").to_string();
     assert!(
@@ -90,7 +98,9 @@ fn a_wrong_squall_toml_is_told_with_its_line() {
 
 #[test]
 fn a_candidate_that_does_not_build_shows_the_last_lines() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     project.script("build.sh", "seq 100\nprintf 'colour \\033[31m\\n' >&2\nexit 3\n");
     let error = project.refuse("main");
     assert_eq!(error.exit(), Exit::Internal);
@@ -109,7 +119,9 @@ fn a_candidate_that_does_not_build_shows_the_last_lines() {
 
 #[test]
 fn a_build_that_a_signal_ends_says_so() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     project.script("build.sh", "kill -SEGV $$\n");
     let error = project.refuse("main").to_string();
     assert!(
@@ -120,7 +132,7 @@ fn a_build_that_a_signal_ends_says_so() {
 
 #[test]
 fn a_base_that_does_not_build_is_another_matter_and_is_tried_again() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     project.script("build.sh", "echo broken here\nexit 1\n");
     let base = project.commit("broken");
     project.script("build.sh", "cp version built\n");
@@ -133,8 +145,27 @@ fn a_base_that_does_not_build_is_another_matter_and_is_tried_again() {
 }
 
 #[test]
+fn a_build_that_failed_half_way_is_not_taken_for_the_one_before() {
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
+    drop(project.prepare("main"));
+    let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
+        // Fails in the base alone, after it has changed what was built there.
+        let script = "echo spoilt > built; [ \"$(cat version)\" = 2 ]";
+        request.build = Some(commands(&[&["sh", "-c", script]]));
+    });
+    assert!(matches!(arms, Err(ArmsError::BaseBuild(_))), "{arms:?}");
+    let arms = project.prepare("main");
+    assert!(matches!(arms.base.built, Built::Now(_)), "{:?}", arms.base.built);
+    assert_eq!(read(&arms.base.root.join("built")), "1\n");
+}
+
+#[test]
 fn a_build_program_that_is_missing_is_the_machines_lack_or_the_bases() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
         request.build = Some(commands(&[&["no-such-builder", "all"]]));
     });
@@ -167,7 +198,9 @@ fn pids(project: &Project) -> Vec<i32> {
 
 #[test]
 fn an_interrupted_build_leaves_no_process_behind() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     // Neither listens to a polite request.
     project.script(
         "build.sh",
@@ -190,7 +223,9 @@ fn an_interrupted_build_leaves_no_process_behind() {
 
 #[test]
 fn a_build_that_takes_too_long_is_cut_off_with_all_it_started() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     project.script("build.sh", &format!("{STARTS}echo still at it\nsleep 1000\n"));
     // Long enough to have begun on a busy machine: what is cut off earlier started nothing and is checked all the same.
     let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
@@ -210,7 +245,9 @@ fn a_build_that_takes_too_long_is_cut_off_with_all_it_started() {
 
 #[test]
 fn what_a_build_leaves_in_its_group_is_ended_with_it() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     project.script("build.sh", "sleep 1000 &\necho $! > pids\ncp version built\n");
     drop(project.prepare("main"));
     wait_until("the child is gone", || !pids(&project).into_iter().any(runs));

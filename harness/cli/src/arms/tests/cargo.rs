@@ -9,8 +9,8 @@ use super::super::Built;
 use super::{Project, commands, read};
 
 /// A workspace with a member and a crate from elsewhere, whose build script counts its runs in that crate's own repository.
-fn workspace() -> (Project, Project) {
-    let library = Project::unborn();
+fn workspace() -> Option<(Project, Project)> {
+    let library = Project::unborn()?;
     library.write(
         "Cargo.toml",
         "[package]\nname = \"re-mote\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
@@ -27,7 +27,7 @@ fn workspace() -> (Project, Project) {
          println!(\"cargo::rerun-if-changed=build.rs\");\n}\n",
     );
     library.commit("library");
-    let mut project = Project::unborn();
+    let mut project = Project::unborn()?;
     let remote = format!("{{ git = \"file://{}\" }}", library.root.display()).replace(' ', "%20");
     let remote = remote.replace("{%20git%20=%20", "{ git = ").replace("%20}", " }");
     project.write(
@@ -53,7 +53,7 @@ fn workspace() -> (Project, Project) {
     project
         .environment
         .push(("CARGO_TARGET_DIR".to_owned(), "target".into()));
-    (project, library)
+    Some((project, library))
 }
 
 /// Makes the lock file and commits, then changes the member.
@@ -80,7 +80,9 @@ fn says(program: &Path) -> String {
 
 #[test]
 fn each_tree_has_its_own_program_and_the_base_builds_no_dependency_again() {
-    let (project, _library) = workspace();
+    let Some((project, _library)) = workspace() else {
+        return;
+    };
     change(&project);
     let arms = project.prepare("HEAD");
     let program = project.root.join("target/release/app");
@@ -108,7 +110,9 @@ fn each_tree_has_its_own_program_and_the_base_builds_no_dependency_again() {
 
 #[test]
 fn one_target_folder_for_all_projects_does_not_make_the_base_the_candidate() {
-    let (mut project, _library) = workspace();
+    let Some((mut project, _library)) = workspace() else {
+        return;
+    };
     let everybodys = project.beside("target of all");
     project
         .environment
@@ -123,7 +127,9 @@ fn one_target_folder_for_all_projects_does_not_make_the_base_the_candidate() {
 
 #[test]
 fn a_command_that_names_one_folder_for_both_arms_is_refused() {
-    let (project, _library) = workspace();
+    let Some((project, _library)) = workspace() else {
+        return;
+    };
     change(&project);
     let (arms, _) = project.prepare_with("HEAD", &Stop::default(), |request| {
         request.build = Some(commands(&[&["cargo", "build", "--target-dir", "/tmp/of-both"]]));
@@ -135,7 +141,9 @@ fn a_command_that_names_one_folder_for_both_arms_is_refused() {
 #[test]
 fn the_base_is_built_with_the_candidates_toolchain() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (mut project, _) = Project::parted();
+    let Some((mut project, _)) = Project::parted() else {
+        return;
+    };
     let tools = project.beside("tools");
     std::fs::create_dir(&tools).expect("made");
     // What rustup would choose for the candidate's folder, and for no other.
@@ -181,7 +189,9 @@ fn the_base_is_built_with_the_candidates_toolchain() {
 
 #[test]
 fn the_candidates_configuration_of_cargo_is_not_the_bases() {
-    let (project, _library) = workspace();
+    let Some((project, _library)) = workspace() else {
+        return;
+    };
     project.write(
         "src/main.rs",
         "fn main() {\n    println!(\"{}\", cfg!(chosen));\n}\n",
@@ -199,7 +209,9 @@ fn the_candidates_configuration_of_cargo_is_not_the_bases() {
 
 #[test]
 fn without_a_lock_file_of_its_own_the_base_has_the_candidates() {
-    let (project, _library) = workspace();
+    let Some((project, _library)) = workspace() else {
+        return;
+    };
     project.write(".gitignore", "target\nCargo.lock\n");
     change(&project);
     let arms = project.prepare("HEAD");

@@ -8,7 +8,9 @@ use super::{Project, read};
 
 #[test]
 fn the_base_is_where_the_branch_parted_not_where_main_is_now() {
-    let (project, base) = Project::parted();
+    let Some((project, base)) = Project::parted() else {
+        return;
+    };
     let arms = project.prepare("main");
     assert_eq!(arms.base.revision, base);
     assert_eq!(arms.candidate.revision, project.git(&["rev-parse", "work"]));
@@ -26,7 +28,7 @@ fn the_base_is_where_the_branch_parted_not_where_main_is_now() {
 
 #[test]
 fn a_changed_working_tree_is_the_candidate() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     project.write("version", "3\n");
     let arms = project.prepare("HEAD");
     assert!(arms.candidate.dirty && !arms.same);
@@ -41,7 +43,7 @@ fn a_changed_working_tree_is_the_candidate() {
 
 #[test]
 fn what_git_does_not_know_yet_is_no_change_of_the_revision_and_yet_a_difference() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     project.write("untracked", "\n");
     let arms = project.prepare("HEAD");
     assert!(!arms.candidate.dirty && !arms.same);
@@ -49,7 +51,7 @@ fn what_git_does_not_know_yet_is_no_change_of_the_revision_and_yet_a_difference(
 
 #[test]
 fn where_nothing_is_changed_both_arms_are_the_same_and_one_is_built() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     let arms = project.prepare("main");
     assert!(arms.same);
     assert_eq!(arms.base, arms.candidate);
@@ -59,7 +61,9 @@ fn where_nothing_is_changed_both_arms_are_the_same_and_one_is_built() {
 
 #[test]
 fn a_path_is_mapped_below_the_root_and_nowhere_else() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     let arms = project.prepare("main");
     let (root, base) = (&project.root, &arms.base.root);
     let table = [
@@ -85,7 +89,9 @@ fn a_path_is_mapped_below_the_root_and_nowhere_else() {
 
 #[test]
 fn a_revision_that_is_not_known_is_a_usage_error_with_what_to_do() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     let error = project.refuse("mian");
     assert_eq!(error.exit(), Exit::Usage);
     let text = error.to_string();
@@ -106,7 +112,7 @@ fn a_revision_that_is_not_known_is_a_usage_error_with_what_to_do() {
 
 #[test]
 fn an_option_is_no_revision() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     for name in ["--output=/tmp/x", "-x", ""] {
         let error = project.refuse(name);
         assert_eq!(error.exit(), Exit::Usage, "{error}");
@@ -116,14 +122,15 @@ fn an_option_is_no_revision() {
 
 #[test]
 fn a_repository_without_a_commit_has_no_base() {
-    let error = Project::unborn().refuse("main");
+    let Some(project) = Project::unborn() else { return };
+    let error = project.refuse("main");
     assert!(error.to_string().contains("has no commit yet"), "{error}");
     assert_eq!(error.exit(), Exit::Internal);
 }
 
 #[test]
 fn outside_a_repository_there_is_no_base() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     let outside = project.beside("outside");
     std::fs::create_dir(&outside).expect("made");
     let (arms, _) = project.prepare_in(&outside, "main", &Stop::default(), |request| {
@@ -139,7 +146,7 @@ fn outside_a_repository_there_is_no_base() {
 
 #[test]
 fn without_git_the_machine_lacks_something() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
         request
             .environment
@@ -152,7 +159,9 @@ fn without_git_the_machine_lacks_something() {
 
 #[test]
 fn a_shallow_clone_says_how_to_deepen_it() {
-    let (project, _) = Project::parted();
+    let Some((project, _)) = Project::parted() else {
+        return;
+    };
     let url = format!("file://{}", project.root.display());
     let clone = project.beside("clone");
     let place = clone.display().to_string();
@@ -178,7 +187,7 @@ fn a_shallow_clone_says_how_to_deepen_it() {
 
 #[test]
 fn histories_without_a_common_commit_have_no_base() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     project.git(&["checkout", "--quiet", "--orphan", "alone"]);
     project.commit("alone");
     let error = project.refuse("main").to_string();
@@ -187,7 +196,7 @@ fn histories_without_a_common_commit_have_no_base() {
 
 #[test]
 fn where_git_refuses_its_own_words_are_passed_on() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     let (arms, _) = project.prepare_with("main", &Stop::default(), |request| {
         request
             .environment
@@ -202,7 +211,7 @@ fn where_git_refuses_its_own_words_are_passed_on() {
 
 #[test]
 fn what_the_branchs_commits_accept_is_read_and_what_mains_do_is_not() {
-    let project = Project::new();
+    let Some(project) = Project::new() else { return };
     project.commit_empty("main\n\nSquall-Accept: p50 +1% is main's");
     project.git(&["checkout", "--quiet", "-b", "work"]);
     project
