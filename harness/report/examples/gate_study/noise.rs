@@ -57,7 +57,7 @@ pub const PROFILES: [Profile; 5] = [
         name: "drift",
         restart: 0.035,
         slice: 0.06,
-        drift: 0.16,
+        drift: 0.25,
         bursts: 0.0,
         burst: 0.0,
         heavy: false,

@@ -123,7 +123,7 @@ impl Gate {
             if self.is_settled() {
                 return Next::Stop(GateEnd::Decided);
             }
-            if blocks == PILOT && !self.tested.iter().any(Tested::decides) {
+            if !self.tested.iter().any(Tested::decides) {
                 return Next::Stop(GateEnd::Environment);
             }
         }

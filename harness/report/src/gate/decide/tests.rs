@@ -282,6 +282,70 @@ fn at_most_eight_decide_and_of_equals_the_first_kinds() {
 }
 
 #[test]
+fn those_decide_first_that_are_seen_sooner() {
+    let noisier = ["cpu", "a.p50", "b.p50", "c.p50"].map(|name| made(name, 0.0, 0.045));
+    let quiet = ["a.p99", "b.p99", "c.p99", "d.p99", "e.p99", "f.p99"].map(|name| made(name, 0.0, 0.001));
+    let metrics: Vec<Made> = noisier.into_iter().chain(quiet).collect();
+    let (gate, _) = run(settings(), &metrics);
+    let deciding = deciding(&gate);
+    let tails = deciding.iter().filter(|name| name.ends_with("p99")).count();
+    assert_eq!((tails, deciding.len()), (6, 8), "{deciding:?}");
+}
+
+#[test]
+fn what_there_are_too_few_blocks_for_does_not_decide() {
+    let few = Settings {
+        most_blocks: NonZeroU32::new(30),
+        ..settings()
+    };
+    assert_eq!(stops(few, 56), (GateEnd::Environment, 14));
+}
+
+#[test]
+fn a_metric_that_some_blocks_lack_takes_as_many_more_and_one_that_most_lack_is_not_tested() {
+    let with = |every: u32| {
+        let mut gate = Gate::new(settings()).unwrap();
+        for number in 1..=14 {
+            let mut block = readings(&[made("cpu", 0.0, 0.02)], number as usize);
+            let pause = if number % every == 0 {
+                Reading::Absent("no meter".to_owned())
+            } else {
+                paired(0.1 * normal(Seed::new(3), number as usize))
+            };
+            block.insert(MetricId::parse("pause").unwrap(), pause);
+            gate.take_readings(Some(block), BLOCK * number);
+        }
+        gate.conclude(GateEnd::Interrupted, about())
+    };
+    let half = with(2);
+    let pause = metric(&half, "pause");
+    let plan = pause.plan.unwrap();
+    let whole = planner::Noise {
+        spread: plan.spread,
+        share: 1.0,
+    };
+    let needed = planner::needed(whole, Limits::PAUSE);
+    assert!((plan.needed.unwrap() - 2.0 * needed).abs() < 1e-9, "{plan:?}");
+    assert_eq!(pause.finding.unwrap().blocks, 7);
+    let none = with(1);
+    let pause = metric(&none, "pause");
+    assert_eq!((pause.finding, pause.plan), (None, None));
+    assert_eq!(pause.why_not, "0 of the first 14 blocks have a value: no meter");
+}
+
+#[test]
+fn what_improved_passes_and_is_said() {
+    let record = concluded(settings(), &[made("cpu", -0.3, 0.01)]);
+    assert_eq!(record.verdict, GateVerdict::Pass);
+    assert_eq!(record.blind_spot, "pass: cpu (below +0.0 %)");
+    assert!(
+        record.reasons[1].starts_with("cpu improved: -26 %"),
+        "{:?}",
+        record.reasons
+    );
+}
+
+#[test]
 fn where_nothing_can_be_decided_it_stops_at_the_first_look_and_says_what_would_help() {
     let record = concluded(
         settings(),
