@@ -15,7 +15,7 @@
 //!
 //! The sizes are choices, held to two numbers that the project's design names: a rule that compares one run with one run at 5 % is wrong in 39
 //! to 42 of 100 on the same code (profile *drift* is made to give that), and blocks with restarts and slices of 1 s find +10 % on P99
-//! in about three minutes (profiles *drift* and *bursts* come out near it). *quiet* and *ten times oversubscribed* lie to both sides.
+//! in about three minutes (it comes out near that on *drift*). The others are guesses to all sides of it.
 
 use squall_model::gate::MetricKind;
 use squall_model::seed::Seed;
