@@ -210,7 +210,7 @@ impl Drawing {
             self.small(&row.about, (0.0, self.y + ABOUT / 2.0), room);
             self.y += ABOUT;
         }
-        if row.informs || self.form == Form::Narrow {
+        if row.informs || self.form == Form::Narrow || !row.about.is_empty() {
             self.y += GAP;
         }
     }

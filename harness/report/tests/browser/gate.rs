@@ -92,7 +92,7 @@ fn estimates(gate: &GateRecord) -> Vec<f64> {
     let deciding = gate
         .metrics
         .iter()
-        .filter(|metric| metric.name != "refresh.errors");
+        .filter(|metric| metric.decides && metric.name != "refresh.errors");
     let findings: Vec<_> = deciding.filter_map(|metric| metric.finding).collect();
     let (mut worse, other): (Vec<_>, Vec<_>) = findings
         .into_iter()

@@ -68,7 +68,12 @@ fn row(metric: &MetricRecord) -> Estimate {
     let about = if metric.decides || metric.why_not.is_empty() {
         String::new()
     } else {
-        format!("Does not decide: {}", metric.why_not)
+        let about = if wording::weighs(metric) {
+            "A pass does not wait for it"
+        } else {
+            "Does not decide"
+        };
+        format!("{about}: {}", metric.why_not)
     };
     Estimate {
         name: wording::title(metric),
