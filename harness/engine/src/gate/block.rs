@@ -21,7 +21,7 @@ use crate::plan::Plan;
 use crate::run::{self, Options, Rendezvous, RunError, Stop};
 
 /// The longest that shared services may take to get ready, all together.
-const SHARED_WITHIN: Duration = Duration::from_secs(120);
+const SHARED_WITHIN: Duration = Duration::from_mins(2);
 
 /// How often it is looked whether a block is to end while it waits.
 const LOOK: Duration = Duration::from_millis(20);

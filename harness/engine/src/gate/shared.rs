@@ -16,7 +16,7 @@ use crate::observer::{Live, Observer};
 use crate::plan::{Plan, PlannedPhase, PlannedService, Start};
 
 /// So much longer than the arms' timeline are shared services kept, should the arms be slow to start.
-const SLACK: Duration = Duration::from_secs(600);
+const SLACK: Duration = Duration::from_mins(10);
 
 /// Why the arms are not apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
