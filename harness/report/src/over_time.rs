@@ -95,6 +95,7 @@ pub(crate) fn window_us(recording: &Recording) -> u64 {
 }
 
 /// What happened to the requests of a load, in windows.
+#[derive(Debug)]
 pub(crate) struct Requests {
     windows: Vec<Window<3>>,
     repeats: f64,

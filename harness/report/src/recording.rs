@@ -13,7 +13,7 @@ use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
 
 use crate::chart::Marks;
 use crate::marks::marks;
-use crate::over_time::{CHARTS, Percentiles, calm_p99, percentiles};
+use crate::over_time::{CHARTS, Percentiles, Requests, calm_p99, percentiles, requests};
 use crate::partial;
 use crate::reading::{Lines, Texts};
 use crate::window::Span;
@@ -48,6 +48,7 @@ struct Derived {
     rows: OnceLock<Rows>,
     marks: OnceLock<Marks>,
     percentiles: OfLoads<Percentiles>,
+    requests: OfLoads<Requests>,
     calm_p99: OfLoads<Vec<Span>>,
 }
 
@@ -81,16 +82,39 @@ struct Rows {
 
 impl Rows {
     fn of(series: &[SeriesRow]) -> Rows {
-        let mut rows = Rows::default();
-        for (at, row) in series.iter().enumerate() {
-            let (places, name) = match row {
-                SeriesRow::Load(row) => (&mut rows.loads, &row.load),
-                SeriesRow::Service(row) => (&mut rows.services, &row.service),
-            };
-            match places.get_mut(name) {
-                Some(places) => places.push(at),
-                None => drop(places.insert(name.clone(), vec![at])),
+        fn whose(row: &SeriesRow) -> (bool, &str) {
+            match row {
+                SeriesRow::Load(row) => (true, &row.load),
+                SeriesRow::Service(row) => (false, &row.service),
             }
+        }
+        let mut all: Vec<((bool, &str), Vec<usize>)> = Vec::new();
+        let mut last = 0;
+        for (at, row) in series.iter().enumerate() {
+            let whose = whose(row);
+            // All write in turn, and mostly in the same order.
+            let next = if last + 1 < all.len() { last + 1 } else { 0 };
+            let known = all.get(next).is_some_and(|(name, _)| *name == whose);
+            last = if known {
+                next
+            } else {
+                all.iter()
+                    .position(|(name, _)| *name == whose)
+                    .unwrap_or_else(|| {
+                        all.push((whose, Vec::new()));
+                        all.len() - 1
+                    })
+            };
+            all[last].1.push(at);
+        }
+        let mut rows = Rows::default();
+        for ((is_load, name), places) in all {
+            let of = if is_load {
+                &mut rows.loads
+            } else {
+                &mut rows.services
+            };
+            of.insert(name.to_owned(), places);
         }
         rows
     }
@@ -289,6 +313,11 @@ impl Recording {
         self.derived.percentiles.get(self, load, percentiles)
     }
 
+    /// What happened to the requests of a load over time.
+    pub(crate) fn requests(&self, load: &str) -> Option<&Requests> {
+        self.derived.requests.get(self, load, requests)
+    }
+
     /// P99 of a load as a comparison draws it.
     pub(crate) fn calm_p99(&self, load: &str) -> &[Span] {
         let known = self.derived.calm_p99.get(self, load, calm_p99);
@@ -306,6 +335,7 @@ impl Recording {
     /// do it for several loads.
     pub fn work_out(&self, load: &str) {
         self.percentiles(load);
+        self.requests(load);
     }
 
     /// Likewise what a comparison draws of all loads.

@@ -9,7 +9,6 @@ use crate::block::{Block, Cell, Column, Table, Tone};
 use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place, stacked};
 use crate::figure::{self, Unit};
 use crate::marks::letter;
-use crate::over_time::requests;
 use crate::recording::Recording;
 use crate::visible::shortened;
 use crate::window::pieces;
@@ -78,7 +77,13 @@ fn panels(recording: &Recording) -> Vec<Chart> {
         })
         .collect();
     let done = loads()
-        .map(|one| line(one, pieces(&requests(recording, one.1).completed())))
+        .map(|one| {
+            let requests = recording.requests(one.1);
+            line(
+                one,
+                requests.map_or_else(Vec::new, |all| pieces(&all.completed())),
+            )
+        })
         .collect();
     let mut panels = vec![
         of("p99", "P99 response time", Unit::Duration, p99),

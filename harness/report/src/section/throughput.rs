@@ -6,7 +6,7 @@ use super::Detail;
 use crate::block::Block;
 use crate::chart::{Chart, Horizontal, Ink, Line, Place};
 use crate::figure::{self, Unit};
-use crate::over_time::{CHARTS, Requests, requests, window_us};
+use crate::over_time::{CHARTS, Requests, window_us};
 use crate::recording::Recording;
 use crate::window::{Span, pieces};
 
@@ -16,14 +16,15 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
     }
     let loads = recording.loads();
     let charts = loads.iter().take(CHARTS).enumerate();
-    let charts = charts.flat_map(|(at, load)| {
-        let requests = requests(recording, load);
-        [
-            done(recording, at, load, &requests),
-            lost(recording, at, load, &requests),
-        ]
+    let charts = charts.filter_map(|(at, load)| {
+        let requests = recording.requests(load)?;
+        Some([
+            done(recording, at, load, requests),
+            lost(recording, at, load, requests),
+        ])
     });
     charts
+        .flatten()
         .flatten()
         .map(|chart| Block::Chart(Box::new(chart)))
         .collect()
