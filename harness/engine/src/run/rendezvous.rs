@@ -81,7 +81,7 @@ impl Rendezvous {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn all_begin_at_one_moment_that_is_still_to_come() {
