@@ -26,9 +26,9 @@ struct Arguments {
     #[arg(long, default_value = "10m")]
     budget: String,
     /// Where gates land.
-    #[arg(long, default_value = "target/gate-proof")]
+    #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/gate-proof"))]
     out: PathBuf,
-    /// Also link squall once more in another order, which takes a minute or two, and gate that.
+    /// Also build squall once more, linked in another order, which takes minutes, and gate that.
     #[arg(long)]
     relink: bool,
     /// What `cargo bench` gives every benchmark.
@@ -179,8 +179,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Squall linked once more, with its sections in another order.
+/// Squall linked once more, with its sections in another order, in a target folder of its own.
 fn relinked(out: &Path) -> anyhow::Result<PathBuf> {
+    let target = fs::canonicalize(out)?.join("build");
     let ended = Command::new("cargo")
         .args([
             "rustc",
@@ -190,15 +191,13 @@ fn relinked(out: &Path) -> anyhow::Result<PathBuf> {
             "--bin",
             "squall",
             "--target-dir",
-            "target/gate-proof-build",
         ])
+        .arg(&target)
         .args(["--", "-C", "link-arg=-Wl,--sort-section=alignment"])
         .status()
         .context("cargo")?;
     ensure!(ended.success(), "linking in another order: {ended}");
-    let copy = out.join("squall-in-another-order");
-    fs::copy("target/gate-proof-build/release/squall", &copy)?;
-    Ok(fs::canonicalize(copy)?)
+    Ok(target.join("release/squall"))
 }
 
 fn gate(squall: &Path, case: &Case, turn: u32, arguments: &Arguments) -> anyhow::Result<GateRecord> {
