@@ -8,9 +8,12 @@ mod publish;
 mod rounds;
 mod subject;
 
+use std::fs;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use anyhow::Context as _;
+use squall_engine::plan::Plan;
 use squall_model::exit::Exit;
 use squall_model::gate::GateRecord;
 use squall_model::units::parse_duration;
@@ -59,7 +62,14 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
     let mut records: Vec<GateRecord> = Vec::new();
     let mut exits = Vec::new();
     for read in &written {
-        let (exit, record) = one(&course, read)?;
+        let plan = read
+            .plan
+            .as_ref()
+            .context("a scenario without a plan is not gated")?;
+        let folder = course.folder(plan)?;
+        let (exit, record) = one(&course, read, plan, &folder)?;
+        // Of a gate that did not begin, only what its builds said is worth keeping; a folder that has something stays.
+        let _ = fs::remove_dir(&folder);
         exits.push(exit);
         records.extend(record);
         if course.stop.requested().is_some() {
@@ -71,16 +81,16 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
 }
 
 /// Gates one scenario.
-fn one(course: &Course<'_>, written: &scenarios::Read) -> anyhow::Result<(Exit, Option<GateRecord>)> {
-    let plan = written
-        .plan
-        .as_ref()
-        .context("a scenario without a plan is not gated")?;
-    let folder = course.folder(plan)?;
-    let places = match Places::of(course, written, plan, &folder) {
+fn one(
+    course: &Course<'_>,
+    written: &scenarios::Read,
+    plan: &Plan,
+    folder: &Path,
+) -> anyhow::Result<(Exit, Option<GateRecord>)> {
+    let places = match Places::of(course, written, plan, folder) {
         Ok(places) => places,
         Err(e @ ArmsError::BaseBuild(_)) => {
-            return rounds::no_base(course, plan, &folder, &e.to_string());
+            return rounds::no_base(course, plan, folder, &e.to_string());
         }
         Err(e) => {
             let exit = e.exit();
@@ -109,5 +119,5 @@ fn one(course: &Course<'_>, written: &scenarios::Read) -> anyhow::Result<(Exit, 
                 return Ok((Exit::Usage, None));
             }
         };
-    rounds::run(course, &subject, &places, &folder)
+    rounds::run(course, &subject, &places, folder)
 }
