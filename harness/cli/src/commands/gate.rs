@@ -110,7 +110,7 @@ fn one(
                 return rounds::no_base(
                     course,
                     plan,
-                    &folder,
+                    folder,
                     "the base can't run this scenario as it is now",
                 );
             }

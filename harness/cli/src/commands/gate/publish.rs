@@ -80,9 +80,11 @@ impl Told {
             output::note(&text);
         }
     }
+}
 
-    /// Takes the line away.
-    pub fn finish(&mut self) {
+/// Takes the line away.
+impl Drop for Told {
+    fn drop(&mut self) {
         if self.is_live {
             output::error_out("\r\x1b[2K");
         }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use squall_engine::gate::{self, ArmFailure, Block, BlockError, Outcome};
+use squall_engine::gate::{self, ArmFailure, Block, BlockError};
 use squall_engine::measure::machine;
 use squall_engine::plan::{Plan, PlannedLimits};
 use squall_engine::record::{exclusive, revision};
@@ -142,62 +142,7 @@ pub fn run(
         }
     };
     let begin = Begin::now();
-    let mut shown = Told::new(course.arguments, subject, course.budget);
-    let mut failed: Option<Failed> = None;
-    let mut number = 0;
-    let end = loop {
-        number += 1;
-        let at = format!("blocks/{number:03}");
-        let blocks = folder.join(&at);
-        let block = Block {
-            plans: &subject.plans,
-            catalogues: &subject.catalogues,
-            number,
-            began: begin.clock,
-            folder: &blocks,
-            command: &command(course),
-        };
-        let Outcome {
-            mut record, failures, ..
-        } = match gate::run(&block, &course.stop) {
-            Ok(outcome) => outcome,
-            Err(e) => {
-                failed = Some(Failed {
-                    reasons: told(&e),
-                    exit: e.exit(),
-                });
-                break GateEnd::Broken;
-            }
-        };
-        if stopping::told(&course.stop).is_some() {
-            break GateEnd::Interrupted;
-        }
-        match fatal(&failures, number) {
-            Some(Fatal::NoBase(reasons)) => {
-                failed = Some(Failed {
-                    reasons,
-                    exit: Exit::Pass,
-                });
-                break GateEnd::NoBase;
-            }
-            Some(Fatal::Failed(why)) => {
-                failed = Some(why);
-                break GateEnd::Broken;
-            }
-            None => {}
-        }
-        let is_needed = !record.is_valid() || course.arguments.keep_blocks;
-        // What can't be removed is no reason to lose what was measured.
-        if is_needed || fs::remove_dir_all(&blocks).is_err() {
-            record.folder = Some(at);
-        }
-        let next = gate.take(record, begin.clock.elapsed());
-        shown.block(&gate, begin.clock.elapsed());
-        if let Next::Stop(end) = next {
-            break end;
-        }
-    };
-    shown.finish();
+    let (end, failed) = rounds(course, subject, &mut gate, folder, begin.clock);
     let about = course.about(plan, subject.about.clone(), &begin);
     let mut record = gate.conclude(end, about);
     let interrupted = stopping::told(&course.stop).map(|(_, exit)| exit);
@@ -212,17 +157,51 @@ pub fn run(
     Ok((exit, Some(record)))
 }
 
-/// Why a block could not be run, with everything that this machine lacks.
-fn told(error: &BlockError) -> Vec<String> {
-    let first = error.to_string();
-    let missing = match error {
-        BlockError::Run(RunError::Missing(missing)) => missing.as_slice(),
-        _ => &[],
-    };
-    let missing = missing
-        .iter()
-        .map(|one| format!("{}: {}", one.needed_by, one.text));
-    std::iter::once(first).chain(missing).collect()
+/// Runs block after block, and says why it ran no further one.
+fn rounds(
+    course: &Course<'_>,
+    subject: &Subject,
+    gate: &mut Gate,
+    folder: &Path,
+    began: Instant,
+) -> (GateEnd, Option<Failed>) {
+    let mut shown = Told::new(course.arguments, subject, course.budget);
+    let command = command(course);
+    // A gate ends itself long before.
+    for number in 1..=u32::MAX {
+        let at = format!("blocks/{number:03}");
+        let blocks = folder.join(&at);
+        let block = Block {
+            plans: &subject.plans,
+            catalogues: &subject.catalogues,
+            number,
+            began,
+            folder: &blocks,
+            command: &command,
+        };
+        let outcome = match gate::run(&block, &course.stop) {
+            Ok(outcome) => outcome,
+            Err(e) => return (GateEnd::Broken, Some(Failed::of(&e))),
+        };
+        if stopping::told(&course.stop).is_some() {
+            return (GateEnd::Interrupted, None);
+        }
+        if let Some((end, failed)) = fatal(&outcome.failures, number) {
+            return (end, Some(failed));
+        }
+        let mut record = outcome.record;
+        let is_needed = !record.is_valid() || course.arguments.keep_blocks;
+        // What can't be removed is no reason to lose what was measured.
+        if is_needed || fs::remove_dir_all(&blocks).is_err() {
+            record.folder = Some(at);
+        }
+        let next = gate.take(record, began.elapsed());
+        shown.block(gate, began.elapsed());
+        if let Next::Stop(end) = next {
+            return (end, None);
+        }
+    }
+    (GateEnd::Blocks, None)
 }
 
 /// Why a gate can't go on.
@@ -231,34 +210,42 @@ struct Failed {
     exit: Exit,
 }
 
-enum Fatal {
-    /// The base never came to its first phase.
-    NoBase(Vec<String>),
-    /// The candidate failed, or something that no further block would mend.
-    Failed(Failed),
+impl Failed {
+    /// Of a block that could not be run, with everything that this machine lacks.
+    fn of(error: &BlockError) -> Failed {
+        let missing = match error {
+            BlockError::Run(RunError::Missing(missing)) => missing.as_slice(),
+            _ => &[],
+        };
+        let missing = missing
+            .iter()
+            .map(|one| format!("{}: {}", one.needed_by, one.text));
+        Failed {
+            reasons: std::iter::once(error.to_string()).chain(missing).collect(),
+            exit: error.exit(),
+        }
+    }
 }
 
 /// What the failures of a block amount to, where the gate can't go on. A base that dies on the way spoils its block, no more.
-fn fatal(failures: &[ArmFailure], number: u32) -> Option<Fatal> {
+fn fatal(failures: &[ArmFailure], number: u32) -> Option<(GateEnd, Failed)> {
     let of = |arm: Arm| failures.iter().find(|failure| failure.arm == arm);
-    let told = |failure: &ArmFailure| -> Vec<String> {
-        failure
-            .reasons
-            .iter()
-            .map(|why| format!("{}: {why}", failure.arm))
-            .collect()
+    let failed = |failure: &ArmFailure, exit| {
+        let reasons = failure.reasons.iter();
+        Failed {
+            reasons: reasons.map(|why| format!("{}: {why}", failure.arm)).collect(),
+            exit,
+        }
     };
     let is_grave = |failure: &&ArmFailure| matches!(failure.exit, Exit::NotUndone | Exit::MissingCapability);
-    let graves = failures.iter().find(is_grave);
+    let grave = failures.iter().find(is_grave);
     let candidate = of(Arm::Candidate).filter(|failure| failure.exit != Exit::Invalid);
-    if let Some(failure) = graves.or(candidate) {
-        return Some(Fatal::Failed(Failed {
-            reasons: told(failure),
-            exit: failure.exit,
-        }));
+    if let Some(failure) = grave.or(candidate) {
+        return Some((GateEnd::Broken, failed(failure, failure.exit)));
     }
+    // The base never came to its first phase.
     let base = of(Arm::Base).filter(|failure| !failure.began && number == 1)?;
-    Some(Fatal::NoBase(told(base)))
+    Some((GateEnd::NoBase, failed(base, Exit::Pass)))
 }
 
 /// The command line that repeats the gate.
