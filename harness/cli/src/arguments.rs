@@ -416,8 +416,7 @@ pub struct CapacityArguments {
 
 /// `squall gate`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    squall gate checkout --base origin/main\n  \
+#[command(after_help = "Example: squall gate checkout --base origin/main\n  \
     squall gate checkout --base-cmd './old --port {port}' --candidate-cmd './new --port {port}'\n  \
     squall gate checkout --candidate-set services.checkout.env.POOL=64\n\n\
     Exit codes: 0 pass, improved or undecided, 95 something is missing, 96 undecided with --on-inconclusive fail, 97 regression, \

@@ -272,7 +272,7 @@ phases: [{ phase: p, for: 1s }]
             3 | services: { own: { run: [sleep, "${SQUALL_TEST_NOT_SET}"], env: { A: "{nobody}" } } }
               |                                                                      ^^^^^^^^^^^
               |
-              = help: one of `own`, `port`, `data`, `squall`
+              = help: one of `own`, `port`, `data`, `squall`, `arm`
 
             wrong.yaml: 2 errors
         "#]],

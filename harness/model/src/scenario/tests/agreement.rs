@@ -64,7 +64,7 @@ fn the_schema_is_a_schema_and_accepts_what_is_accepted() {
     assert_eq!(disagreement(&validator(), &tree(FULL)), None);
     assert!(decodes(&tree(FULL)).ok());
     let definitions: Vec<&String> = schema["$defs"].as_object().unwrap().keys().collect();
-    expect![[r#"["Arrivals", "Choices", "Clock", "Complete", "Down", "DrawnPause", "Fault", "Feed", "Generator", "Http", "Invariant", "Load", "LoadChange", "LoadOverride", "Network", "Partition", "Pause", "Phase", "Pick", "Poisson", "Ramp", "Ready", "Sequence", "Service", "Tls", "Zipf", "address", "duration", "expectation", "name", "rate", "signed-duration", "text", "variable"]"#]].assert_eq(&format!("{definitions:?}"));
+    expect![[r#"["Arrivals", "Choices", "Clock", "Complete", "Down", "DrawnPause", "Fault", "Feed", "Gate", "GateLimits", "Generator", "Http", "Invariant", "Load", "LoadChange", "LoadOverride", "Network", "Partition", "Pause", "Phase", "Pick", "Poisson", "Ramp", "Ready", "Sequence", "Service", "Tls", "Zipf", "address", "duration", "expectation", "name", "rate", "ratio", "signed-duration", "text", "variable"]"#]].assert_eq(&format!("{definitions:?}"));
 }
 
 /// Values of every kind to put where they do or do not belong.

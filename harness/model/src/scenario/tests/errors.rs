@@ -42,7 +42,7 @@ expect:
             s.yaml:6:42: error: there is no service called `idz`
               help: did you mean `ids`?
             s.yaml:6:59: error: nothing is called `rankng` in `{rankng}`
-              help: one of `ids`, `feed`, `port`, `data`, `squall`
+              help: one of `ids`, `feed`, `port`, `data`, `squall`, `arm`
             s.yaml:6:73: error: the environment has no variable `NOT_SET`
               help: set it, or give a default: ${NOT_SET:-default}
             s.yaml:8:18: error: there is no service called `fed`
@@ -100,10 +100,9 @@ fn the_top_level() {
     check(
         &around("include: [a.yaml]\ncleanup: []\nabort: [\"a.b > 1\"]\ngate: {}\n"),
         &expect![[r#"
-        s.yaml:6:1: error: `include` is not supported by this version (comes with a later one)
-        s.yaml:7:1: error: `cleanup` is not supported by this version (comes with a later one)
-        s.yaml:8:1: error: `abort` is not supported by this version (comes with a later one)
-        s.yaml:9:1: error: `gate` is not supported by this version (comes with a later one)"#]],
+            s.yaml:6:1: error: `include` is not supported by this version (comes with a later one)
+            s.yaml:7:1: error: `cleanup` is not supported by this version (comes with a later one)
+            s.yaml:8:1: error: `abort` is not supported by this version (comes with a later one)"#]],
     );
     check(
         &around("seed: -1\ntags: smoke\nsecrets: [a-b]\ngenerator: { threads: 0 }\n"),
@@ -191,9 +190,8 @@ fn placeholders() {
               help: name it under `ports`
             s.yaml:8:46: error: `{ids.addr}`: a service has no `addr`
               help: one of `host`, `port`
-            s.yaml:8:60: error: `{arm}` is not supported by this version
             s.yaml:8:71: error: nothing is called `nope` in `{nope.x}`
-              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`, `squall`
+              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`, `squall`, `arm`
             s.yaml:9:24: error: `{port}` is ambiguous: this service has several ports
               help: write {port.http}
             s.yaml:9:34: error: this service has no port `htp`
@@ -203,7 +201,7 @@ fn placeholders() {
             s.yaml:10:30: error: expected a text; `{ids.host}` without quotes is a YAML mapping
               help: quote it: "{ids.host}"
             s.yaml:10:42: error: nothing is called `nope` in `{nope}`
-              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`, `squall`"#]],
+              help: one of `ids`, `one`, `two`, `three`, `four`, `port`, `data`, `squall`, `arm`"#]],
     );
 }
 
