@@ -209,7 +209,7 @@ fn a_closed_loop_says_that_it_cannot_see_queueing() {
     );
     assert_ne!(run, folder.run_json);
     let recording = squall_report::recording(&folder.events_ndjson, "", &folder.hlogs(), Some(&run)).unwrap();
-    assert!(html(&recording).contains("closed loop") && html(&recording).contains("50 users"));
+    assert!(html(&recording).contains("closed loop") && html(&recording).contains("50\u{a0}users"));
 }
 
 /// Threads that work ahead change nothing but when it is done.
