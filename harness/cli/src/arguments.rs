@@ -57,7 +57,7 @@ pub enum Command {
     Load(LoadArguments),
     /// Find the highest rate at which a scenario's load meets its objectives.
     Capacity(CapacityArguments),
-    /// Hold a candidate against its base on this machine, and fail on a regression that is real.
+    /// Hold a candidate against its base, and fail on a real regression.
     Gate(GateArguments),
     /// Run one reference service in the foreground.
     Serve(ServeArguments),
