@@ -24,6 +24,9 @@ phases: [ { phase: steady, for: 10s, baseline: true } ]
 gate: { slice: 200ms, slices: 2, gap: 50ms, warm_up: 100ms }
 ";
 
+/// What a candidate is told that is worse: one request in ten fails.
+const WORSE: &str = "services.law.with.error-share=10%";
+
 fn gate(stage: &Stage, scenario: &str, more: &[&str]) -> Ended {
     stage.start(command(stage, scenario, more)).wait_within(LONG)
 }
@@ -57,11 +60,10 @@ fn record(ended: &Ended) -> GateRecord {
 fn more_errors_block_and_nothing_is_left() {
     let stage = Stage::alone();
     let scenario = stage.write("shop.yaml", LAW);
-    let worse = "services.law.with.error-share=10%";
     let ended = gate(
         &stage,
         &scenario,
-        &["--candidate-set", worse, "--metric", "errors", "--seed", "5"],
+        &["--candidate-set", WORSE, "--metric", "errors", "--seed", "5"],
     );
     ended.assert_code(i32::from(Exit::Regression.code()));
     let record = record(&ended);
@@ -142,11 +144,10 @@ fn the_same_passes_by_what_can_be_counted() {
 fn advice_blocks_nothing() {
     let stage = Stage::alone();
     let scenario = stage.write("shop.yaml", LAW);
-    let worse = "services.law.with.error-share=10%";
     let ended = gate(
         &stage,
         &scenario,
-        &["--candidate-set", worse, "--metric", "errors", "--advise"],
+        &["--candidate-set", WORSE, "--metric", "errors", "--advise"],
     );
     ended.assert_code(0);
     let record = record(&ended);

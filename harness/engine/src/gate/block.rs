@@ -1,7 +1,7 @@
 //! Running a block: what both share, then both arms at once, then the end of all.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -50,8 +50,6 @@ pub struct Outcome {
     pub record: BlockRecord,
     /// Arms that did not come through: a service that did not start or that died, something that could not be undone.
     pub failures: Vec<ArmFailure>,
-    /// Where each arm's run is, where there was one.
-    pub folders: Both<Option<PathBuf>>,
 }
 
 /// An arm that did not come through.
@@ -137,14 +135,7 @@ pub fn run(block: &Block<'_>, stop: &Stop) -> Result<Outcome, BlockError> {
         failures.retain(|failure| !failure.reasons.contains(&waited));
     }
     record.host = measured::host(&timeline, Arm::BOTH.map(|arm| (arm, &ran.of(arm).record)));
-    Ok(Outcome {
-        record,
-        failures,
-        folders: Both {
-            base: Some(ran.base.folder),
-            candidate: Some(ran.candidate.folder),
-        },
-    })
+    Ok(Outcome { record, failures })
 }
 
 /// What became of an arm that did not come through. What it merely measured is no failure, whatever it was.

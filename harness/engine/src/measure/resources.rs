@@ -324,6 +324,18 @@ mod tests {
         assert_eq!(parse_schedstat("0 0 0\n"), None);
     }
 
+    /// Ticks are of 10 ms: a slice of a gate would have a few dozen.
+    #[test]
+    fn what_a_process_used_is_known_finer_than_in_ticks() {
+        let own = Identity::own().expect("/proc is readable");
+        let mut watch = Watch::new();
+        let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second();
+        let used = |_| watch.look(own, Depth::Full).expect("it runs").usage.cpu_us;
+        let used: Vec<u64> = (0..20).map(used).collect();
+        assert!(used.is_sorted(), "{used:?}");
+        assert!(used.iter().any(|us| us % tick_us != 0), "{used:?}");
+    }
+
     #[test]
     fn switches_are_told_apart() {
         let status = "Name:\tvoluntary_ctxt_switches: 9\nvoluntary_ctxt_switches:\t17\nnonvoluntary_ctxt_switches:\t3\n";

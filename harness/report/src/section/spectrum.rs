@@ -64,9 +64,15 @@ fn chart(recording: &Recording, at: usize, load: &str) -> Option<Chart> {
         0 => "Response time by percentile, a line per phase.".to_owned(),
         n => format!("Response time by percentile, a line per phase; {n} more phases are not drawn."),
     };
-    (!lines.is_empty()).then(|| Chart {
+    spectrum(at, load, about, lines)
+}
+
+/// The chart of spectra numbered `at`, of what `of` names; nothing where no line has a point.
+pub(crate) fn spectrum(at: usize, of: &str, about: String, lines: Vec<Line>) -> Option<Chart> {
+    let is_drawn = lines.iter().any(|line| line.points().next().is_some());
+    is_drawn.then(|| Chart {
         id: format!("spectrum-{at}"),
-        title: format!("{load}: response time by percentile"),
+        title: format!("{of}: response time by percentile"),
         about,
         x: Horizontal::Quantile,
         unit: Unit::Duration,

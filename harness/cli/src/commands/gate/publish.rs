@@ -34,7 +34,7 @@ impl Told {
             let plan = &subject.plans.candidate;
             let block = Timeline::of(plan, 1, plan.seed).length();
             output::note_paragraph(&format!(
-                "{}: {} against {}; a block has {} of load for both arms together, and the first look comes after {} of them: in about {}, \
+                "{}: {} against {}; a block has {} of load for both arms together, and the first look comes after {} of them: in {} at the soonest, \
                  at most {}",
                 plan.name,
                 subject.about.candidate.about,

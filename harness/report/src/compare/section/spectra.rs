@@ -7,10 +7,9 @@ use super::super::measure::{loads, phase, phases};
 use super::super::{Comparison, Side};
 use super::series::LINES;
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place};
-use crate::figure::Unit;
+use crate::chart::{Chart, Ink, Line};
 use crate::section::Detail;
-use crate::section::spectrum::points;
+use crate::section::spectrum::{points, spectrum};
 
 /// The most charts.
 const CHARTS: usize = 12;
@@ -75,18 +74,7 @@ fn chart(comparison: &Comparison, at: usize, name: &str, load: &str) -> Option<C
             pieces: vec![points(&together(side, name, load))],
         })
         .collect();
-    let is_drawn = lines.iter().any(|line| line.points().next().is_some());
-    is_drawn.then(|| Chart {
-        id: format!("spectrum-{at}"),
-        title: format!("{load} in {name}: response time by percentile"),
-        about: String::new(),
-        x: Horizontal::Quantile,
-        unit: Unit::Duration,
-        lines,
-        marks: Marks::default(),
-        heat: None,
-        place: Place::Whole,
-    })
+    spectrum(at, &format!("{load} in {name}"), String::new(), lines)
 }
 
 /// The requests of all runs of a side.

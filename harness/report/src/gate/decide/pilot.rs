@@ -6,6 +6,8 @@
 //! metric varied from block to block, which says nothing of which way it went or how far: to add a constant to all changes of a metric
 //! changes nothing (docs/decisions/022-what-the-plan-promises.md).
 
+use squall_model::gate::MetricKind;
+
 use super::super::limits::{Limits, shown};
 use super::super::looks::{MOST_BLOCKS, Tests};
 use super::super::metric::series::{Series, series};
@@ -91,6 +93,17 @@ fn decide(tested: &mut [Tested]) {
             Some(_) if place >= MOST_DECIDING => Some(format!("{MOST_DECIDING} others are seen sooner")),
             Some(_) => None,
         };
+    }
+    // That nothing failed says nothing of how fast anything was.
+    let is_of_errors = |metric: &Tested| metric.id.kind == MetricKind::Errors;
+    let is_carried = tested
+        .iter()
+        .any(|metric| metric.decides() && !is_of_errors(metric));
+    if is_carried || tested.iter().all(is_of_errors) {
+        return;
+    }
+    for metric in tested.iter_mut().filter(|metric| metric.decides()) {
+        metric.why_not = Some("errors alone carry no pass where times and work were measured".to_owned());
     }
 }
 

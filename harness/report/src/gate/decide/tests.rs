@@ -368,6 +368,33 @@ fn where_nothing_can_be_decided_it_stops_at_the_first_look_and_says_what_would_h
     );
 }
 
+/// That nothing failed decides only where nothing else was asked for.
+#[test]
+fn errors_alone_carry_no_pass_where_times_were_measured() {
+    let blocks = [made("refresh.errors", 0.0, 0.0), made("refresh.p99", 0.0, 0.8)];
+    let record = concluded(settings(), &blocks);
+    assert_eq!(
+        (record.verdict, record.end),
+        (GateVerdict::Inconclusive, GateEnd::Environment)
+    );
+    let errors = metric(&record, "refresh.errors");
+    assert!(
+        !errors.decides && errors.why_not.starts_with("errors alone carry no pass"),
+        "{errors:?}"
+    );
+    let asked = Settings {
+        metrics: vec!["errors".to_owned()],
+        ..settings()
+    };
+    assert_eq!(concluded(asked, &blocks).verdict, GateVerdict::Pass);
+    let worse = [made("refresh.errors", 0.1, 0.001), made("refresh.p99", 0.0, 0.8)];
+    assert_eq!(
+        concluded(settings(), &worse).verdict,
+        GateVerdict::Regressed,
+        "it blocks all the same"
+    );
+}
+
 #[test]
 fn more_time_is_advised_where_it_would_do() {
     let short = Settings::new(BLOCK * 20);

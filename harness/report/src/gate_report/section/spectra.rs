@@ -7,10 +7,9 @@ use squall_model::histogram::{self, Histogram, sum};
 
 use super::super::{valid, wording};
 use crate::block::Block;
-use crate::chart::{Chart, Horizontal, Ink, Line, Marks, Place};
-use crate::figure::Unit;
+use crate::chart::{Chart, Ink, Line};
 use crate::section::Detail;
-use crate::section::spectrum::points;
+use crate::section::spectrum::{points, spectrum};
 
 /// The most loads drawn.
 const CHARTS: usize = 12;
@@ -63,18 +62,7 @@ fn chart(record: &GateRecord, at: usize, load: &str) -> Option<Chart> {
             pieces: vec![points(&together(record, arm, load))],
         })
         .collect();
-    let is_drawn = lines.iter().any(|line| line.points().next().is_some());
-    is_drawn.then(|| Chart {
-        id: format!("spectrum-{at}"),
-        title: format!("{load}: response time by percentile"),
-        about: String::new(),
-        x: Horizontal::Quantile,
-        unit: Unit::Duration,
-        lines,
-        marks: Marks::default(),
-        heat: None,
-        place: Place::Whole,
-    })
+    spectrum(at, load, String::new(), lines)
 }
 
 /// The requests of an arm outside of faults.
