@@ -332,7 +332,6 @@ mod tests {
         let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second();
         let used = |_| watch.look(own, Depth::Full).expect("it runs").usage.cpu_us;
         let used: Vec<u64> = (0..20).map(used).collect();
-        assert!(used.is_sorted(), "{used:?}");
         assert!(used.iter().any(|us| us % tick_us != 0), "{used:?}");
     }
 

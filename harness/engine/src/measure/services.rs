@@ -18,6 +18,9 @@ const SETTLE_US: u64 = 600_000;
 /// The name under which the host's own pauses stand in the series.
 const HOST: &str = "host";
 
+/// The most by which an account falls between two looks without being another one: a tick of 10 ms for each of ten children.
+const LOST_IN_TICKS_US: u64 = 100_000;
+
 /// How much of a service can be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -177,8 +180,7 @@ impl Services {
     pub fn look(&mut self, service: usize, phase: Option<usize>, at_us: u64, look: &Look) {
         let (usage, spent) = (look.usage, look.spent.unwrap_or_default());
         let before = self.views[service].last.replace(usage);
-        // After a restart the account begins anew, below where it was.
-        let cpu_us = before.and_then(|before| usage.cpu_us.checked_sub(before.cpu_us));
+        let cpu_us = before.and_then(|before| spent_us(before.cpu_us, usage.cpu_us));
         self.views[service].tells.insert(stopped::KIND.name);
         if spent.run_queue_us.is_some() {
             self.views[service].tells.insert(run_queue::KIND.name);
@@ -383,6 +385,13 @@ impl Seen {
         };
         (!looked).then(|| "it was not looked at in this phase".to_owned())
     }
+}
+
+/// What a service used between two looks; nothing where its account began anew, as after a restart. A child that ended leaves its
+/// parent whole ticks, so the account may fall by the rest, in which nothing was used that is known of.
+fn spent_us(before_us: u64, now_us: u64) -> Option<u64> {
+    let fell_us = before_us.saturating_sub(now_us);
+    (fell_us <= LOST_IN_TICKS_US).then(|| now_us.saturating_sub(before_us))
 }
 
 #[cfg(test)]
@@ -596,9 +605,20 @@ mod tests {
     #[test]
     fn an_account_that_begins_anew_is_not_negative() {
         let mut services = services(Sight::Program, 1);
-        for (at_us, cpu_us) in [(1, 500), (2, 10), (3, 30)] {
+        for (at_us, cpu_us) in [(1, 500_000), (2, 10), (3, 30)] {
             services.look(0, Some(0), at_us, &look(cpu_us, 0));
         }
         assert_eq!(services.phase(0)["a"].cpu_us, Some(20));
+    }
+
+    #[test]
+    fn what_is_lost_with_a_child_costs_no_interval() {
+        let mut services = services(Sight::Program, 1);
+        for (at_us, cpu_us) in [(1, 500_000), (2, 496_300), (3, 500_300)] {
+            services.look(0, Some(0), at_us, &look(cpu_us, 0));
+        }
+        assert_eq!(services.phase(0)["a"].cpu_us, Some(4_000));
+        assert_eq!(spent_us(500_000, 496_300), Some(0), "known, and nothing");
+        assert_eq!(spent_us(500_000, 30), None, "another process");
     }
 }
