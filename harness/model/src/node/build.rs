@@ -136,8 +136,9 @@ impl Builder<'_> {
                     Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => true,
                     Some(tag) => return Err(self.tag(&tag, place)),
                 };
+                let span = self.content(place, anchor != 0 || is_text);
                 let style = if is_text { ScalarStyle::DoubleQuoted } else { style };
-                let built = self.scalar(text.into_owned(), style, place)?;
+                let built = self.scalar(text.into_owned(), style, span)?;
                 self.finish(built, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -164,13 +165,7 @@ impl Builder<'_> {
         }
     }
 
-    fn scalar(
-        &mut self,
-        text: String,
-        style: ScalarStyle,
-        place: &saphyr_parser::Span,
-    ) -> Result<Built, Stopped> {
-        let mut span = self.span(place);
+    fn scalar(&mut self, text: String, style: ScalarStyle, mut span: Span) -> Result<Built, Stopped> {
         let written = &self.text[span.range()];
         let (style, content) = match style {
             ScalarStyle::Plain => (Style::Plain, (written == text).then_some(span.start as usize)),
@@ -212,7 +207,7 @@ impl Builder<'_> {
     }
 
     fn open(&mut self, open: Open, anchor: usize, place: &saphyr_parser::Span) -> Result<(), Stopped> {
-        let span = self.span(place);
+        let span = self.content(place, anchor != 0);
         self.deep(1, span)?;
         let (nodes_before, bytes_before) = (self.nodes, self.bytes);
         self.charge(1, 0, span)?;
@@ -474,8 +469,32 @@ impl Builder<'_> {
         self.span_of(start, self.offsets.byte(place.end.index()).max(start))
     }
 
+    /// The place of a value itself: the parser's starts at its anchor and tag, where it has some.
+    fn content(&self, place: &saphyr_parser::Span, has_properties: bool) -> Span {
+        let span = self.span(place);
+        if !has_properties {
+            return span;
+        }
+        let properties = length_of_properties(&self.text[span.range()]);
+        self.span_of(span.start as usize + properties, span.end as usize)
+    }
+
     fn span_of(&self, start: usize, end: usize) -> Span {
         Span::new(self.source, start..end)
+    }
+}
+
+/// How many bytes of `text` are anchors and tags, and the blanks and comments after them.
+fn length_of_properties(text: &str) -> usize {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        let length = match rest.as_bytes() {
+            [b'#', ..] => rest.find('\n'),
+            [b'&' | b'!', ..] => rest.find([' ', '\t', '\r', '\n', ',', '[', ']', '{', '}']),
+            _ => return text.len() - rest.len(),
+        };
+        rest = &rest[length.unwrap_or(rest.len())..];
     }
 }
 
