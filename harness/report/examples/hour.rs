@@ -77,8 +77,8 @@ fn read(folder: &Path) -> Side {
 /// The folder of a run, as squall writes it.
 fn write(recording: &Recording, folder: &Path) -> io::Result<()> {
     std::fs::write(folder.join("run.json"), serde_json::to_string(&recording.record)?)?;
-    std::fs::write(folder.join("events.ndjson"), lines(&recording.events)?)?;
-    std::fs::write(folder.join("series.ndjson"), lines(&recording.series)?)?;
+    std::fs::write(folder.join("events.ndjson"), lines(recording.events.iter())?)?;
+    std::fs::write(folder.join("series.ndjson"), lines(recording.series.iter())?)?;
     for (load, intervals) in &recording.intervals {
         let mut text = hlog::header(1_768_469_412_480, &recording.record.started_at);
         for one in intervals {
@@ -95,10 +95,10 @@ fn write(recording: &Recording, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn lines(values: &[impl Serialize]) -> io::Result<String> {
+fn lines(values: impl Iterator<Item: Serialize>) -> io::Result<String> {
     let mut text = String::new();
     for value in values {
-        text += &serde_json::to_string(value)?;
+        text += &serde_json::to_string(&value)?;
         text.push('\n');
     }
     Ok(text)

@@ -24,6 +24,7 @@ mod reading;
 mod recording;
 mod render;
 mod section;
+mod series;
 mod states;
 mod story;
 mod visible;
@@ -38,3 +39,4 @@ pub use render::{
     NoStart, PageSection, WrittenSection, csv, html, html_of, junit, markdown, openmetrics, page_sections,
     terminal,
 };
+pub use series::Series;

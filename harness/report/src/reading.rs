@@ -10,6 +10,8 @@ use squall_model::event::Event;
 use squall_model::hlog;
 use squall_model::series::SeriesRow;
 
+use crate::series::Series;
+
 /// A line that is taken to be no shorter, so that a short first one does not ask for more memory than the text is worth.
 const SHORTEST: usize = 100;
 
@@ -71,12 +73,6 @@ impl<T: Line> Lines<T> {
             }
         }
     }
-
-    /// Adds what was read of the part that follows.
-    pub fn append(&mut self, mut next: Lines<T>) {
-        self.values.append(&mut next.values);
-        self.skipped += next.skipped;
-    }
 }
 
 /// What the texts in a run's folder hold, but for `run.json`.
@@ -85,7 +81,9 @@ pub struct Texts {
     /// `events.ndjson`.
     pub events: Lines<Event>,
     /// `series.ndjson`.
-    pub series: Lines<SeriesRow>,
+    pub series: Series,
+    /// How many lines of it could not be read.
+    pub skipped_rows: usize,
     /// `<load>.hlog` by load.
     pub logs: BTreeMap<String, hlog::Log>,
 }
@@ -95,7 +93,7 @@ impl Texts {
     pub(crate) fn notes(&self) -> Vec<String> {
         let files = [
             ("events.ndjson".to_owned(), self.events.skipped),
-            ("series.ndjson".to_owned(), self.series.skipped),
+            ("series.ndjson".to_owned(), self.skipped_rows),
         ];
         let logs = self.logs.iter();
         let logs = logs.map(|(load, log)| (format!("{load}.hlog"), log.skipped));

@@ -9,13 +9,14 @@ use squall_model::event::{Event, EventKind, RunHeader};
 use squall_model::hlog::{self, Interval};
 use squall_model::record::{RunRecord, SCHEMA};
 use squall_model::replay::{self, ReplayError};
-use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
+use squall_model::series::{LoadRow, ServiceRow};
 
 use crate::chart::Marks;
 use crate::marks::marks;
 use crate::over_time::{CHARTS, Percentiles, Requests, calm_p99, percentiles, requests};
 use crate::partial;
 use crate::reading::{Lines, Texts};
+use crate::series::Series;
 use crate::window::Span;
 
 /// All that was recorded of one run.
@@ -26,7 +27,7 @@ pub struct Recording {
     /// The timeline.
     pub events: Vec<Event>,
     /// What happened over time.
-    pub series: Vec<SeriesRow>,
+    pub series: Series,
     /// Per load, the interval histograms.
     pub intervals: BTreeMap<String, Vec<Interval>>,
     /// Phases whose numbers were put together from the series and the interval logs, because the run was cut off before
@@ -45,7 +46,6 @@ pub struct Recording {
 /// What follows from the rest of a recording, worked out when it is first asked for.
 #[derive(Debug, Default)]
 struct Derived {
-    rows: OnceLock<Rows>,
     marks: OnceLock<Marks>,
     percentiles: OfLoads<Percentiles>,
     requests: OfLoads<Requests>,
@@ -70,53 +70,6 @@ impl<T> OfLoads<T> {
             loads.map(|load| (load.to_owned(), OnceLock::new())).collect()
         });
         Some(all.get(load)?.get_or_init(|| work_out(recording, load)))
-    }
-}
-
-/// Which rows of the series are those of a load, and which those of services: an hour with many of them has a million rows.
-#[derive(Debug, Default)]
-struct Rows {
-    loads: BTreeMap<String, Vec<usize>>,
-    services: BTreeMap<String, Vec<usize>>,
-}
-
-impl Rows {
-    fn of(series: &[SeriesRow]) -> Rows {
-        fn whose(row: &SeriesRow) -> (bool, &str) {
-            match row {
-                SeriesRow::Load(row) => (true, &row.load),
-                SeriesRow::Service(row) => (false, &row.service),
-            }
-        }
-        let mut all: Vec<((bool, &str), Vec<usize>)> = Vec::new();
-        let mut last = 0;
-        for (at, row) in series.iter().enumerate() {
-            let whose = whose(row);
-            // All write in turn, and mostly in the same order.
-            let next = if last + 1 < all.len() { last + 1 } else { 0 };
-            let known = all.get(next).is_some_and(|(name, _)| *name == whose);
-            last = if known {
-                next
-            } else {
-                all.iter()
-                    .position(|(name, _)| *name == whose)
-                    .unwrap_or_else(|| {
-                        all.push((whose, Vec::new()));
-                        all.len() - 1
-                    })
-            };
-            all[last].1.push(at);
-        }
-        let mut rows = Rows::default();
-        for ((is_load, name), places) in all {
-            let of = if is_load {
-                &mut rows.loads
-            } else {
-                &mut rows.services
-            };
-            of.insert(name.to_owned(), places);
-        }
-        rows
     }
 }
 
@@ -162,9 +115,11 @@ pub fn recording(
     run_json: Option<&str>,
 ) -> Result<Recording, ReportError> {
     let logs = hlogs.iter().map(|(load, text)| (load.clone(), hlog::parse(text)));
+    let rows = Lines::read(series_ndjson);
     let texts = Texts {
         events: Lines::read(events_ndjson),
-        series: Lines::read(series_ndjson),
+        series: rows.values.into(),
+        skipped_rows: rows.skipped,
         logs: logs.collect(),
     };
     recording_of(texts, run_json)
@@ -174,7 +129,7 @@ pub fn recording(
 pub fn recording_of(texts: Texts, run_json: Option<&str>) -> Result<Recording, ReportError> {
     let mut reading_notes = texts.notes();
     let events = texts.events.values;
-    let series = texts.series.values;
+    let series = texts.series;
     let logs = texts.logs.into_iter();
     let intervals = logs.map(|(load, log)| (load, log.intervals)).collect();
     let mut written = match run_json {
@@ -273,34 +228,17 @@ impl Recording {
 
     /// The rows of one load.
     pub fn load_rows<'a>(&'a self, load: &str) -> impl Iterator<Item = &'a LoadRow> + use<'a> {
-        let places = self.rows().loads.get(load).map_or(&[][..], Vec::as_slice);
-        places.iter().filter_map(|at| match self.series.get(*at) {
-            Some(SeriesRow::Load(row)) => Some(row),
-            _ => None,
-        })
+        self.series.of_load(load)
     }
 
     /// The rows of all services.
     pub fn service_rows(&self) -> impl Iterator<Item = &ServiceRow> {
-        self.series.iter().filter_map(|row| match row {
-            SeriesRow::Service(row) => Some(row),
-            SeriesRow::Load(_) => None,
-        })
+        self.series.of_services()
     }
 
     /// Each service that has rows, with its rows.
     pub(crate) fn rows_by_service(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &ServiceRow>)> {
-        self.rows().services.iter().map(|(service, places)| {
-            let rows = places.iter().filter_map(|at| match self.series.get(*at) {
-                Some(SeriesRow::Service(row)) => Some(row),
-                _ => None,
-            });
-            (service.as_str(), rows)
-        })
-    }
-
-    fn rows(&self) -> &Rows {
-        self.derived.rows.get_or_init(|| Rows::of(&self.series))
+        self.series.by_service()
     }
 
     /// What every chart on the time axis shows beside its lines.

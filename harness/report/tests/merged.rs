@@ -16,7 +16,7 @@ fn merged() -> (Recording, Recording) {
         started_ms: 0,
         record: &run.record,
         events: &run.events,
-        series: &run.series,
+        series: run.series.pieces(),
         intervals: &run.intervals,
     });
     let parts: Vec<Part<'_>> = parts.collect();
@@ -28,7 +28,7 @@ fn merged() -> (Recording, Recording) {
     } = merge(&parts, How::Repeats, "0.1.0").expect("they belong together");
     let mut both = runs[0].clone();
     (both.record, both.events) = (record, events);
-    (both.series, both.intervals) = (series, intervals);
+    (both.series, both.intervals) = (series.into(), intervals);
     (runs[0].clone(), both)
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use squall_model::hlog;
 use squall_model::series::SeriesRow;
-use squall_report::{Lines, Texts};
+use squall_report::{Lines, Series, Texts};
 
 use crate::every_processor::{each, processors};
 
@@ -29,10 +29,12 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Texts> {
     let logs = each(&logs(folder)?, |(load, path)| {
         Ok((load.clone(), hlog::parse(&text_of(path)?)))
     });
+    // A run that was cut off early has none.
+    let (series, skipped_rows) = series(folder).unwrap_or_default();
     Ok(Texts {
         events,
-        // A run that was cut off early has none.
-        series: series(folder).unwrap_or_default(),
+        series,
+        skipped_rows,
         logs: logs.into_iter().collect::<anyhow::Result<_>>()?,
     })
 }
@@ -62,14 +64,14 @@ fn logs(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(named.collect())
 }
 
-fn series(folder: &Path) -> io::Result<Lines<SeriesRow>> {
+fn series(folder: &Path) -> io::Result<(Series, usize)> {
     let file = File::open(folder.join("series.ndjson"))?;
     let parts = (file.metadata()?.len() / WORTH_A_THREAD).clamp(1, processors() as u64);
     rows(&file, parts)
 }
 
-/// The rows of a file that is read in so many parts at once.
-fn rows(file: &File, parts: u64) -> io::Result<Lines<SeriesRow>> {
+/// The rows of a file that is read in so many parts at once, and how many lines could not be read.
+fn rows(file: &File, parts: u64) -> io::Result<(Series, usize)> {
     let length = file.metadata()?.len();
     let mut starts = vec![0];
     for part in 1..parts {
@@ -78,20 +80,16 @@ fn rows(file: &File, parts: u64) -> io::Result<Lines<SeriesRow>> {
     starts.push(length);
     let parts: Vec<Range<u64>> = starts.windows(2).map(|ends| ends[0]..ends[1]).collect();
     let read = each(&parts, |part| {
-        // The first has room for all the others.
-        let room = if part.start == 0 {
-            length
-        } else {
-            part.end - part.start
-        };
-        part_of(file, part.clone(), room)
+        let lines = part_of(file, part.clone())?;
+        Ok((Series::from(lines.values), lines.skipped))
     });
-    let mut read = read.into_iter();
-    let mut all = read.next().unwrap_or_else(|| Ok(Lines::default()))?;
-    for part in read {
-        all.append(part?);
+    let (mut all, mut skipped_in_all) = (Series::default(), 0);
+    for part in read.into_iter().collect::<io::Result<Vec<_>>>()? {
+        let (series, skipped) = part;
+        all.append(series);
+        skipped_in_all += skipped;
     }
-    Ok(all)
+    Ok((all, skipped_in_all))
 }
 
 /// Where the first line begins that begins in `range` after its start; its end where none does.
@@ -113,8 +111,9 @@ fn next_line(file: &File, range: Range<u64>) -> io::Result<u64> {
 
 /// The lines in a part of the file, block by block in the same memory. No part of a character lies across the end of a line, so a block
 /// that ends with one holds the same text alone as among others.
-fn part_of(file: &File, part: Range<u64>, room: u64) -> io::Result<Lines<SeriesRow>> {
+fn part_of(file: &File, part: Range<u64>) -> io::Result<Lines<SeriesRow>> {
     let mut lines = Lines::default();
+    let room = (part.end - part.start) as usize;
     let mut at = part.start;
     let mut block = Vec::with_capacity(BLOCK);
     while at < part.end {
@@ -130,11 +129,11 @@ fn part_of(file: &File, part: Range<u64>, room: u64) -> io::Result<Lines<SeriesR
         at += length as u64;
         if let Some(end) = block[known..].iter().rposition(|byte| *byte == b'\n') {
             let whole = known + end + 1;
-            lines.go_on(&lossy(&block[..whole]), room as usize);
+            lines.go_on(&lossy(&block[..whole]), room);
             block.drain(..whole);
         }
     }
-    lines.go_on(&lossy(&block), room as usize);
+    lines.go_on(&lossy(&block), room);
     Ok(lines)
 }
 
@@ -149,10 +148,15 @@ mod tests {
 
     use super::*;
 
-    fn read_in_parts(bytes: &[u8], parts: u64) -> Lines<SeriesRow> {
+    fn read_in_parts(bytes: &[u8], parts: u64) -> (Series, usize) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         rows(&file, parts).unwrap()
+    }
+
+    fn at_once(bytes: &[u8]) -> (Series, usize) {
+        let lines = Lines::read(&String::from_utf8_lossy(bytes));
+        (Series::from(lines.values), lines.skipped)
     }
 
     fn row(load: &str) -> Vec<u8> {
@@ -188,14 +192,14 @@ mod tests {
         let damaged = damaged();
         for end in [damaged.len(), damaged.len() - 1, damaged.len() - 40, 1, 0] {
             let bytes = &damaged[..end];
-            let whole = Lines::read(&String::from_utf8_lossy(bytes));
+            let whole = at_once(bytes);
             for parts in [1, 2, 3, 7, 64, 1_000] {
                 assert_eq!(read_in_parts(bytes, parts), whole, "{end} bytes in {parts} parts");
             }
         }
         let whole = read_in_parts(&damaged, 1);
         // A line that is cut in half takes the next one with it.
-        assert_eq!((whole.values.len(), whole.skipped), (250, 100));
+        assert_eq!((whole.0.len(), whole.1), (250, 100));
     }
 
     #[test]
@@ -206,8 +210,8 @@ mod tests {
         }
         bytes.extend(row(&"x".repeat(3 * BLOCK)));
         bytes.extend(row("\u{2603}").repeat(3_000));
-        let whole = Lines::read(&String::from_utf8_lossy(&bytes));
-        assert_eq!(whole.skipped, 0);
+        let whole = at_once(&bytes);
+        assert_eq!(whole.1, 0);
         for parts in [1, 2, 5] {
             assert!(read_in_parts(&bytes, parts) == whole, "in {parts} parts");
         }

@@ -139,7 +139,7 @@ impl Run {
             started_ms: self.started_ms,
             record: &self.record,
             events: &self.events,
-            series: &self.series,
+            series: vec![&self.series],
             intervals: &self.intervals,
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn recording(seed: u64, row_us: u64) -> Recording {
         many(&mut event.kind);
     }
     hour.record = replay::record(&hour.events).unwrap();
-    hour.series = series(&hour.series, row_us);
+    hour.series = series(&hour.series.into_rows(), row_us).into();
     let minute = hour
         .intervals
         .pop_first()

@@ -25,7 +25,8 @@ pub(crate) fn slower(mut recording: Recording, factor: f64) -> Recording {
     {
         service.cpu_us = service.cpu_us.map(|us| (us as f64 * factor) as u64);
     }
-    for row in &mut recording.series {
+    let mut rows = std::mem::take(&mut recording.series).into_rows();
+    for row in &mut rows {
         if let SeriesRow::Load(row) = row {
             let longer = |value: Option<u64>| value.map(|us| (us as f64 * factor) as u64);
             row.response = RowLatency {
@@ -37,6 +38,7 @@ pub(crate) fn slower(mut recording: Recording, factor: f64) -> Recording {
             };
         }
     }
+    recording.series = rows.into();
     recording.intervals = recording
         .intervals
         .iter()
