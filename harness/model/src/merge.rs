@@ -33,8 +33,8 @@ pub struct Part<'a> {
     pub record: &'a RunRecord,
     /// Its timeline.
     pub events: &'a [Event],
-    /// Its series, in pieces that follow each other.
-    pub series: Vec<&'a [SeriesRow]>,
+    /// Its series.
+    pub series: Vec<SeriesRow>,
     /// Its interval histograms, by load.
     pub intervals: &'a BTreeMap<String, Vec<Interval>>,
 }

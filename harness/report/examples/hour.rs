@@ -78,7 +78,10 @@ fn read(folder: &Path) -> Side {
 fn write(recording: &Recording, folder: &Path) -> io::Result<()> {
     std::fs::write(folder.join("run.json"), serde_json::to_string(&recording.record)?)?;
     std::fs::write(folder.join("events.ndjson"), lines(recording.events.iter())?)?;
-    std::fs::write(folder.join("series.ndjson"), lines(recording.series.iter())?)?;
+    std::fs::write(
+        folder.join("series.ndjson"),
+        lines(recording.series.iter().map(squall_report::Row::to_owned))?,
+    )?;
     for (load, intervals) in &recording.intervals {
         let mut text = hlog::header(1_768_469_412_480, &recording.record.started_at);
         for one in intervals {

@@ -33,10 +33,10 @@ mod window;
 pub use picture::{PictureError, picture};
 #[cfg(feature = "png")]
 pub use picture::{PngError, png};
-pub use reading::{Line, Lines, Texts};
+pub use reading::{Events, Texts};
 pub use recording::{Recording, ReportError, recording, recording_of};
 pub use render::{
     NoStart, PageSection, WrittenSection, csv, html, html_of, junit, markdown, openmetrics, page_sections,
     terminal,
 };
-pub use series::Series;
+pub use series::{Row, Series};

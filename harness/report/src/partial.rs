@@ -10,9 +10,9 @@ use squall_model::event::{EventKind, PlannedPhase};
 use squall_model::histogram::{Distribution, Histogram, sum};
 use squall_model::hlog::{Interval, Kind};
 use squall_model::record::{LoadMode, LoadRecord, PhaseRecord, ServiceRecord};
-use squall_model::series::SeriesRow;
 
 use crate::recording::Recording;
+use crate::series::Row;
 
 /// Fills the phases that began and have no result.
 pub(crate) fn fill(recording: &mut Recording) {
@@ -71,8 +71,8 @@ fn began(recording: &Recording, name: &str) -> bool {
 
 fn last_us(recording: &Recording) -> u64 {
     let rows = recording.series.iter().map(|row| match row {
-        SeriesRow::Load(row) => row.end_us,
-        SeriesRow::Service(row) => row.end_us,
+        Row::Load(row) => row.end_us,
+        Row::Service(row) => row.end_us,
     });
     let events = recording.events.iter().map(|event| event.at_us);
     rows.chain(events).max().unwrap_or(0)

@@ -15,7 +15,7 @@ use crate::chart::Marks;
 use crate::marks::marks;
 use crate::over_time::{CHARTS, Percentiles, Requests, calm_p99, percentiles, requests};
 use crate::partial;
-use crate::reading::{Lines, Texts};
+use crate::reading::{Events, Texts};
 use crate::series::Series;
 use crate::window::Span;
 
@@ -115,11 +115,9 @@ pub fn recording(
     run_json: Option<&str>,
 ) -> Result<Recording, ReportError> {
     let logs = hlogs.iter().map(|(load, text)| (load.clone(), hlog::parse(text)));
-    let rows = Lines::read(series_ndjson);
     let texts = Texts {
-        events: Lines::read(events_ndjson),
-        series: rows.values.into(),
-        skipped_rows: rows.skipped,
+        events: Events::read(events_ndjson),
+        series: Series::read(series_ndjson),
         logs: logs.collect(),
     };
     recording_of(texts, run_json)

@@ -134,14 +134,15 @@ fn runs_are_aligned_at_the_first_fault() {
     for fault in &mut later.record.faults {
         fault.injected_us = fault.injected_us.map(|us| us + late);
     }
-    let mut rows = std::mem::take(&mut later.series).into_rows();
+    let mut rows: Vec<squall_model::series::SeriesRow> =
+        later.series.iter().map(squall_report::Row::to_owned).collect();
     for row in &mut rows {
         if let squall_model::series::SeriesRow::Load(row) = row {
             row.start_us += late;
             row.end_us += late;
         }
     }
-    later.series = rows.into();
+    later.series = rows.into_iter().collect();
     for phase in &mut later.record.phases {
         phase.start_us += late;
         phase.end_us += late;

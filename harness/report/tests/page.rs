@@ -166,7 +166,7 @@ fn a_page_has_no_empty_boxes() {
         (record.phases, record.faults) = (Vec::new(), Vec::new());
         (record.invariants, record.expectations) = (Vec::new(), Vec::new());
     });
-    (nothing.series, nothing.events) = (Vec::new().into(), Vec::new());
+    (nothing.series, nothing.events) = (squall_report::Series::default(), Vec::new());
     nothing.intervals.clear();
     let unasked = bare(&|record| {
         record.faults.clear();

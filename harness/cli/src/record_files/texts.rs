@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use squall_model::hlog;
-use squall_model::series::SeriesRow;
-use squall_report::{Lines, Series, Texts};
+use squall_report::{Events, Series, Texts};
 
 use crate::every_processor::{each, processors};
 
@@ -29,12 +28,10 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Texts> {
     let logs = each(&logs(folder)?, |(load, path)| {
         Ok((load.clone(), hlog::parse(&text_of(path)?)))
     });
-    // A run that was cut off early has none.
-    let (series, skipped_rows) = series(folder).unwrap_or_default();
     Ok(Texts {
         events,
-        series,
-        skipped_rows,
+        // A run that was cut off early has none.
+        series: series(folder).unwrap_or_default(),
         logs: logs.into_iter().collect::<anyhow::Result<_>>()?,
     })
 }
@@ -44,7 +41,7 @@ pub(super) fn read_events(folder: &Path) -> anyhow::Result<Texts> {
     let events = text_of(&folder.join("events.ndjson"));
     let events = events.with_context(|| format!("{} is not the folder of a run", folder.display()))?;
     Ok(Texts {
-        events: Lines::read(&events),
+        events: Events::read(&events),
         ..Texts::default()
     })
 }
@@ -64,14 +61,14 @@ fn logs(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(named.collect())
 }
 
-fn series(folder: &Path) -> io::Result<(Series, usize)> {
+fn series(folder: &Path) -> io::Result<Series> {
     let file = File::open(folder.join("series.ndjson"))?;
     let parts = (file.metadata()?.len() / WORTH_A_THREAD).clamp(1, processors() as u64);
     rows(&file, parts)
 }
 
-/// The rows of a file that is read in so many parts at once, and how many lines could not be read.
-fn rows(file: &File, parts: u64) -> io::Result<(Series, usize)> {
+/// The rows of a file that is read in so many parts at once.
+fn rows(file: &File, parts: u64) -> io::Result<Series> {
     let length = file.metadata()?.len();
     let mut starts = vec![0];
     for part in 1..parts {
@@ -79,17 +76,12 @@ fn rows(file: &File, parts: u64) -> io::Result<(Series, usize)> {
     }
     starts.push(length);
     let parts: Vec<Range<u64>> = starts.windows(2).map(|ends| ends[0]..ends[1]).collect();
-    let read = each(&parts, |part| {
-        let lines = part_of(file, part.clone())?;
-        Ok((Series::from(lines.values), lines.skipped))
-    });
-    let (mut all, mut skipped_in_all) = (Series::default(), 0);
-    for part in read.into_iter().collect::<io::Result<Vec<_>>>()? {
-        let (series, skipped) = part;
-        all.append(series);
-        skipped_in_all += skipped;
+    let read = each(&parts, |part| part_of(file, part.clone()));
+    let mut all = Series::default();
+    for part in read {
+        all.append(part?);
     }
-    Ok((all, skipped_in_all))
+    Ok(all)
 }
 
 /// Where the first line begins that begins in `range` after its start; its end where none does.
@@ -111,9 +103,8 @@ fn next_line(file: &File, range: Range<u64>) -> io::Result<u64> {
 
 /// The lines in a part of the file, block by block in the same memory. No part of a character lies across the end of a line, so a block
 /// that ends with one holds the same text alone as among others.
-fn part_of(file: &File, part: Range<u64>) -> io::Result<Lines<SeriesRow>> {
-    let mut lines = Lines::default();
-    let room = (part.end - part.start) as usize;
+fn part_of(file: &File, part: Range<u64>) -> io::Result<Series> {
+    let mut rows = Series::default();
     let mut at = part.start;
     let mut block = Vec::with_capacity(BLOCK);
     while at < part.end {
@@ -129,12 +120,12 @@ fn part_of(file: &File, part: Range<u64>) -> io::Result<Lines<SeriesRow>> {
         at += length as u64;
         if let Some(end) = block[known..].iter().rposition(|byte| *byte == b'\n') {
             let whole = known + end + 1;
-            lines.go_on(&lossy(&block[..whole]), room);
+            rows.go_on(&lossy(&block[..whole]));
             block.drain(..whole);
         }
     }
-    lines.go_on(&lossy(&block), room);
-    Ok(lines)
+    rows.go_on(&lossy(&block));
+    Ok(rows)
 }
 
 /// Bytes as a text. To look for what is no text takes several times as long as to see that there is nothing.
@@ -148,15 +139,14 @@ mod tests {
 
     use super::*;
 
-    fn read_in_parts(bytes: &[u8], parts: u64) -> (Series, usize) {
+    fn read_in_parts(bytes: &[u8], parts: u64) -> Series {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         rows(&file, parts).unwrap()
     }
 
-    fn at_once(bytes: &[u8]) -> (Series, usize) {
-        let lines = Lines::read(&String::from_utf8_lossy(bytes));
-        (Series::from(lines.values), lines.skipped)
+    fn at_once(bytes: &[u8]) -> Series {
+        Series::read(&String::from_utf8_lossy(bytes))
     }
 
     fn row(load: &str) -> Vec<u8> {
@@ -199,7 +189,7 @@ mod tests {
         }
         let whole = read_in_parts(&damaged, 1);
         // A line that is cut in half takes the next one with it.
-        assert_eq!((whole.0.len(), whole.1), (250, 100));
+        assert_eq!((whole.len(), whole.skipped()), (250, 100));
     }
 
     #[test]
@@ -211,7 +201,7 @@ mod tests {
         bytes.extend(row(&"x".repeat(3 * BLOCK)));
         bytes.extend(row("\u{2603}").repeat(3_000));
         let whole = at_once(&bytes);
-        assert_eq!(whole.1, 0);
+        assert_eq!(whole.skipped(), 0);
         for parts in [1, 2, 5] {
             assert!(read_in_parts(&bytes, parts) == whole, "in {parts} parts");
         }

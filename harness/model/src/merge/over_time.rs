@@ -11,8 +11,7 @@ use crate::series::{LoadRow, RowLatency, RowPauses, SeriesRow, ServiceRow};
 /// The series. In repeats, counts are those of all of them together.
 pub(super) fn series(parts: &[Part<'_>]) -> Vec<SeriesRow> {
     let mut rows: BTreeMap<(u64, u64, bool, String), SeriesRow> = BTreeMap::new();
-    let pieces = parts.iter().flat_map(|part| &part.series);
-    for row in pieces.copied().flatten() {
+    for row in parts.iter().flat_map(|part| &part.series) {
         let key = match row {
             SeriesRow::Load(row) => (row.start_us, row.end_us, false, row.load.clone()),
             SeriesRow::Service(row) => (row.start_us, row.end_us, true, row.service.clone()),

@@ -139,7 +139,7 @@ impl Run {
             started_ms: self.started_ms,
             record: &self.record,
             events: &self.events,
-            series: vec![&self.series],
+            series: self.series.clone(),
             intervals: &self.intervals,
         }
     }

@@ -5,9 +5,10 @@
 //! that of RFC 4180.
 
 use squall_model::record::PhaseRecord;
-use squall_model::series::{LoadRow, RowLatency, SeriesRow, ServiceRow};
+use squall_model::series::{LoadRow, RowLatency, ServiceRow};
 
 use crate::recording::Recording;
+use crate::series::Row;
 
 /// The columns. Those of a load are empty in the rows of a service, and the other way round.
 const HEADER: [&str; 28] = [
@@ -49,8 +50,8 @@ const OF_SERVICES: usize = 5;
 pub fn csv(recording: &Recording) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let rows = recording.series.iter().map(|row| match row {
-        SeriesRow::Load(row) => load(recording, row),
-        SeriesRow::Service(row) => service(recording, row),
+        Row::Load(row) => load(recording, row),
+        Row::Service(row) => service(recording, row),
     });
     for fields in std::iter::once(HEADER.map(str::to_owned).to_vec()).chain(rows) {
         writer

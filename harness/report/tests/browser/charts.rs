@@ -137,7 +137,7 @@ fn the_crosshair_stands_at_one_moment_in_all_charts_and_reads_what_the_data_says
     near(&outputs[0], quantile(&histogram, 0.99).unwrap() as f64);
     let rows = folder.recording().series;
     let pause = rows.iter().find_map(|row| match row {
-        SeriesRow::Service(row) if (row.start_us..row.end_us).contains(&MOMENT_US) => row.pause_max,
+        squall_report::Row::Service(row) if (row.start_us..row.end_us).contains(&MOMENT_US) => row.pause_max,
         _ => None,
     });
     near(&outputs[1], pause.unwrap() as f64);
@@ -366,14 +366,18 @@ fn what_names_and_marks_a_stretch_of_time_stays_inside_the_plot_of_a_window() {
     let Some(browser) = chromium() else { return };
     let mut recording = synthetic::folder(7).recording();
     // A second of its own between two without any requests is a dot.
-    let mut rows = std::mem::take(&mut recording.series).into_rows();
+    let mut rows: Vec<SeriesRow> = recording
+        .series
+        .iter()
+        .map(squall_report::Row::to_owned)
+        .collect();
     rows.retain(|row| match row {
         SeriesRow::Load(row) => {
             !(21_000_000..23_000_000).contains(&row.start_us) || row.start_us / 100_000 == 220
         }
         SeriesRow::Service(_) => true,
     });
-    recording.series = rows.into();
+    recording.series = rows.into_iter().collect();
     let page = squall_report::html(&recording);
     for hash in ["#t=21-24", "#t=30.3-45", "#t=46-61"] {
         let mut tab = Tab::open(&browser, SCREEN, &page, hash);

@@ -35,7 +35,8 @@ pub(crate) fn recording(seed: u64, row_us: u64) -> Recording {
         many(&mut event.kind);
     }
     hour.record = replay::record(&hour.events).unwrap();
-    hour.series = series(&hour.series.into_rows(), row_us).into();
+    let rows: Vec<SeriesRow> = hour.series.iter().map(squall_report::Row::to_owned).collect();
+    hour.series = series(&rows, row_us).into_iter().collect();
     let minute = hour
         .intervals
         .pop_first()

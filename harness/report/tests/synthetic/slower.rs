@@ -25,7 +25,11 @@ pub(crate) fn slower(mut recording: Recording, factor: f64) -> Recording {
     {
         service.cpu_us = service.cpu_us.map(|us| (us as f64 * factor) as u64);
     }
-    let mut rows = std::mem::take(&mut recording.series).into_rows();
+    let mut rows: Vec<SeriesRow> = recording
+        .series
+        .iter()
+        .map(squall_report::Row::to_owned)
+        .collect();
     for row in &mut rows {
         if let SeriesRow::Load(row) = row {
             let longer = |value: Option<u64>| value.map(|us| (us as f64 * factor) as u64);
@@ -38,7 +42,7 @@ pub(crate) fn slower(mut recording: Recording, factor: f64) -> Recording {
             };
         }
     }
-    recording.series = rows.into();
+    recording.series = rows.into_iter().collect();
     recording.intervals = recording
         .intervals
         .iter()
