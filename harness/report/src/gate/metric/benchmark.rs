@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use squall_model::gate::MetricKind;
+use squall_model::gate::{Arm, MetricKind};
 
 use super::{MetricId, Pair, Paired, Reading, Readings};
 
@@ -13,12 +13,12 @@ use super::{MetricId, Pair, Paired, Reading, Readings};
 const FLOOR_US: f64 = 1e-6;
 
 pub(super) fn read(slices: &[Pair<'_>], readings: &mut Readings) {
-    let names: BTreeSet<&str> = slices
-        .iter()
-        .flat_map(|pair| pair.base.times.keys().chain(pair.candidate.times.keys()))
-        .map(String::as_str)
-        .collect();
-    for name in names {
+    let of = |arm: Arm| -> BTreeSet<&str> {
+        let slices = slices.iter().flat_map(|pair| pair.of(arm).times.keys());
+        slices.map(String::as_str).collect()
+    };
+    // One that only one arm has at all is no metric: there is nothing to be told of it, not even why.
+    for name in &of(Arm::Base) & &of(Arm::Candidate) {
         let told: Vec<Paired> = slices.iter().filter_map(|pair| told(pair, name)).collect();
         let reading = match Paired::median(&told) {
             // As with percentiles: of fewer than half of its slices a block says nothing.

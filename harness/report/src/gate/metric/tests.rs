@@ -360,7 +360,7 @@ fn both_arms_are_there_for_every_stretch_that_counts() {
     );
 }
 
-/// Two slices of two micro-benchmarks, one of which the candidate lacks in the second.
+/// Two slices of micro-benchmarks: one is in all of them, others are not.
 #[test]
 fn benchmarks_feed_their_time_and_nothing_else() {
     let slice = |times: &[(&str, f64)]| StretchRecord {
@@ -369,13 +369,20 @@ fn benchmarks_feed_their_time_and_nothing_else() {
     };
     let mut block = BlockRecord::default();
     block.arms.base.stretches = vec![
-        slice(&[("sum/8", 2.0), ("a.p99", 5.0)]),
+        slice(&[("sum/8", 2.0), ("a.p99", 5.0), ("gone", 1.0)]),
         slice(&[("sum/8", 4.0), ("b", 1.0)]),
     ];
-    block.arms.candidate.stretches = vec![slice(&[("sum/8", 3.0), ("a.p99", 5.0)]), slice(&[("sum/8", 8.0)])];
+    block.arms.candidate.stretches = vec![
+        slice(&[("sum/8", 3.0), ("a.p99", 5.0), ("b", 1.0)]),
+        slice(&[("sum/8", 8.0), ("new", 1.0)]),
+    ];
     let readings = read(&block);
     let names: Vec<String> = readings.keys().map(MetricId::to_string).collect();
-    assert_eq!(names, ["a.p99", "b", "sum/8"], "no CPU time, no pauses");
+    assert_eq!(
+        names,
+        ["a.p99", "b", "sum/8"],
+        "no CPU time, no pauses, and nothing that one arm alone has"
+    );
     let Reading::Paired(sum) = &readings[&MetricId::new(MetricKind::Time, "sum/8")] else {
         panic!("{readings:?}")
     };
