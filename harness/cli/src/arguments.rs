@@ -430,10 +430,15 @@ pub struct GateArguments {
     #[arg(long, value_name = "BENCH", conflicts_with_all = ["scenarios", "base_at", "candidate_at", "base_set", "candidate_set", "overrides", "hosts"])]
     pub criterion: Option<String>,
     /// The package that has the bench target, where several have one of its name.
-    #[arg(long, value_name = "PACKAGE", requires = "criterion", conflicts_with_all = ["base_cmd", "candidate_cmd"])]
+    #[arg(long, value_name = "PACKAGE", requires = "criterion", conflicts_with_all = ["scenarios", "base_cmd", "candidate_cmd"])]
     pub package: Option<String>,
     /// Only benchmarks whose names match, as Criterion has it: a regular expression.
-    #[arg(long, value_name = "TEXT", requires = "criterion")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "criterion",
+        conflicts_with = "scenarios"
+    )]
     pub filter: Option<String>,
     /// What the working tree is held against: the merge base of this revision and HEAD. With --criterion, HEAD where nothing is said.
     #[arg(long, value_name = "REV")]
@@ -463,7 +468,8 @@ pub struct GateArguments {
     /// The time that blocks may take, builds not counted; of each scenario.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub budget: String,
-    /// Look at this metric only, such as p99 or refresh.p99; may be given again. The fewer, the smaller the regressions that are found.
+    /// Look at this metric only, such as p99 or refresh.p99, or the name of a benchmark; may be given again. The fewer, the smaller the
+    /// regressions that are found.
     #[arg(long = "metric", value_name = "METRIC")]
     pub metrics: Vec<String>,
     /// Decide and tell, and exit with 0 also on a regression.

@@ -25,7 +25,7 @@ pub struct Bench {
     pub program: Program,
     /// Only the benchmarks whose names this regular expression matches; all if absent.
     pub filter: Option<String>,
-    /// Its benchmarks, in its own order.
+    /// Its benchmarks: as it lists them, and once it was tried as their files name them, which is never shortened.
     pub names: Vec<String>,
 }
 
@@ -130,16 +130,18 @@ impl Bench {
         })
     }
 
-    /// Runs it once at the shortest pace, and says how long that took: it also warms up what a first run finds cold.
+    /// Runs it once at the shortest pace, and says how long that took. It also warms up what a first run finds cold, and tells its
+    /// benchmarks' whole names.
     pub fn trial(
-        &self,
+        &mut self,
         keeper: &Keeper,
         folder: &Path,
         within: Duration,
         stop: &Stop,
     ) -> Result<Duration, ProgramError> {
         let began = Instant::now();
-        self.slice(Pace::TRIAL, keeper, folder, within, stop)?;
+        let times = self.slice(Pace::TRIAL, keeper, folder, within, stop)?;
+        self.names = times.into_keys().collect();
         Ok(began.elapsed())
     }
 

@@ -1,9 +1,10 @@
 //! `squall gate --criterion`: programs of micro-benchmarks, from two revisions or as two commands, gated as scenarios are.
 //!
-//! Finds and builds both programs, asks them for their benchmarks, tries them once to see how long they take, and says how long each is
-//! measured. The blocks are the engine's, and the rest is as for any gate.
+//! `found` finds and builds both programs; here they are asked for their benchmarks and tried once, to see how long they take, by
+//! which it is said how long each is measured. The blocks are the engine's, and the rest is as for any gate.
 
-use std::ffi::OsString;
+mod found;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,23 +12,18 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use squall_engine::criterion::{self, Bench, BenchError, Keeper, Pace, Planned, Program, ProgramError, pace};
 use squall_engine::gate::{BlockError, Outcome};
-use squall_engine::record::revision;
 use squall_engine::run::Stop;
 use squall_model::exit::Exit;
-use squall_model::gate::{AcceptedRecord, Arm, ArmAbout, BenchmarksRecord, Both, GateRecord, MetricKind};
+use squall_model::gate::{Arm, ArmAbout, BenchmarksRecord, Both, GateRecord};
 use squall_model::seed::Seed;
 use squall_model::units::human;
 use squall_report::gate::decide::Settings;
 use squall_report::gate::looks::{LOOKS, MOST_BLOCKS};
-use squall_report::gate::metric::MetricId;
 
-use super::places::about_of;
 use super::rounds::{self, Blocks, Course, Of, Round};
-use crate::arms::{self, Arms, ArmsError, Request};
+use crate::arms::{Arms, ArmsError};
 use crate::{output, stopping};
-
-/// The base where none is named: what is not committed yet is held against what is.
-const BASE: &str = "HEAD";
+use found::{Found, is_same};
 
 /// How long a program may take to list its benchmarks, and at the shortest pace for all of them: a part of the budget, since with more
 /// than that there is no gate; and no less and no more than this.
@@ -143,103 +139,6 @@ fn of(course: &Course<'_>, bench: &str, arms: Both<ArmAbout>) -> Of {
         arms,
         benchmarks: Some(BenchmarksRecord::default()),
     }
-}
-
-/// Both programs, found or built.
-struct Found {
-    programs: Both<Program>,
-    about: Both<ArmAbout>,
-    accepted: Vec<AcceptedRecord>,
-    /// Keeps the base from being cleared away.
-    arms: Option<Arms>,
-}
-
-impl Found {
-    fn of(course: &Course<'_>, bench: &str, here: &Path, folder: &Path) -> Result<Found, NotGated> {
-        let arguments = course.arguments;
-        if let ([base], [candidate]) = (arguments.base_cmd.as_slice(), arguments.candidate_cmd.as_slice()) {
-            return Ok(Found::commands(base, candidate, here)?);
-        }
-        let mut tell = |text: &str| {
-            if !arguments.quiet {
-                output::note_paragraph(text);
-            }
-        };
-        let base = arguments.base.as_deref().unwrap_or(BASE);
-        let command = arms::bench::command(bench, arguments.package.as_deref(), here);
-        let request = Request {
-            scenario_folder: here,
-            base,
-            build: Some(vec![command.clone()]),
-            logs: folder,
-            of_benchmarks: true,
-            within: None,
-            stop: &course.stop,
-            environment: Vec::new(),
-        };
-        let arms = Arms::prepare(&request, &mut tell)?;
-        if arms.same {
-            tell("nothing has changed since the base: this gate holds the same against itself");
-        }
-        let built = arms::bench::find(&arms, &command, bench, folder, &course.stop)?;
-        let program = |arm: Arm| {
-            let built = built.of(arm);
-            Program {
-                words: vec![built.executable.clone().into()],
-                directory: Some(built.package.clone()),
-                // As `cargo bench` does.
-                env: vec![("CARGO_MANIFEST_DIR".into(), built.package.clone().into())],
-            }
-        };
-        Ok(Found {
-            programs: Both::from_fn(program),
-            about: Both {
-                base: about_of(&arms.base, format!("{base} at {}", arms.base.shown())),
-                candidate: about_of(
-                    &arms.candidate,
-                    format!("working tree at {}", arms.candidate.shown()),
-                ),
-            },
-            accepted: of_benchmarks(&arms.accepted),
-            arms: Some(arms),
-        })
-    }
-
-    fn commands(base: &str, candidate: &str, here: &Path) -> anyhow::Result<Found> {
-        let program = |flag: &str, command: &str| {
-            let words =
-                shlex::split(command).with_context(|| format!("{flag} {command}: a quote is not closed"))?;
-            ensure!(!words.is_empty(), "{flag}: it is empty");
-            Ok(Program {
-                words: words.into_iter().map(OsString::from).collect(),
-                ..Program::default()
-            })
-        };
-        let about = |command: &str| ArmAbout {
-            about: command.to_owned(),
-            revision: revision(here),
-            build_us: None,
-        };
-        Ok(Found {
-            programs: Both {
-                base: program("--base-cmd", base)?,
-                candidate: program("--candidate-cmd", candidate)?,
-            },
-            about: Both {
-                base: about(base),
-                candidate: about(candidate),
-            },
-            accepted: Vec::new(),
-            arms: None,
-        })
-    }
-}
-
-/// What commits accept of benchmarks: what is named as a metric of a scenario is of some scenario.
-fn of_benchmarks(accepted: &[AcceptedRecord]) -> Vec<AcceptedRecord> {
-    let of_scenarios = |name: &str| MetricId::parse(name).is_some_and(|id| id.kind != MetricKind::Time);
-    let all = accepted.iter().filter(|one| !of_scenarios(&one.metric));
-    all.cloned().collect()
 }
 
 /// Both programs, with their benchmarks, ready for blocks.
@@ -359,10 +258,26 @@ impl Gated {
             ]
         }) {
             if !names.is_empty() {
-                said.push(format!("{words} {}", names.join(", ")));
+                said.push(format!("{words} {}", some(names)));
             }
         }
         output::harmless(&said.join(". "))
+    }
+}
+
+/// The most names that are told on a screen; the record has all.
+const NAMES_SHOWN: usize = 10;
+
+fn some(names: &[String]) -> String {
+    let shown = names
+        .iter()
+        .take(NAMES_SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -398,8 +313,8 @@ impl Trial<'_> {
         if !has_common {
             let error = anyhow::anyhow!(
                 "no benchmark is in both arms: the base has {}, the candidate {}",
-                output::harmless(&base.names.join(", ")),
-                output::harmless(&candidate.names.join(", "))
+                output::harmless(&some(&base.names)),
+                output::harmless(&some(&candidate.names))
             );
             return Err(NotGated::Failed(error, Exit::Usage));
         }
@@ -412,7 +327,8 @@ impl Trial<'_> {
         let failed = |error: BenchError| NotGated::of(arm, error, stop);
         let folder = self.folder.join(arm.as_str());
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let bench = Bench::of(program, filter, self.keeper, &folder, self.within, stop).map_err(failed)?;
+        let mut bench =
+            Bench::of(program, filter, self.keeper, &folder, self.within, stop).map_err(failed)?;
         let took = bench.trial(self.keeper, &folder, self.within, stop);
         Ok((bench, took.map_err(|e| failed(e.into()))?))
     }
@@ -425,16 +341,6 @@ fn unpaired(benches: &Both<Bench>) -> Both<Vec<String>> {
         let alone = benches.of(arm).names.iter().filter(|name| !others.contains(name));
         alone.cloned().collect()
     })
-}
-
-/// Whether both are surely the same program: of a script its bytes say nothing.
-fn is_same(programs: &Both<Program>) -> bool {
-    let bytes = |program: &Program| {
-        let bytes = fs::read(Path::new(program.words.first()?)).ok()?;
-        bytes.starts_with(b"\x7fELF").then_some(bytes)
-    };
-    let base = bytes(&programs.base);
-    base.is_some() && base == bytes(&programs.candidate)
 }
 
 /// Runs both programs in turns.
