@@ -122,7 +122,8 @@ fn check_metric(metric: &str) -> Result<(), String> {
         .map_or((None, below), |(of, kind)| (Some(of), kind));
     let known = MetricKind::ALL.map(MetricKind::as_str);
     if !known.contains(&kind) {
-        let near = suggest(kind, known);
+        // The name of a metric begins with a letter; the last part of a benchmark's is often a size.
+        let near = suggest(kind, known).filter(|_| kind.starts_with(|c: char| c.is_ascii_alphabetic()));
         if near.is_none() && metric.contains('/') && !metric.starts_with('/') {
             return Ok(());
         }
@@ -254,8 +255,9 @@ mod tests {
             assert!(!reason.is_empty());
         }
         // In a gate of a scenario of the same branch they are left alone, unless they may be a slip of the pen.
-        assert!(of("checksum/bytes/64 +8% x", false).is_ok());
-        assert!(of("sort 10k.time +8% x", false).is_ok());
+        for name in ["checksum/bytes/64", "parse/small", "sort 10k.time"] {
+            assert!(of(&format!("{name} +8% x"), false).is_ok(), "{name}");
+        }
         assert!(of("words +8% x", false).is_err());
         assert!(of("shop/buy.p9 +8% x", false).is_err());
     }
