@@ -418,17 +418,33 @@ pub struct CapacityArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: squall gate checkout --base origin/main\n  \
     squall gate checkout --base-cmd './old --port {port}' --candidate-cmd './new --port {port}'\n  \
-    squall gate checkout --candidate-set services.checkout.env.POOL=64\n\n\
+    squall gate checkout --candidate-set services.checkout.env.POOL=64\n  \
+    squall gate --criterion parse --base origin/main --budget 5m\n\n\
     Exit codes: 0 pass, improved or undecided, 95 something is missing, 96 undecided with --on-inconclusive fail, 97 regression, \
     98 invariant violated, 99 a service did not start or died, 104 scenario wrong, 130 interrupted.")]
 pub struct GateArguments {
     /// Scenarios, by path or by the bare name of a file in scenarios/. The candidate's are run, by both arms.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "criterion")]
     pub scenarios: Vec<String>,
-    /// What the working tree is held against: the merge base of this revision and HEAD.
+    /// Gate the micro-benchmarks of this bench target, which uses Criterion, in place of scenarios.
+    #[arg(long, value_name = "BENCH", conflicts_with_all = ["scenarios", "base_at", "candidate_at", "base_set", "candidate_set", "overrides", "hosts"])]
+    pub criterion: Option<String>,
+    /// The package that has the bench target, where several have one of its name.
+    #[arg(long, value_name = "PACKAGE", requires = "criterion", conflicts_with_all = ["scenarios", "base_cmd", "candidate_cmd"])]
+    pub package: Option<String>,
+    /// Only benchmarks whose names match, as Criterion has it: a regular expression.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "criterion",
+        conflicts_with = "scenarios"
+    )]
+    pub filter: Option<String>,
+    /// What the working tree is held against: the merge base of this revision and HEAD. With --criterion, HEAD where nothing is said.
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
-    /// How the base is started, in place of what the scenario says; a shell's words, of SERVICE where several are started.
+    /// How the base is started, in place of what the scenario says; a shell's words, of SERVICE where several are started. With
+    /// --criterion, its bench program.
     #[arg(long, value_name = "[SERVICE=]COMMAND", conflicts_with = "base")]
     pub base_cmd: Vec<String>,
     /// The same of the candidate.
@@ -452,7 +468,8 @@ pub struct GateArguments {
     /// The time that blocks may take, builds not counted; of each scenario.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub budget: String,
-    /// Look at this metric only, such as p99 or refresh.p99; may be given again. The fewer, the smaller the regressions that are found.
+    /// Look at this metric only, such as p99 or refresh.p99, or the name of a benchmark; may be given again. The fewer, the smaller the
+    /// regressions that are found.
     #[arg(long = "metric", value_name = "METRIC")]
     pub metrics: Vec<String>,
     /// Decide and tell, and exit with 0 also on a regression.

@@ -158,6 +158,9 @@ pub struct StretchRecord {
     /// The faults that began in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<StretchFault>,
+    /// Of micro-benchmarks, by their full names: what an iteration took, microseconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub times: BTreeMap<String, f64>,
 }
 
 /// One load in one stretch.
@@ -250,18 +253,21 @@ pub enum GateEnd {
     NoBase,
 }
 
-/// A whole gate of one scenario.
+/// A whole gate of one scenario, or of the micro-benchmarks of one program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GateRecord {
     /// The version of Squall that wrote it.
     pub squall: String,
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The scenario's name.
+    /// The scenario's name, or that of the program of micro-benchmarks.
     pub scenario: String,
     /// What the scenario says of itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
+    /// How its micro-benchmarks were run; absent in a gate of a scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub benchmarks: Option<BenchmarksRecord>,
     /// The command line that repeats it.
     pub command: String,
     /// The root seed.
@@ -311,6 +317,19 @@ pub struct GateRecord {
     pub blocks: Vec<BlockRecord>,
 }
 
+/// How micro-benchmarks were run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchmarksRecord {
+    /// Slices of a block, of each arm: in each a program ran once, with all its benchmarks.
+    pub slices: u32,
+    /// What each benchmark was asked to warm up for in a slice.
+    pub warm_up_us: u64,
+    /// What each was asked to measure for.
+    pub measure_us: u64,
+    /// Benchmarks that only one of the arms has: nothing holds them against anything.
+    pub unpaired: Both<Vec<String>>,
+}
+
 /// An arm, as it is told of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ArmAbout {
@@ -325,11 +344,11 @@ pub struct ArmAbout {
 /// A metric of a gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricRecord {
-    /// `refresh.p99`, `cpu`, `pause`, `cut.recovery`.
+    /// `refresh.p99`, `cpu`, `pause`, `cut.recovery`; of a micro-benchmark its full name.
     pub name: String,
     /// What it measures.
     pub kind: MetricKind,
-    /// The load, `PHASE:LOAD` or fault that it is of; absent for those of the whole arm.
+    /// The load, `PHASE:LOAD`, fault or micro-benchmark that it is of; absent for those of the whole arm.
     pub of: Option<String>,
     /// How the arms are held against each other.
     pub scale: MetricScale,
@@ -376,11 +395,26 @@ pub enum MetricKind {
     Pause,
     /// From healing a fault until the arm was well, microseconds.
     Recovery,
+    /// What an iteration of a micro-benchmark took, microseconds.
+    Time,
 }
 
 impl MetricKind {
     /// All, in the order in which they are shown.
-    pub const ALL: [MetricKind; 8] = [
+    pub const ALL: [MetricKind; 9] = [
+        MetricKind::Cpu,
+        MetricKind::P50,
+        MetricKind::P99,
+        MetricKind::P999,
+        MetricKind::Throughput,
+        MetricKind::Errors,
+        MetricKind::Pause,
+        MetricKind::Recovery,
+        MetricKind::Time,
+    ];
+
+    /// Those that a scenario has; what is left is of micro-benchmarks.
+    pub const OF_SCENARIOS: [MetricKind; 8] = [
         MetricKind::Cpu,
         MetricKind::P50,
         MetricKind::P99,
@@ -402,6 +436,7 @@ impl MetricKind {
             MetricKind::Errors => "errors",
             MetricKind::Pause => "pause",
             MetricKind::Recovery => "recovery",
+            MetricKind::Time => "time",
         }
     }
 }

@@ -68,7 +68,7 @@ impl Unit {
     }
 }
 
-/// Microseconds: `413 µs`, `4.13 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`.
+/// Microseconds: `52.2 ns`, `413 µs`, `4.13 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(us: f64) -> String {
     if !us.is_finite() {
         return ABSENT.to_owned();
@@ -77,6 +77,7 @@ pub fn duration(us: f64) -> String {
         return format!("−{}", duration(-us));
     }
     match significant(us) {
+        us if us > 0.0 && us < 1.0 => format!("{} ns", three(us * 1e3)),
         us if us < 1e3 => format!("{} µs", three(us)),
         us if us < 1e6 => format!("{} ms", three(us / 1e3)),
         us if us < 60e6 => format!("{} s", three(us / 1e6)),
@@ -317,6 +318,8 @@ mod tests {
     fn durations_carry_three_digits_and_the_unit_that_fits() {
         let table = [
             (0.0, "0 µs"),
+            (0.0433, "43.3 ns"),
+            (0.999_6, "1 µs"),
             (7.0, "7 µs"),
             (413.0, "413 µs"),
             (999.6, "1 ms"),

@@ -155,7 +155,9 @@ fn option<'w>(words: &'w [String], name: &str) -> Option<&'w str> {
 /// The folders' names of the profiles that commands build.
 fn profiles(commands: &Commands) -> BTreeSet<String> {
     let of = |words: &Vec<String>| {
-        let is_release = words.iter().any(|word| word == "--release" || word == "-r");
+        let command = words.iter().skip(1).find(|word| !word.starts_with(['+', '-']));
+        let is_release = words.iter().any(|word| word == "--release" || word == "-r")
+            || command.is_some_and(|command| command == "bench");
         match option(words, "--profile") {
             Some("dev" | "test") => "debug".to_owned(),
             Some("bench") => "release".to_owned(),
@@ -306,7 +308,8 @@ mod tests {
 
     #[test]
     fn the_profile_is_read_from_the_command() {
-        let table: [(&[&str], &[&str]); 7] = [
+        let table: [(&[&str], &[&str]); 8] = [
+            (&["cargo +nightly bench --no-run --bench x"], &["release"]),
             (&["cargo build --release"], &["release"]),
             (&["/usr/bin/cargo build -r"], &["release"]),
             (&["cargo build"], &["debug"]),

@@ -1,9 +1,11 @@
 //! The two arms of a gate: the working tree, and the base that it parted from in a working tree of its own, both built.
 //!
-//! `repository` finds them, `worktree` and `cache` keep the base, `build` and `cargo` build, `accept` reads what commits accept. All
+//! `repository` finds them, `worktree` and `cache` keep the base, `build` and `cargo` build, `bench` finds programs of micro-benchmarks
+//! among what was built, `accept` reads what commits accept. All
 //! that runs git or a build is here; nothing here starts a service, prints or decides.
 
 mod accept;
+pub mod bench;
 mod build;
 mod cache;
 mod cargo;
@@ -47,6 +49,8 @@ pub struct Request<'a> {
     pub build: Option<Commands>,
     /// Where the builds' output goes: `build-base.log` and `build-candidate.log`.
     pub logs: &'a Path,
+    /// Whether it is for micro-benchmarks, which commits accept by whatever names they have.
+    pub of_benchmarks: bool,
     /// How long each build may take; `None` for half an hour.
     pub within: Option<Duration>,
     /// Asks for an end.
@@ -83,6 +87,8 @@ pub struct Arm {
     pub dirty: bool,
     /// Where its programs come from.
     pub built: Built,
+    /// Variables of its build, beside those of squall.
+    environment: Vec<(String, OsString)>,
     /// Folders of the candidate, and what stands for them here.
     places: Vec<(PathBuf, PathBuf)>,
 }
@@ -154,7 +160,7 @@ impl Arms {
         let repository = Repository::of(request.scenario_folder, git)?;
         let standing = repository.standing()?;
         let base = repository.merge_base(request.base)?;
-        let acceptances = accept::read(&repository, &base)?;
+        let acceptances = accept::read(&repository, &base, request.of_benchmarks)?;
         for commit in &acceptances.misplaced {
             tell(&format!(
                 "commit {}: its line `Squall-Accept:` does not stand among the trailers at the end of the message, so it accepts nothing",
@@ -203,6 +209,7 @@ impl Preparation<'_> {
             revision: standing.head.clone(),
             dirty: standing.is_changed,
             built: self.build(gate::Arm::Candidate, root, &[], tell)?,
+            environment: Vec::new(),
             places: vec![(root.clone(), root.clone())],
         };
         let same = base == standing.head && !standing.has_more;
@@ -252,6 +259,7 @@ impl Preparation<'_> {
             revision: revision.to_owned(),
             dirty: false,
             built,
+            environment,
             places,
         };
         Ok((arm, held))

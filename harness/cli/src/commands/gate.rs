@@ -1,8 +1,10 @@
 //! `squall gate`: holds a candidate against its base on this machine, and fails on a regression that is real.
 //!
 //! `subject` reads the scenario for both arms, `places` finds or builds them, `rounds` runs block after block until there is a
-//! verdict, and `publish` writes and prints what came of it. What decides is in the report's `gate`; what measures is the engine's.
+//! verdict, and `publish` writes and prints what came of it. `criterion` is for programs of micro-benchmarks what `subject` and `places`
+//! are for scenarios. What decides is in the report's `gate`; what measures is the engine's.
 
+mod criterion;
 mod places;
 mod publish;
 mod rounds;
@@ -11,11 +13,12 @@ mod subject;
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use squall_engine::plan::Plan;
 use squall_model::exit::Exit;
-use squall_model::gate::GateRecord;
+use squall_model::gate::{Both, GateRecord};
 use squall_model::units::parse_duration;
 
 use crate::arguments::GateArguments;
@@ -36,6 +39,9 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
         }
     };
     let seed = arguments.seed.map_or_else(scenarios::draw_seed, Ok)?;
+    if let Some(bench) = &arguments.criterion {
+        return of_benchmarks(arguments, bench, seed, budget);
+    }
     let how = How {
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
@@ -66,7 +72,7 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
             .plan
             .as_ref()
             .context("a scenario without a plan is not gated")?;
-        let folder = course.folder(plan)?;
+        let folder = course.folder(&plan.name, &plan.base)?;
         let (exit, record) = one(&course, read, plan, &folder)?;
         // Of a gate that did not begin, only what its builds said is worth keeping; a folder that has something stays.
         let _ = fs::remove_dir(&folder);
@@ -80,6 +86,25 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
     Ok(Exit::gravest(exits))
 }
 
+/// Gates a program of micro-benchmarks.
+fn of_benchmarks(
+    arguments: &GateArguments,
+    bench: &str,
+    seed: u64,
+    budget: Duration,
+) -> anyhow::Result<Exit> {
+    let course = Course {
+        arguments,
+        seed,
+        budget,
+        gates: NonZeroU32::MIN,
+        stop: stopping::on_signals()?,
+    };
+    let (exit, record) = criterion::run(&course, bench)?;
+    publish::all(arguments, record.as_slice())?;
+    Ok(exit)
+}
+
 /// Gates one scenario.
 fn one(
     course: &Course<'_>,
@@ -90,7 +115,8 @@ fn one(
     let places = match Places::of(course, written, plan, folder) {
         Ok(places) => places,
         Err(e @ ArmsError::BaseBuild(_)) => {
-            return rounds::no_base(course, plan, folder, &e.to_string());
+            let of = subject::of(course, plan, Both::default());
+            return rounds::no_base(course, &of, folder, &e.to_string());
         }
         Err(e) => {
             let exit = e.exit();
@@ -107,17 +133,16 @@ fn one(
             }
             Ok(Prepared::NoBase(read)) => {
                 diagnostics::print(&read);
-                return rounds::no_base(
-                    course,
-                    plan,
-                    folder,
-                    "the base can't run this scenario as it is now",
-                );
+                let of = subject::of(course, plan, Both::default());
+                let why = "the base can't run this scenario as it is now";
+                return rounds::no_base(course, &of, folder, why);
             }
             Err(e) => {
                 output::error(&e);
                 return Ok((Exit::Usage, None));
             }
         };
-    rounds::run(course, &subject, &places, folder)
+    let of = subject.of(course, &places.accepted);
+    let begins = subject.begins(course.budget);
+    rounds::run(course, &of, &mut &*subject, &begins, folder)
 }

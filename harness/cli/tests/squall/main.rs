@@ -15,6 +15,7 @@ mod datagrams;
 mod edges;
 mod formats;
 mod gate;
+mod gate_criterion;
 mod index;
 mod isolated;
 mod load;

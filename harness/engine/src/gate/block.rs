@@ -17,6 +17,7 @@ use super::shared::{self, Readiness};
 use super::timeline::Timeline;
 use super::{measured, narrow};
 use crate::catalogue::Catalogue;
+use crate::criterion::ProgramError;
 use crate::plan::Plan;
 use crate::run::{self, Options, Rendezvous, RunError, Stop};
 
@@ -79,6 +80,9 @@ pub enum BlockError {
         /// What a run of it alone would exit with.
         exit: Exit,
     },
+    /// A program of micro-benchmarks could not be run, for a reason of this machine.
+    #[error(transparent)]
+    Bench(#[from] ProgramError),
     /// A thread could not be started or panicked.
     #[error("running an arm: {0}")]
     Thread(String),
@@ -90,7 +94,7 @@ impl BlockError {
         match self {
             BlockError::Run(e) => e.exit(),
             BlockError::Shared { exit, .. } => *exit,
-            BlockError::Thread(_) => Exit::Internal,
+            BlockError::Bench(_) | BlockError::Thread(_) => Exit::Internal,
         }
     }
 }

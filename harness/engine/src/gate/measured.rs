@@ -90,6 +90,7 @@ fn stretch(
                 proved: fault.proved && fault.undone,
             })
             .collect(),
+        ..StretchRecord::default()
     }
 }
 

@@ -50,7 +50,11 @@ impl Limits {
     /// Those of a kind of metric where nobody asks for others.
     pub const fn of(kind: MetricKind) -> Limits {
         match kind {
-            MetricKind::Cpu | MetricKind::P50 | MetricKind::P99 | MetricKind::Throughput => Limits::USUAL,
+            MetricKind::Cpu
+            | MetricKind::P50
+            | MetricKind::P99
+            | MetricKind::Throughput
+            | MetricKind::Time => Limits::USUAL,
             MetricKind::P999 => Limits::TAIL,
             MetricKind::Errors => Limits::ERRORS,
             MetricKind::Pause => Limits::PAUSE,

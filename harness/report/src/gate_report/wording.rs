@@ -60,12 +60,17 @@ pub(super) fn name(metric: &MetricRecord) -> String {
             Some(fault) => format!("recovery from {fault}"),
             None => "recovery".to_owned(),
         },
+        // Whatever it is: the name that somebody gave it.
+        MetricKind::Time => metric.of.clone().unwrap_or_else(|| "time".to_owned()),
     }
 }
 
 /// The same at the start of a sentence or of a row.
 pub(super) fn title(metric: &MetricRecord) -> String {
     let name = name(metric);
+    if metric.kind == MetricKind::Time {
+        return name;
+    }
     let mut letters = name.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
@@ -81,7 +86,8 @@ pub(super) fn unit(kind: MetricKind) -> Unit {
         | MetricKind::P99
         | MetricKind::P999
         | MetricKind::Pause
-        | MetricKind::Recovery => Unit::Duration,
+        | MetricKind::Recovery
+        | MetricKind::Time => Unit::Duration,
     }
 }
 
@@ -357,6 +363,7 @@ fn passed(record: &GateRecord) -> Option<String> {
     let finding = passed.first()?.finding?;
     let what = match passed.len() {
         1 => format!("{} is not", title(passed[0])),
+        n if record.benchmarks.is_some() => format!("None of the {n} benchmarks that decide is"),
         n => format!("None of the {n} metrics that decide is"),
     };
     Some(format!(

@@ -122,6 +122,7 @@ impl Plan {
             schema: SCHEMA,
             scenario: "config-center".to_owned(),
             about: "Configuration that services read while a node is cut off.".to_owned(),
+            benchmarks: None,
             command: format!(
                 "squall gate scenarios/config-center.yaml --base main --seed {}",
                 self.seed
@@ -216,6 +217,7 @@ impl Plan {
                 } else {
                     Vec::new()
                 },
+                times: std::collections::BTreeMap::new(),
             }
         });
         ArmRecord {

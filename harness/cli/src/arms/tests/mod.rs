@@ -162,6 +162,7 @@ impl Project {
             base,
             build: None,
             logs: &logs,
+            of_benchmarks: false,
             within: Some(GENEROUS),
             stop,
             environment: self.environment.clone(),

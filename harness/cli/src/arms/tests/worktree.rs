@@ -149,6 +149,7 @@ fn two_gates_at_once_build_the_base_once() {
             base: "main",
             build: None,
             logs: &project.beside("logs"),
+            of_benchmarks: false,
             within: Some(GENEROUS),
             stop: &Stop::default(),
             environment: project.environment.clone(),

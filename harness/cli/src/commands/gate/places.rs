@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use squall_engine::plan::Plan;
 use squall_engine::record::revision;
-use squall_model::gate::{AcceptedRecord, ArmAbout, Both};
+use squall_model::gate::{AcceptedRecord, ArmAbout, Both, MetricKind};
+use squall_report::gate::metric::MetricId;
 
 use super::rounds::Course;
 use crate::arms::{Arm, Arms, ArmsError, Built, Request};
@@ -84,6 +85,7 @@ impl Places {
             base,
             build: plan.gate.build.clone().map(|command| vec![command]),
             logs: folder,
+            of_benchmarks: false,
             within: None,
             stop: &course.stop,
             environment: Vec::new(),
@@ -97,14 +99,7 @@ impl Places {
         let place = |arm: &Arm, about: String| Place {
             folder: Some(arm.path_of(&whole)),
             server: server.as_ref().map(|server| arm.root.join(server)),
-            about: ArmAbout {
-                about,
-                revision: arm.shown(),
-                build_us: match arm.built {
-                    Built::Now(length) => Some(length.as_micros() as u64),
-                    Built::Cached | Built::Nothing => None,
-                },
-            },
+            about: about_of(arm, about),
         };
         let both = Both {
             base: place(&arms.base, format!("{base} at {}", arms.base.shown())),
@@ -121,6 +116,18 @@ impl Places {
     }
 }
 
+/// What an arm that was built is called.
+pub fn about_of(arm: &Arm, about: String) -> ArmAbout {
+    ArmAbout {
+        about,
+        revision: arm.shown(),
+        build_us: match arm.built {
+            Built::Now(length) => Some(length.as_micros() as u64),
+            Built::Cached | Built::Nothing => None,
+        },
+    }
+}
+
 /// What is accepted of this scenario, by the names that its metrics have.
 fn of_scenario(accepted: &[AcceptedRecord], scenario: &str) -> Vec<AcceptedRecord> {
     let of_it = |one: &AcceptedRecord| match one.metric.split_once('/') {
@@ -131,5 +138,7 @@ fn of_scenario(accepted: &[AcceptedRecord], scenario: &str) -> Vec<AcceptedRecor
         }),
         Some(_) => None,
     };
-    accepted.iter().filter_map(of_it).collect()
+    let of_benchmarks = |metric: &str| MetricId::parse(metric).is_some_and(|id| id.kind == MetricKind::Time);
+    let all = accepted.iter().filter_map(of_it);
+    all.filter(|one| !of_benchmarks(&one.metric)).collect()
 }

@@ -6,15 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use squall_engine::gate::Timeline;
 use squall_engine::record::write_whole;
 use squall_model::gate::GateRecord;
 use squall_model::units::human;
 use squall_report::gate::decide::Gate;
-use squall_report::gate::looks::LOOKS;
 use squall_report::gate_report;
 
-use super::subject::Subject;
 use crate::arguments::GateArguments;
 use crate::output;
 use crate::scenarios::find;
@@ -28,22 +25,10 @@ pub struct Told {
 
 impl Told {
     /// Says what is to come.
-    pub fn new(arguments: &GateArguments, subject: &Subject, budget: Duration) -> Told {
+    pub fn new(arguments: &GateArguments, begins: &str) -> Told {
         let tells = !arguments.quiet && !arguments.json;
         if tells {
-            let plan = &subject.plans.candidate;
-            let block = Timeline::of(plan, 1, plan.seed).length();
-            output::note_paragraph(&format!(
-                "{}: {} against {}; a block has {} of load for both arms together, and the first look comes after {} of them: in {} at the soonest, \
-                 at most {}",
-                plan.name,
-                subject.about.candidate.about,
-                subject.about.base.about,
-                human::duration(block),
-                LOOKS[0],
-                human::duration(block * LOOKS[0] as u32),
-                human::duration(budget),
-            ));
+            output::note_paragraph(begins);
         }
         Told {
             tells,

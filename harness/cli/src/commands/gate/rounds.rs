@@ -1,27 +1,62 @@
 //! Block after block, until there is a verdict, the time is used up or somebody ends it.
+//!
+//! What a block is stands behind [`Blocks`]: two runs of a scenario, or programs of micro-benchmarks in turns. All else is the same.
 
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use squall_engine::gate::{self, ArmFailure, Block, BlockError};
+use squall_engine::gate::{ArmFailure, BlockError, Outcome};
 use squall_engine::measure::machine;
-use squall_engine::plan::{Plan, PlannedLimits};
 use squall_engine::record::{exclusive, revision};
 use squall_engine::run::{RunError, Stop};
 use squall_model::exit::Exit;
-use squall_model::gate::{Arm, ArmAbout, Both, GateEnd, GateRecord, MetricKind};
-use squall_report::gate::decide::{About, Gate, LimitOverride, Next, Policy, Settings};
+use squall_model::gate::{Arm, ArmAbout, BenchmarksRecord, Both, GateEnd, GateRecord};
+use squall_report::gate::decide::{About, Gate, Next, Policy, Settings};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::places::Places;
 use super::publish::{self, Told};
-use super::subject::Subject;
 use crate::arguments::{GateArguments, OnInconclusive};
 use crate::quoting::shell;
 use crate::{output, stopping};
+
+/// What runs the blocks of a gate.
+pub trait Blocks {
+    /// Runs one to its end, or until `stop` is requested.
+    fn run(&mut self, round: &Round<'_>, stop: &Stop) -> Result<Outcome, BlockError>;
+}
+
+/// A block that is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Round<'a> {
+    /// Which it is, from 1.
+    pub number: u32,
+    /// The gate's begin.
+    pub began: Instant,
+    /// Where what it leaves lands.
+    pub folder: &'a Path,
+    /// The command line that repeats the gate.
+    pub command: &'a str,
+}
+
+/// What a gate is of, as its record and its rules have it.
+#[derive(Clone, Debug)]
+pub struct Of {
+    /// The scenario's name, or the bench program's.
+    pub name: String,
+    /// What it says of itself.
+    pub about: String,
+    /// Where its settings stand, for who must mend them.
+    pub place: String,
+    /// The rules.
+    pub settings: Settings,
+    /// The arms.
+    pub arms: Both<ArmAbout>,
+    /// How micro-benchmarks are run.
+    pub benchmarks: Option<BenchmarksRecord>,
+}
 
 /// What all gates of one command share.
 pub struct Course<'a> {
@@ -29,19 +64,19 @@ pub struct Course<'a> {
     pub arguments: &'a GateArguments,
     /// The root seed.
     pub seed: u64,
-    /// The time that the blocks of each scenario may take.
+    /// The time that the blocks of each gate may take.
     pub budget: Duration,
-    /// How many scenarios are gated.
+    /// How many gates there are.
     pub gates: NonZeroU32,
     /// Ctrl-C.
     pub stop: Stop,
 }
 
 impl Course<'_> {
-    /// A folder for a gate of this plan: `<out>/<scenario>/<time>-<revision>-gate/`.
-    pub fn folder(&self, plan: &Plan) -> anyhow::Result<PathBuf> {
-        let what = format!("{}-gate", revision(&plan.base));
-        let parent = self.arguments.out.join(&plan.name);
+    /// A folder for a gate of what is called `name` and lies at `place`: `<out>/<name>/<time>-<revision>-gate/`.
+    pub fn folder(&self, name: &str, place: &Path) -> anyhow::Result<PathBuf> {
+        let what = format!("{}-gate", revision(place));
+        let parent = self.arguments.out.join(name);
         Ok(fs::canonicalize(exclusive(
             &parent,
             OffsetDateTime::now_utc(),
@@ -49,22 +84,11 @@ impl Course<'_> {
         )?)?)
     }
 
-    fn settings(&self, plan: &Plan, same_binary: bool) -> Settings {
-        let of_all = MetricKind::ALL.iter().filter(|kind| **kind != MetricKind::Errors);
-        let of_all = of_all.map(|kind| (kind.as_str().to_owned(), plan.gate.limits));
-        let limits = of_all.chain(plan.gate.metrics.iter().cloned());
-        let limits = limits.filter(|(_, limits)| *limits != PlannedLimits::default());
+    /// What the command line says of the rules.
+    pub fn settings(&self) -> Settings {
         Settings {
             gates: self.gates,
-            same_binary,
             metrics: self.arguments.metrics.clone(),
-            overrides: limits
-                .map(|(metric, limits)| LimitOverride {
-                    metric,
-                    margin: limits.margin,
-                    tolerance: limits.tolerance,
-                })
-                .collect(),
             ..Settings::new(self.budget)
         }
     }
@@ -76,17 +100,18 @@ impl Course<'_> {
         }
     }
 
-    fn about(&self, plan: &Plan, arms: Both<ArmAbout>, began: &Begin) -> About {
+    fn about(&self, of: &Of, began: &Begin) -> About {
         About {
             squall: env!("CARGO_PKG_VERSION").to_owned(),
-            scenario: plan.name.clone(),
-            about: plan.about.clone(),
+            scenario: of.name.clone(),
+            about: of.about.clone(),
+            benchmarks: of.benchmarks.clone(),
             command: command(self),
             seed: self.seed,
             started_at: began.at.format(&Rfc3339).unwrap_or_default(),
             duration: began.clock.elapsed(),
             machine: machine::describe(),
-            arms,
+            arms: of.arms.clone(),
             policy: self.policy(),
         }
     }
@@ -110,40 +135,38 @@ impl Begin {
 /// A gate without a base: loud, and no reason to block.
 pub fn no_base(
     course: &Course<'_>,
-    plan: &Plan,
+    of: &Of,
     folder: &Path,
     why: &str,
 ) -> anyhow::Result<(Exit, Option<GateRecord>)> {
-    let gate = Gate::new(course.settings(plan, false))?;
-    let about = course.about(plan, Both::default(), &Begin::now());
+    let gate = Gate::new(of.settings.clone())?;
+    let about = course.about(of, &Begin::now());
     let mut record = gate.conclude(GateEnd::NoBase, about);
     record.reasons.insert(0, why.to_owned());
     publish::one(course.arguments, &record, folder)?;
     Ok((Exit::Pass, Some(record)))
 }
 
-/// Runs the gate of one scenario.
+/// Runs a gate, of which `begins` is said first.
 pub fn run(
     course: &Course<'_>,
-    subject: &Subject,
-    places: &Places,
+    of: &Of,
+    blocks: &mut dyn Blocks,
+    begins: &str,
     folder: &Path,
 ) -> anyhow::Result<(Exit, Option<GateRecord>)> {
-    let plan = &subject.plans.candidate;
-    let settings = Settings {
-        accepted: places.accepted.clone(),
-        ..course.settings(plan, subject.same_binary)
-    };
-    let mut gate = match Gate::new(settings) {
+    let mut gate = match Gate::new(of.settings.clone()) {
         Ok(gate) => gate,
         Err(e) => {
-            output::note(&format!("error: {}: {e}", subject.file));
+            output::note(&format!("error: {}: {e}", of.place));
             return Ok((Exit::ScenarioWrong, None));
         }
     };
+    let mut shown = Told::new(course.arguments, begins);
     let begin = Begin::now();
-    let (end, failed) = rounds(course, subject, &mut gate, folder, begin.clock);
-    let about = course.about(plan, subject.about.clone(), &begin);
+    let (end, failed) = rounds(course, blocks, &mut gate, &mut shown, folder, begin.clock);
+    drop(shown);
+    let about = course.about(of, &begin);
     let mut record = gate.conclude(end, about);
     let interrupted = stopping::told(&course.stop).map(|(_, exit)| exit);
     let mut exit = Exit::of(record.exit_code).unwrap_or(Exit::Internal);
@@ -160,26 +183,24 @@ pub fn run(
 /// Runs block after block, and says why it ran no further one.
 fn rounds(
     course: &Course<'_>,
-    subject: &Subject,
+    blocks: &mut dyn Blocks,
     gate: &mut Gate,
+    shown: &mut Told,
     folder: &Path,
     began: Instant,
 ) -> (GateEnd, Option<Failed>) {
-    let mut shown = Told::new(course.arguments, subject, course.budget);
     let command = command(course);
     // A gate ends itself long before.
     for number in 1..=u32::MAX {
         let at = format!("blocks/{number:03}");
-        let blocks = folder.join(&at);
-        let block = Block {
-            plans: &subject.plans,
-            catalogues: &subject.catalogues,
+        let place = folder.join(&at);
+        let round = Round {
             number,
             began,
-            folder: &blocks,
+            folder: &place,
             command: &command,
         };
-        let outcome = match gate::run(&block, &course.stop) {
+        let outcome = match blocks.run(&round, &course.stop) {
             Ok(outcome) => outcome,
             Err(e) => return (GateEnd::Broken, Some(Failed::of(&e))),
         };
@@ -192,7 +213,7 @@ fn rounds(
         let mut record = outcome.record;
         let is_needed = !record.is_valid() || course.arguments.keep_blocks;
         // What can't be removed is no reason to lose what was measured.
-        if is_needed || fs::remove_dir_all(&blocks).is_err() {
+        if is_needed || fs::remove_dir_all(&place).is_err() {
             record.folder = Some(at);
         }
         let next = gate.take(record, began.elapsed());
@@ -256,6 +277,9 @@ fn command(course: &Course<'_>) -> String {
     let mut flags = |flag: &str, values: &[String]| {
         words.extend(values.iter().map(|value| format!("{flag} {}", shell(value))));
     };
+    flags("--criterion", arguments.criterion.as_slice());
+    flags("--package", arguments.package.as_slice());
+    flags("--filter", arguments.filter.as_slice());
     flags("--base", arguments.base.as_slice());
     flags("--base-cmd", &arguments.base_cmd);
     flags("--candidate-cmd", &arguments.candidate_cmd);

@@ -2,14 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use squall_engine::catalogue::Catalogue;
-use squall_engine::gate::apart;
-use squall_engine::plan::{Plan, Start};
-use squall_model::gate::{Arm, ArmAbout, Both};
+use squall_engine::gate::{self, Block, BlockError, Outcome, Timeline, apart};
+use squall_engine::plan::{Plan, PlannedLimits, Start};
+use squall_engine::run::Stop;
+use squall_model::gate::{AcceptedRecord, Arm, ArmAbout, Both, MetricKind};
+use squall_model::units::human;
+use squall_report::gate::decide::{LimitOverride, Settings};
+use squall_report::gate::looks::LOOKS;
 
 use super::places::Place;
+use super::rounds::{Blocks, Course, Of, Round};
 use crate::arguments::GateArguments;
 use crate::catalogue;
 use crate::quoting::yaml;
@@ -27,6 +33,75 @@ pub struct Subject {
     pub about: Both<ArmAbout>,
     /// Whether both run the same programs.
     pub same_binary: bool,
+}
+
+impl Subject {
+    /// What the gate's record has of it.
+    pub fn of(&self, course: &Course<'_>, accepted: &[AcceptedRecord]) -> Of {
+        let mut of = of(course, &self.plans.candidate, self.about.clone());
+        of.place.clone_from(&self.file);
+        of.settings.same_binary = self.same_binary;
+        of.settings.accepted = accepted.to_vec();
+        of
+    }
+
+    /// What is said before the first block.
+    pub fn begins(&self, budget: Duration) -> String {
+        let plan = &self.plans.candidate;
+        let block = Timeline::of(plan, 1, plan.seed).length();
+        format!(
+            "{}: {} against {}; a block has {} of load for both arms together, and the first look comes after {} of them: in {} at the soonest, at \
+             most {}",
+            plan.name,
+            self.about.candidate.about,
+            self.about.base.about,
+            human::duration(block),
+            LOOKS[0],
+            human::duration(block * LOOKS[0] as u32),
+            human::duration(budget),
+        )
+    }
+}
+
+impl Blocks for &Subject {
+    fn run(&mut self, round: &Round<'_>, stop: &Stop) -> Result<Outcome, BlockError> {
+        let block = Block {
+            plans: &self.plans,
+            catalogues: &self.catalogues,
+            number: round.number,
+            began: round.began,
+            folder: round.folder,
+            command: round.command,
+        };
+        gate::run(&block, stop)
+    }
+}
+
+/// What a gate of this plan is of.
+pub fn of(course: &Course<'_>, plan: &Plan, arms: Both<ArmAbout>) -> Of {
+    let of_all = MetricKind::OF_SCENARIOS
+        .iter()
+        .filter(|kind| **kind != MetricKind::Errors);
+    let of_all = of_all.map(|kind| (kind.as_str().to_owned(), plan.gate.limits));
+    let limits = of_all.chain(plan.gate.metrics.iter().cloned());
+    let limits = limits.filter(|(_, limits)| *limits != PlannedLimits::default());
+    Of {
+        name: plan.name.clone(),
+        about: plan.about.clone(),
+        place: plan.name.clone(),
+        settings: Settings {
+            overrides: limits
+                .map(|(metric, limits)| LimitOverride {
+                    metric,
+                    margin: limits.margin,
+                    tolerance: limits.tolerance,
+                })
+                .collect(),
+            ..course.settings()
+        },
+        arms,
+        benchmarks: None,
+    }
 }
 
 /// A scenario that can be gated, or one that is wrong and says so.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use squall_model::gate::{
-    ArmAbout, Both, FindingRecord, GateEnd, GateRecord, GateVerdict, HostRecord, MetricRecord, PlanRecord,
-    SCHEMA,
+    ArmAbout, BenchmarksRecord, Both, FindingRecord, GateEnd, GateRecord, GateVerdict, HostRecord,
+    MetricRecord, PlanRecord, SCHEMA,
 };
 use squall_model::record::Machine;
 
@@ -24,6 +24,8 @@ pub struct About {
     pub scenario: String,
     /// What the scenario says of itself.
     pub about: String,
+    /// How micro-benchmarks were run; absent where it is of a scenario.
+    pub benchmarks: Option<BenchmarksRecord>,
     /// The command line that repeats the gate.
     pub command: String,
     /// The root seed.
@@ -62,6 +64,7 @@ impl Gate {
             schema: SCHEMA,
             scenario: about.scenario,
             about: about.about,
+            benchmarks: about.benchmarks,
             command: about.command,
             seed: about.seed,
             started_at: about.started_at,

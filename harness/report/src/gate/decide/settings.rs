@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use squall_model::gate::AcceptedRecord;
+use squall_model::gate::{AcceptedRecord, MetricKind};
 
 use super::super::limits::{Limits, LimitsError};
 use super::super::metric::MetricId;
@@ -17,6 +17,8 @@ pub struct Settings {
     pub gates: NonZeroU32,
     /// Whether both arms are one binary: then there is no margin but one that an override asks for.
     pub same_binary: bool,
+    /// Whether it is of micro-benchmarks. They have whatever names somebody gave them, so any may be named.
+    pub of_benchmarks: bool,
     /// The metrics that are tested, `p99` or `refresh.p99`; all where empty. The fewer, the smaller the regressions that are found.
     pub metrics: Vec<String>,
     /// Other limits than the usual ones. One for `refresh.p99` comes before one for `p99`.
@@ -34,6 +36,7 @@ impl Settings {
             budget,
             gates: NonZeroU32::MIN,
             same_binary: false,
+            of_benchmarks: false,
             metrics: Vec::new(),
             overrides: Vec::new(),
             accepted: Vec::new(),
@@ -89,7 +92,11 @@ pub(super) struct Checked(Settings);
 impl Checked {
     pub(super) fn new(settings: Settings) -> Result<Checked, SettingsError> {
         let named = |name: &str| {
-            MetricId::parse(name).ok_or_else(|| SettingsError::UnknownMetric {
+            if settings.of_benchmarks {
+                return Ok(MetricId::of_benchmarks(name));
+            }
+            let known = MetricId::parse(name).filter(|id| id.kind != MetricKind::Time);
+            known.ok_or_else(|| SettingsError::UnknownMetric {
                 name: name.to_owned(),
             })
         };
@@ -162,8 +169,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use squall_model::gate::MetricKind;
-
     use super::*;
 
     fn settings() -> Settings {

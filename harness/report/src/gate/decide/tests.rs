@@ -26,6 +26,7 @@ fn about() -> About {
         squall: "0.1.0".to_owned(),
         scenario: "feed".to_owned(),
         about: String::new(),
+        benchmarks: None,
         command: "squall gate feed --base main".to_owned(),
         seed: 7,
         started_at: "2026-01-01T00:00:00Z".to_owned(),

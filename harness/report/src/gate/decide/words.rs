@@ -43,8 +43,12 @@ impl Words<'_> {
         }));
         match self.verdict {
             GateVerdict::NoBase => {
-                reasons
-                    .push("the base can't run this scenario: there is nothing to be held against".to_owned());
+                let what = if self.is_of_benchmarks() {
+                    "the base has no such benchmarks that run"
+                } else {
+                    "the base can't run this scenario"
+                };
+                reasons.push(format!("{what}: there is nothing to be held against"));
             }
             GateVerdict::Inconclusive => reasons.push(self.undecided()),
             GateVerdict::Pass => reasons.push(format!(
@@ -102,6 +106,10 @@ impl Words<'_> {
             Some(None) => "not decidable here, would see nothing".to_owned(),
             Some(Some(seen)) => format!("not decidable here, would see {}", change(metric.scale, seen)),
         }
+    }
+
+    fn is_of_benchmarks(&self) -> bool {
+        self.gate.checked.settings().of_benchmarks
     }
 
     fn deciding(&self) -> Vec<&str> {
@@ -221,8 +229,13 @@ impl Words<'_> {
             return self.more_time(looks::first_from(more)?, &nearest.id.to_string(), needed);
         }
         let limits = nearest.limits;
+        let help = if self.is_of_benchmarks() {
+            "a larger --budget, which makes slices longer, fewer benchmarks (--filter), or a quieter machine"
+        } else {
+            "longer slices or more of them, a higher rate, or a quieter machine"
+        };
         Some(format!(
-            "{} varies by {} from block to block, and {} would do: longer slices or more of them, a higher rate, or a quieter machine",
+            "{} varies by {} from block to block, and {} would do: {help}",
             nearest.id,
             spread(limits.scale(), nearest.noise.spread),
             spread(

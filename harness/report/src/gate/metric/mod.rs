@@ -2,11 +2,13 @@
 //!
 //! [`read`] looks at one block and nothing else, a file for each group of metrics; [`series::series`] puts the blocks of a metric in a row.
 //! Slices without faults feed latencies, errors, throughput, CPU time and pauses. Stretches with faults feed recovery and, as metrics of
-//! their own phase, errors: what a service costs while it is broken says little, that it fails more often says much.
+//! their own phase, errors: what a service costs while it is broken says little, that it fails more often says much. Slices of
+//! micro-benchmarks have nothing of all this, and feed the time of an iteration.
 //!
 //! Nothing here judges, and nothing asks whether a change is good or bad but to turn throughput upside down.
 
 mod arm;
+mod benchmark;
 mod latency;
 mod outcome;
 mod recovery;
@@ -30,7 +32,7 @@ pub const PAUSE_FLOOR_US: f64 = arm::PAUSE_FLOOR_US;
 pub struct MetricId {
     /// What it measures.
     pub kind: MetricKind,
-    /// The load, `PHASE:LOAD` or fault that it is of; absent for those of the whole arm.
+    /// The load, `PHASE:LOAD`, fault or micro-benchmark that it is of; absent for those of the whole arm.
     pub of: Option<String>,
 }
 
@@ -58,9 +60,27 @@ impl MetricId {
         Some(MetricId { kind, of })
     }
 
-    /// Whether `name` is its own, `refresh.p99`, or that of its kind, `p99`.
+    /// What a gate of micro-benchmarks calls so: all of them for `time`, else the one of this name, which may be anything, with or without
+    /// `.time` behind it.
+    pub fn of_benchmarks(name: &str) -> MetricId {
+        let kind = MetricKind::Time;
+        if name == kind.as_str() {
+            return MetricId::of_arm(kind);
+        }
+        let own = name
+            .strip_suffix(kind.as_str())
+            .and_then(|own| own.strip_suffix('.'));
+        MetricId::new(kind, own.unwrap_or(name))
+    }
+
+    /// Whether `name` is its own, `refresh.p99`, or that of its kind, `p99`. A micro-benchmark is also called by its name alone.
     pub fn is_called(&self, name: &str) -> bool {
-        name == self.kind.as_str() || name == self.to_string()
+        let is_own = |own: &str| name == own || name.strip_suffix(".time") == Some(own);
+        match &self.of {
+            _ if name == self.kind.as_str() => true,
+            Some(benchmark) if self.kind == MetricKind::Time => is_own(benchmark),
+            _ => name == self.to_string(),
+        }
     }
 
     /// How its arms are held against each other.
@@ -72,6 +92,7 @@ impl MetricId {
 impl fmt::Display for MetricId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of {
+            Some(benchmark) if self.kind == MetricKind::Time => f.write_str(benchmark),
             Some(of) => write!(f, "{of}.{}", self.kind.as_str()),
             None => f.write_str(self.kind.as_str()),
         }
@@ -125,9 +146,12 @@ pub type Readings = BTreeMap<MetricId, Reading>;
 
 /// Reads one block. What it does not have at all is left out; what it has and can't be told is there, with the reason.
 pub fn read(block: &BlockRecord) -> Readings {
-    let (slices, faulted): (Vec<Pair<'_>>, Vec<Pair<'_>>) =
-        pairs(&block.arms).partition(|pair| pair.base.faults.is_empty() && pair.candidate.faults.is_empty());
+    let is_of_benchmarks = |pair: &Pair<'_>| !pair.base.times.is_empty() || !pair.candidate.times.is_empty();
+    let (benchmarks, loaded): (Vec<Pair<'_>>, Vec<Pair<'_>>) = pairs(&block.arms).partition(is_of_benchmarks);
+    let is_calm = |pair: &Pair<'_>| pair.base.faults.is_empty() && pair.candidate.faults.is_empty();
+    let (slices, faulted): (Vec<Pair<'_>>, Vec<Pair<'_>>) = loaded.into_iter().partition(is_calm);
     let mut readings = Readings::new();
+    benchmark::read(&benchmarks, &mut readings);
     latency::read(&slices, &mut readings);
     outcome::read(&slices, &mut readings);
     arm::read(&slices, &mut readings);

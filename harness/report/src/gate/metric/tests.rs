@@ -359,3 +359,64 @@ fn both_arms_are_there_for_every_stretch_that_counts() {
         "the n-th of one with the n-th of the other"
     );
 }
+
+/// Two slices of micro-benchmarks: one is in all of them, others are not.
+#[test]
+fn benchmarks_feed_their_time_and_nothing_else() {
+    let slice = |times: &[(&str, f64)]| StretchRecord {
+        times: times.iter().map(|(name, us)| ((*name).to_owned(), *us)).collect(),
+        ..StretchRecord::default()
+    };
+    let mut block = BlockRecord::default();
+    block.arms.base.stretches = vec![
+        slice(&[("sum/8", 2.0), ("a.p99", 5.0), ("gone", 1.0)]),
+        slice(&[("sum/8", 4.0), ("b", 1.0)]),
+    ];
+    block.arms.candidate.stretches = vec![
+        slice(&[("sum/8", 3.0), ("a.p99", 5.0), ("b", 1.0)]),
+        slice(&[("sum/8", 8.0), ("new", 1.0)]),
+    ];
+    let readings = read(&block);
+    let names: Vec<String> = readings.keys().map(MetricId::to_string).collect();
+    assert_eq!(
+        names,
+        ["a.p99", "b", "sum/8"],
+        "no CPU time, no pauses, and nothing that one arm alone has"
+    );
+    let Reading::Paired(sum) = &readings[&MetricId::new(MetricKind::Time, "sum/8")] else {
+        panic!("{readings:?}")
+    };
+    assert_eq!(
+        sum.values,
+        Both {
+            base: 3.0,
+            candidate: 5.5
+        }
+    );
+    // Half as much more and twice as much, by the middle of their logarithms.
+    assert!((sum.change - 3f64.ln() / 2.0).abs() < 1e-12, "{sum:?}");
+    let half = &readings[&MetricId::new(MetricKind::Time, "a.p99")];
+    assert!(
+        matches!(half, Reading::Paired(paired) if paired.change == 0.0),
+        "{half:?}"
+    );
+    let none = &readings[&MetricId::new(MetricKind::Time, "b")];
+    assert!(matches!(none, Reading::Absent(_)), "{none:?}");
+}
+
+#[test]
+fn a_benchmark_is_called_by_its_name_whatever_that_is() {
+    let id = |name: &str| MetricId::new(MetricKind::Time, name);
+    for name in ["sum/8", "a.p99", "sort 10k", "x.time"] {
+        let named = MetricId::of_benchmarks(&format!("{name}.time"));
+        assert_eq!(named, id(name));
+        assert_eq!(named.to_string(), name);
+        assert!(named.is_called(name) && named.is_called("time") && named.is_called(&format!("{name}.time")));
+        assert!(!named.is_called("p99") && !named.is_called("other"));
+    }
+    assert_eq!(
+        MetricId::of_benchmarks("time"),
+        MetricId::of_arm(MetricKind::Time)
+    );
+    assert!(!MetricId::new(MetricKind::P99, "a").is_called("a"));
+}

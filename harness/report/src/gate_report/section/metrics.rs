@@ -94,15 +94,19 @@ pub(in super::super) fn decisive(record: &GateRecord) -> Option<Block> {
 }
 
 fn explained(record: &GateRecord) -> String {
-    let text = "More is worse in every row: throughput is base over candidate, and errors are subtracted, in percentage points (pp). The \
-                estimate is that of Hodges and Lehmann; the interval, and the p-value of a regression beyond the margin, are those of the \
+    let worse = if record.benchmarks.is_some() {
+        "More is worse in every row."
+    } else {
+        "More is worse in every row: throughput is base over candidate, and errors are subtracted, in percentage points (pp)."
+    };
+    let text = "The estimate is that of Hodges and Lehmann; the interval, and the p-value of a regression beyond the margin, are those of the \
                 exact signed-rank test, adjusted for all metrics that decide (Holm) and for the looks. A regression beyond the \
                 tolerance must not stay hidden. “Would see” is the smallest one that would show in the blocks there is time for. A pass waits for what decides; \
                 a regression blocks wherever it was tested.";
     if record.looked_at == 0 {
-        return format!("{text} No look was taken, so there is no interval yet.");
+        return format!("{worse} {text} No look was taken, so there is no interval yet.");
     }
-    text.to_owned()
+    format!("{worse} {text}")
 }
 
 fn row(record: &GateRecord, metric: &MetricRecord, detail: Detail) -> Vec<Cell> {
@@ -114,7 +118,9 @@ fn row(record: &GateRecord, metric: &MetricRecord, detail: Detail) -> Vec<Cell> 
         } else {
             &metric.why_not
         };
-        name = format!("{name}\n{below}");
+        if name != *below {
+            name = format!("{name}\n{below}");
+        }
     }
     let estimate = wording::estimate(metric);
     let said = wording::said(metric);

@@ -1,6 +1,6 @@
 //! What came of the gate and why, what was held against what, and what the reader must know before trusting either.
 
-use squall_model::gate::{Arm, GateRecord, GateVerdict};
+use squall_model::gate::{Arm, Both, GateRecord, GateVerdict};
 
 use super::super::{valid, wording};
 use crate::block::{Block, Tone};
@@ -88,6 +88,9 @@ pub(in super::super) fn notes(record: &GateRecord) -> Vec<Block> {
     if let Some(text) = super::invariants::broken_by_both(record) {
         note(Tone::Doubt, text);
     }
+    for (tone, text) in unpaired(record) {
+        note(tone, text);
+    }
     if !record.advice.is_empty() {
         let advice: Vec<&str> = record.advice.iter().take(MOST).map(String::as_str).collect();
         let about = match record.verdict {
@@ -116,6 +119,34 @@ pub(in super::super) fn notes(record: &GateRecord) -> Vec<Block> {
         );
     }
     notes
+}
+
+/// Micro-benchmarks that only one arm has. That one is gone is loud: what it would have shown is not looked at any more.
+fn unpaired(record: &GateRecord) -> Vec<(Tone, String)> {
+    let Some(benchmarks) = &record.benchmarks else {
+        return Vec::new();
+    };
+    let named = |names: &[String]| {
+        let shown: Vec<&str> = names.iter().take(MOST).map(String::as_str).collect();
+        match names.len() - shown.len() {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    };
+    let Both { base, candidate } = &benchmarks.unpaired;
+    let mut said = Vec::new();
+    if !base.is_empty() {
+        let text = format!(
+            "The candidate no longer has {}: nothing is said of it.",
+            named(base)
+        );
+        said.push((Tone::Doubt, text));
+    }
+    if !candidate.is_empty() {
+        let text = format!("New, and so not gated: {}.", named(candidate));
+        said.push((Tone::Plain, text));
+    }
+    said
 }
 
 /// What it does to the estimates that the gate ended before its last look; nothing where it did not.
