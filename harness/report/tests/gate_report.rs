@@ -4,7 +4,10 @@
 
 mod gates;
 
+use std::collections::BTreeSet;
+
 use expect_test::{ExpectFile, expect_file};
+use serde_json::Value;
 use squall_model::gate::{Both, GateRecord, GateVerdict, HostRecord};
 use squall_model::record::Machine;
 use squall_report::gate_report::{annotations, html, junit, markdown, markdown_all, step_summary, terminal};
@@ -392,4 +395,43 @@ fn records_with_holes_are_told_too() {
         assert!(!markdown_all(&records).is_empty() && !junit(&records).is_empty());
         assert!(!annotations(&records, None).is_empty());
     }
+}
+
+/// What reads `gate.json` finds each of its names in the document.
+#[test]
+fn every_field_of_the_record_is_described() {
+    fn collect(value: &Value, fields: &mut BTreeSet<String>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| collect(item, fields)),
+            Value::Object(object) => {
+                for (key, inner) in object {
+                    fields.insert(key.clone());
+                    match (key.as_str(), inner) {
+                        // Their keys are names of the scenario's.
+                        ("load" | "times", Value::Object(named)) => {
+                            named.values().for_each(|one| collect(one, fields));
+                        }
+                        // It is that of a run, whose document has it.
+                        ("machine", _) => {}
+                        _ => collect(inner, fields),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut fields = BTreeSet::new();
+    for record in all_records() {
+        collect(&serde_json::to_value(&record).unwrap(), &mut fields);
+    }
+    assert!(fields.len() > 70, "{fields:?}");
+    let page = include_str!("../../../docs/gate-record.md");
+    let missing = fields
+        .iter()
+        .filter(|field| !page.contains(&format!("`{field}`")));
+    let missing: Vec<&String> = missing.collect();
+    assert!(
+        missing.is_empty(),
+        "docs/gate-record.md does not mention {missing:?}"
+    );
 }

@@ -276,7 +276,7 @@ fn ctrl_c_ends_with_what_is_known() {
 }
 
 #[test]
-fn a_gate_that_is_killed_leaves_no_process_of_either_arm() {
+fn a_gate_that_is_killed_leaves_no_process_of_either_arm_and_the_blocks_so_far() {
     let stage = Stage::alone();
     let scenario = stage.write("shop.yaml", LAW);
     let running = stage.start(command(&stage, &scenario, &[]));
@@ -287,10 +287,27 @@ fn a_gate_that_is_killed_leaves_no_process_of_either_arm() {
             .filter(|process| process.command.contains("serve"))
             .count()
     };
-    eventually("both arms are up", PATIENCE, || services() == 2);
+    let written = || {
+        let gates = fs::read_dir(stage.reports().join("shop"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        gates
+            .map(|gate| gate.path().join("gate.json"))
+            .find(|file| file.is_file())
+    };
+    eventually("both arms are up once more", PATIENCE, || {
+        written().is_some() && services() == 2
+    });
     running.signal(Signal::KILL);
     let ended = running.wait();
     ended.wait_until_nothing_left(PATIENCE);
+    let text = fs::read_to_string(written().expect("it was there")).expect("readable");
+    let record: GateRecord = serde_json::from_str(&text).expect("it is whole");
+    assert_eq!(
+        (record.end, record.blocks.is_empty()),
+        (GateEnd::Interrupted, false)
+    );
     let cleaned = stage.squall(&["clean".as_ref(), "--out".as_ref(), stage.reports().as_os_str()]);
     cleaned.assert_code(0);
     assert_eq!(

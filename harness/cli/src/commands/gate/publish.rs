@@ -76,9 +76,14 @@ impl Drop for Told {
     }
 }
 
+/// Writes the record of a gate.
+pub fn record(record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
+    put(&folder.join("gate.json"), &serde_json::to_string_pretty(record)?)
+}
+
 /// Writes the files of one gate, and prints what came of it.
 pub fn one(arguments: &GateArguments, record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
-    put(&folder.join("gate.json"), &serde_json::to_string_pretty(record)?)?;
+    self::record(record, folder)?;
     let page = folder.join("gate.html");
     put(&page, &gate_report::html(record))?;
     if arguments.json {

@@ -164,7 +164,15 @@ pub fn run(
     };
     let mut shown = Told::new(course.arguments, begins);
     let begin = Begin::now();
-    let (end, failed) = rounds(course, blocks, &mut gate, &mut shown, folder, begin.clock);
+    let mut told = |gate: &Gate| {
+        shown.block(gate, begin.clock.elapsed());
+        // A gate that is killed leaves what it knew. Where that can't be written, the end says so.
+        let _ = publish::record(
+            &gate.conclude(GateEnd::Interrupted, course.about(of, &begin)),
+            folder,
+        );
+    };
+    let (end, failed) = rounds(course, blocks, &mut gate, &mut told, folder, begin.clock);
     drop(shown);
     let about = course.about(of, &begin);
     let mut record = gate.conclude(end, about);
@@ -180,12 +188,12 @@ pub fn run(
     Ok((exit, Some(record)))
 }
 
-/// Runs block after block, and says why it ran no further one.
+/// Runs block after block, each of which is `told`, and says why it ran no further one.
 fn rounds(
     course: &Course<'_>,
     blocks: &mut dyn Blocks,
     gate: &mut Gate,
-    shown: &mut Told,
+    told: &mut dyn FnMut(&Gate),
     folder: &Path,
     began: Instant,
 ) -> (GateEnd, Option<Failed>) {
@@ -217,7 +225,7 @@ fn rounds(
             record.folder = Some(at);
         }
         let next = gate.take(record, began.elapsed());
-        shown.block(gate, began.elapsed());
+        told(gate);
         if let Next::Stop(end) = next {
             return (end, None);
         }

@@ -43,15 +43,15 @@ pub struct About {
 }
 
 impl Gate {
-    /// Writes down what is known, at the end or whenever somebody ends it.
-    pub fn conclude(self, end: GateEnd, about: About) -> GateRecord {
+    /// Writes down what is known: at the end, when somebody ends it, or for whoever finds it killed.
+    pub fn conclude(&self, end: GateEnd, about: About) -> GateRecord {
         let verdict = match end {
             GateEnd::NoBase => GateVerdict::NoBase,
             _ => self.verdict(),
         };
         let metrics = self.metrics();
         let words = Words {
-            gate: &self,
+            gate: self,
             metrics: &metrics,
             verdict,
             end,
@@ -86,7 +86,7 @@ impl Gate {
             accepted: self.accepted(),
             host: self.host(),
             metrics,
-            blocks: self.blocks,
+            blocks: self.blocks.clone(),
         }
     }
 
