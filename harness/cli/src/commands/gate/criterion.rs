@@ -240,6 +240,7 @@ impl Gated {
             human::duration(rounded(block)),
             match blocks {
                 more if more > MOST_BLOCKS => format!("more than {MOST_BLOCKS} fit"),
+                1 => "1 fits".to_owned(),
                 blocks => format!("{blocks} fit"),
             },
             human::duration(budget),
@@ -248,7 +249,7 @@ impl Gated {
         if blocks < LOOKS[0] {
             let needed = minutes(block * LOOKS[0] as u32);
             said.push(format!(
-                "They will not do: a budget of {needed}m would, or fewer benchmarks (--filter)"
+                "That is too few to decide anything: a budget of {needed}m would do, or fewer benchmarks (--filter)"
             ));
         }
         for (names, words) in unpaired.into_iter().flat_map(|unpaired| {
