@@ -3,7 +3,7 @@
 //! The metric is `p99`, `LOAD.p99` or `SCENARIO/LOAD.p99`, or the name of a micro-benchmark, which may be anything; the percentage is how much worse it may be; and nothing is accepted
 //! without a reason, which the report shows. Whether anything regressed that a line accepts is the gate's to say.
 
-use squall_model::diagnostic::suggest;
+use squall_model::diagnostic::{nearest, suggest};
 use squall_model::gate::{AcceptedRecord, MetricKind};
 
 use super::error::ArmsError;
@@ -123,11 +123,11 @@ fn check_metric(metric: &str) -> Result<(), String> {
     let known = MetricKind::ALL.map(MetricKind::as_str);
     if !known.contains(&kind) {
         // The name of a metric begins with a letter; the last part of a benchmark's is often a size.
-        let near = suggest(kind, known).filter(|_| kind.starts_with(|c: char| c.is_ascii_alphabetic()));
-        if near.is_none() && metric.contains('/') && !metric.starts_with('/') {
+        let is_slip = nearest(kind, known).is_some() && kind.starts_with(|c: char| c.is_ascii_alphabetic());
+        if !is_slip && metric.contains('/') && !metric.starts_with('/') {
             return Ok(());
         }
-        let help = near.map_or_else(String::new, |help| format!(" ({help})"));
+        let help = suggest(kind, known).map_or_else(String::new, |help| format!(" ({help})"));
         return Err(format!("there is no metric `{kind}`{help}"));
     }
     if metric.starts_with('/') || of == Some("") {

@@ -258,6 +258,27 @@ fn a_program_that_hangs_is_ended_with_all_that_it_started() {
 }
 
 #[test]
+fn too_little_time_is_said_before_it_is_spent() {
+    let benches = Benches::new();
+    let slow = benches.program(100, "sum/8", "sleep 0.3");
+    let ended = benches.gate(&slow, &slow, &["--budget", "1s"]);
+    ended.assert_code(0);
+    assert!(
+        ended
+            .stderr
+            .contains("too few to decide anything: a budget of 1m would do"),
+        "{ended}"
+    );
+    let record = record(&ended);
+    assert_eq!(
+        (record.verdict, record.end),
+        (GateVerdict::Inconclusive, GateEnd::Budget),
+        "{ended}"
+    );
+    assert_eq!(record.benchmarks.expect("how they were run").slices, 1);
+}
+
+#[test]
 fn what_makes_no_sense_together_is_refused() {
     let stage = Stage::shared();
     for arguments in [

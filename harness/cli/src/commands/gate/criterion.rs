@@ -237,9 +237,10 @@ impl Gated {
             },
             human::duration(pace.warm_up),
             human::duration(pace.measure),
-            human::duration(tenths(block)),
+            human::duration(rounded(block)),
             match blocks {
                 more if more > MOST_BLOCKS => format!("more than {MOST_BLOCKS} fit"),
+                1 => "1 fits".to_owned(),
                 blocks => format!("{blocks} fit"),
             },
             human::duration(budget),
@@ -248,7 +249,7 @@ impl Gated {
         if blocks < LOOKS[0] {
             let needed = minutes(block * LOOKS[0] as u32);
             said.push(format!(
-                "They will not do: a budget of {needed}m would, or fewer benchmarks (--filter)"
+                "That is too few to decide anything: a budget of {needed}m would do, or fewer benchmarks (--filter)"
             ));
         }
         for (names, words) in unpaired.into_iter().flat_map(|unpaired| {
@@ -285,9 +286,11 @@ fn counted(count: usize, of: &str) -> String {
     format!("{count} {of}{}", if count == 1 { "" } else { "s" })
 }
 
-/// As much as an estimate is worth.
-fn tenths(time: Duration) -> Duration {
-    Duration::from_millis((time.as_millis() as u64 / 100).max(1) * 100)
+/// As much as an estimate is worth: two digits.
+fn rounded(time: Duration) -> Duration {
+    let millis = time.as_millis() as u64;
+    let unit = 10_u64.pow(millis.max(1).ilog10().saturating_sub(1));
+    Duration::from_millis((millis / unit).max(1) * unit)
 }
 
 /// Whole minutes, upwards, with a tenth to spare.
