@@ -6,19 +6,20 @@
 use std::collections::BTreeMap;
 
 use squall_load::oneshot::Totals;
+use squall_model::baseline::{Key, Values};
 use squall_model::exit::Exit;
 use squall_model::expression::Operator;
 use squall_model::histogram::{self, HistogramError};
 use squall_model::record::{
-    EdgeRecord, ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses, PhaseRecord,
-    ServiceRecord, Spoils, Verdict,
+    BaselineRecord, EdgeRecord, ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses,
+    PhaseRecord, ServiceRecord, Spoils, Verdict,
 };
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
 use crate::plan::{
-    Condition, EdgeMetric, FaultMetric, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope,
-    ServiceMetric, Stat, show_value,
+    Condition, EdgeMetric, FaultMetric, LoadMetric, Metric, Names, PauseStat, Plan, PlannedExpectation,
+    Scope, ServiceMetric, Stat, is_known_in, nameable, show_value,
 };
 
 /// Everything a verdict is made from.
@@ -57,17 +58,22 @@ impl Evidence<'_> {
     /// Judges one expectation.
     pub fn expectation(&self, expectation: &PlannedExpectation) -> ExpectationRecord {
         let condition = &expectation.condition;
+        let limit = condition.limit.as_ref();
+        let number = limit.and_then(|(operator, limit)| Some((*operator, limit.number()?)));
         let mut record = ExpectationRecord {
             scope: self.scope_name(&expectation.scope),
             text: condition.text.clone(),
             value: None,
-            limit: condition.limit.map(|(_, limit)| limit),
+            limit: number.map(|(_, limit)| limit),
             verdict: Verdict::Invalid,
             reason: String::new(),
+            baseline: limit.and_then(|(_, limit)| limit.stored().cloned().map(Box::new)),
+            lacks_baseline: false,
         };
         let value = self.value(&condition.metric, &expectation.scope);
         let spoiled = self.spoiled(&condition.metric, &expectation.scope);
-        (record.value, record.verdict, record.reason) = match (value, condition.limit) {
+        let missing = limit.and_then(|(_, limit)| limit.missing());
+        (record.value, record.verdict, record.reason) = match (value, number) {
             // It held over all the run, but its scope is not what was asked for.
             (Value::Judged(Verdict::Pass), _) if spoiled.is_some() => {
                 (None, Verdict::Invalid, spoiled.unwrap_or_default())
@@ -77,18 +83,72 @@ impl Evidence<'_> {
             (Value::Number(value) | Value::AtLeast(value), _) if spoiled.is_some() => {
                 (Some(value), Verdict::Invalid, spoiled.unwrap_or_default())
             }
+            // The value was measured, and there is nothing to hold it to.
+            (Value::Number(value) | Value::AtLeast(value), None) if missing.is_some() => {
+                record.lacks_baseline = true;
+                (
+                    Some(value),
+                    Verdict::Invalid,
+                    missing.unwrap_or_default().to_owned(),
+                )
+            }
             (Value::AtLeast(value), limit) => at_least(condition, value, limit),
             (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
                 (Some(value), Verdict::Pass, String::new())
             }
             (Value::Number(value), limit) => (Some(value), Verdict::Fail, miss(condition, value, limit)),
         };
+        if record.verdict == Verdict::Fail
+            && let Some(stored) = &record.baseline
+        {
+            record.reason.push_str(&against(stored));
+        }
         record
+    }
+
+    /// Every number of the run that an expectation could have named and that nothing spoils, by scope: what baselines are made of.
+    pub fn measured(&self) -> Values {
+        let names = Names::of(self.plan);
+        let mut metrics = nameable(self.plan);
+        metrics.extend(self.told.iter().flat_map(|(service, told)| {
+            told.keys().map(|name| Metric::Reported {
+                service: service.clone(),
+                name: name.clone(),
+            })
+        }));
+        let phases = self.plan.phases.iter().enumerate();
+        let phases = phases
+            .filter(|(_, phase)| phase.measure)
+            .map(|(at, _)| Scope::Phase(at));
+        let faults = (0..self.plan.faults.len()).map(Scope::Fault);
+        let mut values = Values::default();
+        for scope in std::iter::once(Scope::Run).chain(phases).chain(faults) {
+            // Merged once for all metrics of a load.
+            let loads = 0..self.plan.loads.len();
+            let totals: Vec<Totals> = loads.map(|load| self.totals(load, &scope)).collect();
+            let seconds = self.seconds(&scope);
+            for metric in metrics.iter().filter(|metric| is_known_in(metric, &scope)) {
+                let value = match metric {
+                    Metric::Load { load, what } => load_value(&totals[*load], *what, seconds),
+                    other => self.value(other, &scope),
+                };
+                if let Value::Number(value) = value
+                    && self.spoiled(metric, &scope).is_none()
+                    && let Some((of, metric)) = names.stored_as(metric)
+                {
+                    let scope = self.scope_name(&scope);
+                    values.put(Key { scope, of, metric }, value);
+                }
+            }
+        }
+        values
     }
 
     /// Judges a `reached`: it held or nothing is proven.
     pub fn reached(&self, condition: &Condition) -> (Verdict, String) {
-        match (self.value(&condition.metric, &Scope::Run), condition.limit) {
+        let limit = condition.limit.as_ref();
+        let limit = limit.and_then(|(operator, limit)| Some((*operator, limit.number()?)));
+        match (self.value(&condition.metric, &Scope::Run), limit) {
             (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
                 (Verdict::Pass, format!("{}: was {value}", condition.text))
             }
@@ -484,6 +544,20 @@ fn miss(condition: &Condition, value: f64, limit: Option<(Operator, f64)>) -> St
     }
 }
 
+/// What a missed limit was made of.
+fn against(stored: &BaselineRecord) -> String {
+    let changed = if stored.scenario_changed {
+        "; the scenario has changed since"
+    } else {
+        ""
+    };
+    format!(
+        " from the stored {} of {}{changed}",
+        show_value(stored.dimension, stored.value),
+        stored.saved_at
+    )
+}
+
 fn load_value(totals: &Totals, what: LoadMetric, seconds: f64) -> Value {
     let of = |histogram: &squall_model::histogram::Histogram, stat: Stat| match stat.of(histogram) {
         Some(value) => Value::Number(value),
@@ -622,10 +696,7 @@ pub fn conclude(
     found.extend(lingering.map(|text| (Exit::Invalid, text.clone())));
     let told: Vec<String> = found.iter().map(|(_, text)| text.clone()).collect();
     for expectation in expectations {
-        let text = format!(
-            "expected {} in {}: {}",
-            expectation.text, expectation.scope, expectation.reason
-        );
+        let text = expectation.as_reason();
         match expectation.verdict {
             Verdict::Pass => {}
             Verdict::Fail => found.push((Exit::ExpectationNotMet, text)),

@@ -2,6 +2,10 @@
 //!
 //! A figure is never rounded into a claim: 99.97 % is not 100 %, and what is above zero is not printed as zero.
 
+use squall_model::baseline::dimension;
+use squall_model::expression::Dimension;
+use squall_model::record::ExpectationRecord;
+
 /// What stands where nothing was measured.
 pub const ABSENT: &str = "–";
 
@@ -49,6 +53,33 @@ impl Unit {
             Unit::Bytes => bytes(value),
             Unit::Change => change(value),
             Unit::Points => points(value),
+        }
+    }
+
+    /// The unit of what is measured so.
+    pub fn of(dimension: Dimension) -> Unit {
+        match dimension {
+            Dimension::Duration => Unit::Duration,
+            Dimension::Ratio => Unit::Ratio,
+            Dimension::Rate => Unit::Rate,
+            Dimension::Bytes => Unit::Bytes,
+            Dimension::Count | Dimension::Number | Dimension::Boolean => Unit::Count,
+        }
+    }
+
+    /// The unit of what an expectation looks at: that of its limit, or, where that is made of a stored value, that of its metric.
+    pub fn of_expectation(expectation: &ExpectationRecord) -> Unit {
+        match &expectation.baseline {
+            Some(stored) => Unit::of(stored.dimension),
+            None if expectation.lacks_baseline => {
+                let operator = |c: char| "<>=! ".contains(c);
+                // From behind: the names of edges hold an arrow.
+                let path = expectation.text.rsplit_once(['<', '>', '=']);
+                Unit::of(dimension(
+                    path.map_or("", |(path, _)| path.trim_end_matches(operator)),
+                ))
+            }
+            None => Unit::of_limit(&expectation.text),
         }
     }
 

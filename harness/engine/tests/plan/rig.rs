@@ -105,6 +105,7 @@ pub fn read_in(base: &Path, text: &str, quick: bool) -> (Option<Plan>, String) {
         base: base.to_owned(),
         allow_hosts: vec!["db.example".to_owned()],
         source: text.to_owned(),
+        stored: None,
     };
     let plan = scenario
         .as_ref()
