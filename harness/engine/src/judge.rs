@@ -19,7 +19,7 @@ use squall_model::units::human;
 use crate::measure::collector::Collector;
 use crate::plan::{
     Condition, EdgeMetric, FaultMetric, LoadMetric, Metric, Names, PauseStat, Plan, PlannedExpectation,
-    Scope, ServiceMetric, Stat, is_known_in, nameable, show_value,
+    Scope, ServiceMetric, Stat, is_known_in, nameable, show_value, stored_scope,
 };
 
 /// Everything a verdict is made from.
@@ -127,7 +127,10 @@ impl Evidence<'_> {
             let loads = 0..self.plan.loads.len();
             let totals: Vec<Totals> = loads.map(|load| self.totals(load, &scope)).collect();
             let seconds = self.seconds(&scope);
-            for metric in metrics.iter().filter(|metric| is_known_in(metric, &scope)) {
+            let is_of_scope = |metric: &&Metric| {
+                is_known_in(metric, &scope) && stored_scope(metric, &scope, &self.plan.phases) == scope
+            };
+            for metric in metrics.iter().filter(is_of_scope) {
                 let value = match metric {
                     Metric::Load { load, what } => load_value(&totals[*load], *what, seconds),
                     other => self.value(other, &scope),

@@ -71,14 +71,7 @@ impl Unit {
     pub fn of_expectation(expectation: &ExpectationRecord) -> Unit {
         match &expectation.baseline {
             Some(stored) => Unit::of(stored.dimension),
-            None if expectation.lacks_baseline => {
-                let operator = |c: char| "<>=! ".contains(c);
-                // From behind: the names of edges hold an arrow.
-                let path = expectation.text.rsplit_once(['<', '>', '=']);
-                Unit::of(dimension(
-                    path.map_or("", |(path, _)| path.trim_end_matches(operator)),
-                ))
-            }
+            None if expectation.lacks_baseline => Unit::of(dimension(path(&expectation.text))),
             None => Unit::of_limit(&expectation.text),
         }
     }
@@ -97,6 +90,14 @@ impl Unit {
             _ => Unit::Count,
         }
     }
+}
+
+/// What an expectation looks at, of its text: `refresh.p99` of `refresh.p99 < 20ms`.
+pub(crate) fn path(expectation: &str) -> &str {
+    let operator = |c: char| "<>=! ".contains(c);
+    // From behind: the names of edges hold an arrow.
+    let path = expectation.rsplit_once(['<', '>', '=']);
+    path.map_or("", |(path, _)| path.trim_end_matches(operator))
 }
 
 /// Microseconds: `52.2 ns`, `413 µs`, `4.13 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`.

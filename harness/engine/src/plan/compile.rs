@@ -2,6 +2,7 @@
 //!
 //! Every part is compiled even where another failed, so that all errors come at once.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,6 +98,7 @@ pub fn compile(
         diagnostics,
     );
     let lookup = Lookup {
+        is_told: Cell::new(false),
         stored: settings.stored.as_ref(),
         scenario: scenario.name.value.as_str(),
         source: &settings.source,

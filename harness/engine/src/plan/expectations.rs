@@ -7,7 +7,7 @@ use squall_model::scenario::Scenario;
 use squall_model::span::Span;
 
 use super::metrics::{Metric, Names};
-use super::stored::Lookup;
+use super::stored::{Lookup, stored_scope};
 use super::{Condition, Limit, PlannedExpectation, PlannedFault, PlannedPhase, Scope};
 
 /// The expectations, in the order in which they were written.
@@ -50,7 +50,7 @@ pub(super) fn compile(
                     let limit = match comparison.limit.value {
                         Written::Quantity(quantity) => Limit::Fixed(quantity.value()),
                         Written::Baseline(adjustment) => {
-                            let key = key(name.as_str(), &metric, names);
+                            let key = key(&scope, &metric, phases, faults, names);
                             lookup.limit(expression, adjustment, &key, metric.dimension(), diagnostics)
                         }
                     };
@@ -148,13 +148,20 @@ fn check_stored(
 }
 
 /// Where a number of a scope is stored.
-fn key(scope: &str, metric: &Metric, names: &Names) -> Key {
+fn key(
+    scope: &Scope,
+    metric: &Metric,
+    phases: &[PlannedPhase],
+    faults: &[PlannedFault],
+    names: &Names,
+) -> Key {
+    let scope = match stored_scope(metric, scope, phases) {
+        Scope::Run => "run".to_owned(),
+        Scope::Phase(phase) => phases[phase].name.clone(),
+        Scope::Fault(fault) => faults[fault].name.clone(),
+    };
     let (of, metric) = names.stored_as(metric).unwrap_or_default();
-    Key {
-        scope: scope.to_owned(),
-        of,
-        metric,
-    }
+    Key { scope, of, metric }
 }
 
 fn limit_span(expression: &Expression) -> Span {

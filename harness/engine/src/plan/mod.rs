@@ -50,7 +50,7 @@ pub use nameable::nameable;
 pub use pacers::{PACERS, PacerEntry};
 pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;
-pub use stored::{Limit, Stored};
+pub use stored::{Limit, Stored, stored_scope};
 pub use windows::{TIMES_MAX, Window};
 
 use crate::fault::{FaultSpec, PacketSpec};

@@ -3,10 +3,14 @@
 //! Whoever reads files hands it in with the settings of the plan; nothing here reads one. An expectation is resolved once, here:
 //! to the stored value, or to why there is none.
 
+use std::cell::Cell;
+
 use squall_model::baseline::{Entry, Key, comparable, meaning};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::expression::{Adjustment, Dimension, Expression};
 use squall_model::record::{BaselineRecord, Spread};
+
+use super::{Metric, PlannedPhase, Scope};
 
 /// What a limit is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,8 +140,21 @@ impl Stored {
     }
 }
 
+/// The scope in which a number is stored: what a run of one measured phase says of loads and services is what the phase says, and is stored
+/// once.
+pub fn stored_scope(metric: &Metric, scope: &Scope, phases: &[PlannedPhase]) -> Scope {
+    let is_of_phases = matches!(metric, Metric::Load { .. } | Metric::Service { .. });
+    let mut measured = phases.iter().enumerate().filter(|(_, phase)| phase.measure);
+    match (scope, measured.next(), measured.next()) {
+        (Scope::Run, Some((only, _)), None) if is_of_phases => Scope::Phase(only),
+        _ => scope.clone(),
+    }
+}
+
 /// The scenario that expectations are planned for, and what is stored of it.
 pub(super) struct Lookup<'a> {
+    /// Whether it was said already that nothing is stored: once is enough.
+    pub(super) is_told: Cell<bool>,
     pub(super) stored: Option<&'a Stored>,
     pub(super) scenario: &'a str,
     pub(super) source: &'a str,
@@ -163,27 +180,39 @@ impl Lookup<'_> {
             None => Err("stored baselines were not looked for".to_owned()),
             Some(_) if self.quick => {
                 let why = "this run is scaled down by --quick, and stored baselines are of whole runs";
-                diagnostics.push(
-                    Diagnostic::warning(span, why)
-                        .help("leave --quick out: this expectation will be invalid"),
-                );
+                let warning = Diagnostic::warning(span, why);
+                self.tell(true, warning.help("leave --quick out"), diagnostics);
                 Err(why.to_owned())
             }
             Some(stored) => {
                 let found = stored.value(self.scenario, self.source, key, dimension);
                 match (&found, &stored.entries) {
                     (Ok(_), _) => {}
-                    (Err(why), Err(_)) => diagnostics.push(Diagnostic::error(span, why.clone()).help(
-                        format!("repair {}, or remove it and store a new one", stored.file),
-                    )),
-                    (Err(why), Ok(_)) => diagnostics.push(
-                        Diagnostic::warning(span, why.clone())
-                            .note("this expectation will be invalid: a check without data is never a pass"),
-                    ),
+                    (Err(why), Err(_)) => {
+                        let error = Diagnostic::error(span, why.clone());
+                        let help = format!("repair {}, or remove it and store a new one", stored.file);
+                        self.tell(true, error.help(help), diagnostics);
+                    }
+                    (Err(why), Ok(entries)) => {
+                        let warning = Diagnostic::warning(span, why.clone());
+                        self.tell(entries.is_empty(), warning, diagnostics);
+                    }
                 }
                 found.map(Box::new)
             }
         };
         Limit::Baseline { adjustment, stored }
+    }
+
+    /// Reports what is wrong; what is so `of_all` expectations is said of the first.
+    fn tell(&self, of_all: bool, diagnostic: Diagnostic, diagnostics: &mut Diagnostics) {
+        if of_all && self.is_told.replace(true) {
+            return;
+        }
+        diagnostics.push(
+            diagnostic.note(
+                "an expectation without a stored value is invalid: a check without data is never a pass",
+            ),
+        );
     }
 }

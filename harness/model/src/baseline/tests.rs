@@ -59,8 +59,8 @@ fn a_file_has_a_line_for_each_entry_and_reads_back_as_it_was() {
           "scenario": "shop",
           "machine": {"fingerprint":"2c-24g-amd-epyc-9b14-linux-fcfa9c","cores":2,"memory":25219407872,"os":"Linux 6.1.0-18-amd64","cpu":"AMD EPYC 9B14"},
           "entries": [
-            {"saved_at":"2026-01-15T09:31:00Z","measured_at":"2026-01-15T09:30:12.480Z","revision":"4f1c2ab","runs":["20260115T093012480Z-0"],"seeds":[0],"meaning":"00000000000000aa","values":{"steady":{"refresh":{"errors":0.0,"p99":812.0}}}},
-            {"saved_at":"2026-01-15T09:31:00Z","measured_at":"2026-01-15T09:30:12.480Z","revision":"4f1c2ab","runs":["20260115T093012480Z-1"],"seeds":[1],"meaning":"00000000000000aa","values":{"steady":{"refresh":{"errors":0.0,"p99":812.0}}}}
+            {"saved_at":"2026-01-15T09:31:00Z","measured_at":"2026-01-15T09:30:12.480Z","revision":"4f1c2ab","runs":["20260115T093012480Z-0"],"seeds":[0],"meaning":"00000000000000aa","values":{"steady":{"refresh":{"errors":0,"p99":812}}}},
+            {"saved_at":"2026-01-15T09:31:00Z","measured_at":"2026-01-15T09:30:12.480Z","revision":"4f1c2ab","runs":["20260115T093012480Z-1"],"seeds":[1],"meaning":"00000000000000aa","values":{"steady":{"refresh":{"errors":0,"p99":812}}}}
           ]
         }
     "#]]
@@ -86,8 +86,8 @@ fn what_is_no_baseline_says_why() {
             text.replace("\"20260115T093012480Z-0\"", ""),
             "its entry 1 names no run",
         ),
-        (text.replace("812.0", "\"fast\""), "invalid type"),
-        (text.replace("812.0", "1e999"), "number out of range"),
+        (text.replace(":812", ":\"fast\""), "invalid type"),
+        (text.replace(":812", ":1e999"), "number out of range"),
         (baseline(0).text(), "it has no entry"),
     ] {
         let found = read(&text);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::expression::Dimension;
 
@@ -59,7 +59,25 @@ pub fn dimension(name: &str) -> Dimension {
 /// Numbers by scope, by what they are of, and by metric; durations in microseconds, ratios 0..1, rates per second, sizes in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Values(BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>);
+pub struct Values(BTreeMap<String, BTreeMap<String, BTreeMap<String, Number>>>);
+
+/// A number that is written without a point where it has nothing behind it, which most have not: files stay short.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 && self.0.abs() < WHOLE_MAX {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+/// Whole numbers below this are exact.
+const WHOLE_MAX: f64 = 1e15;
 
 /// Digits that are kept: histograms hold three, means and rates do not carry more than six.
 const DIGITS: i32 = 6;
@@ -72,7 +90,11 @@ impl Values {
 
     /// The number at `key`.
     pub fn get(&self, key: &Key) -> Option<f64> {
-        self.0.get(&key.scope)?.get(&key.of)?.get(&key.metric).copied()
+        self.0
+            .get(&key.scope)?
+            .get(&key.of)?
+            .get(&key.metric)
+            .map(|number| number.0)
     }
 
     /// Puts a number there, to six significant digits; one that is not finite is left out.
@@ -81,7 +103,9 @@ impl Values {
             return;
         }
         let of = self.0.entry(key.scope).or_default();
-        of.entry(key.of).or_default().insert(key.metric, rounded(value));
+        of.entry(key.of)
+            .or_default()
+            .insert(key.metric, Number(rounded(value)));
     }
 
     /// All of them, in the order of their keys.
@@ -94,7 +118,7 @@ impl Values {
                         of: of.clone(),
                         metric: metric.clone(),
                     };
-                    (key, *value)
+                    (key, value.0)
                 })
             })
         })
@@ -129,7 +153,7 @@ fn median(all: &mut [f64]) -> f64 {
 }
 
 fn rounded(value: f64) -> f64 {
-    if value == 0.0 || (value.fract() == 0.0 && value.abs() < 1e15) {
+    if value == 0.0 || (value.fract() == 0.0 && value.abs() < WHOLE_MAX) {
         return value;
     }
     let place = DIGITS - 1 - value.abs().log10().floor() as i32;

@@ -19,7 +19,7 @@ use crate::visible::on_one_line;
 
 use trend::Trend;
 pub use trend::since_change;
-pub(crate) use weakness::{line as weakness, lines as weaknesses};
+pub(crate) use weakness::{text as weakness, texts as weaknesses};
 
 /// A baseline as it is shown.
 #[derive(Clone, Debug)]

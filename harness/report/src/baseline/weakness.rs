@@ -1,52 +1,77 @@
-//! What an expectation against a stored value is worth, in a line made of what is known of both.
+//! What an expectation against a stored value is worth, in a text made of what is known of both.
 
 use squall_model::record::{BaselineRecord, ExpectationRecord, RunRecord};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::figure::{self, Unit};
+use crate::figure::{self, Unit, path};
 
-/// A line for each expectation of a run that was held to a stored value.
-pub(crate) fn lines(record: &RunRecord) -> Vec<String> {
-    let expectations = record.expectations.iter();
-    expectations
-        .filter_map(|one| line(one, &record.started_at))
+/// What the expectations of a run that were held to stored values are worth: a text for each entry that they come from, which is one.
+pub(crate) fn texts(record: &RunRecord) -> Vec<String> {
+    let mut by_entry: Vec<(String, Vec<String>)> = Vec::new();
+    for expectation in &record.expectations {
+        let Some(stored) = expectation.baseline.as_deref() else {
+            continue;
+        };
+        let entry = entry(stored, &record.started_at);
+        let value = value(expectation, stored);
+        match by_entry.iter_mut().find(|(known, _)| *known == entry) {
+            Some((_, values)) => values.push(value),
+            None => by_entry.push((entry, vec![value])),
+        }
+    }
+    let texts = by_entry.into_iter();
+    texts
+        .map(|(entry, values)| format!("{entry} Stored: {}.", values.join("; ")))
         .collect()
 }
 
 /// What one expectation is worth; nothing where it was held to no stored value.
-pub(crate) fn line(expectation: &ExpectationRecord, started_at: &str) -> Option<String> {
+pub(crate) fn text(expectation: &ExpectationRecord, started_at: &str) -> Option<String> {
     let stored = expectation.baseline.as_deref()?;
-    let unit = Unit::of(stored.dimension);
+    let (entry, value) = (entry(stored, started_at), value(expectation, stored));
+    Some(format!("{entry} Stored: {value}."))
+}
+
+/// What the stored values come from, and what that can't tell.
+fn entry(stored: &BaselineRecord, started_at: &str) -> String {
     let age = age(stored, started_at);
     let (against, one_against) = match stored.runs {
-        1 => (format!("1 stored run{age}"), "one run against one".to_owned()),
+        1 => (format!("1 stored run{age}"), "one run against one"),
         runs => (
-            format!("the median of {} stored runs{age}", figure::count(runs)),
-            "one run against a stored median".to_owned(),
+            format!("the medians of {} stored runs{age}", figure::count(runs)),
+            "one run against stored medians",
         ),
     };
-    let spread = stored.spread.map_or_else(String::new, |spread| {
-        format!(
-            " The {} entries since the last change point lie from {} to {}.",
-            figure::count(spread.entries),
-            unit.print(spread.min),
-            unit.print(spread.max)
-        )
-    });
     let changed = if stored.scenario_changed {
         " The scenario has changed since: what is compared may not be the same thing."
     } else {
         ""
     };
-    Some(format!(
-        "{} in {}: against {against}, {} at revision {}: {one_against} can't tell a change of the code from run-to-run variation; \
-         `squall gate` decides.{spread}{changed}",
-        expectation.text,
-        expectation.scope,
-        unit.print(stored.value),
+    format!(
+        "Against {against}, revision {}: {one_against} can't tell a change of the code from run-to-run variation; `squall gate` decides.\
+         {changed}",
         stored.revision
-    ))
+    )
+}
+
+/// A stored value, and how those that came before it lie.
+fn value(expectation: &ExpectationRecord, stored: &BaselineRecord) -> String {
+    let unit = Unit::of(stored.dimension);
+    let path = path(&expectation.text);
+    let spread = stored.spread.map_or_else(String::new, |spread| {
+        format!(
+            ", with {} entries since the last change point from {} to {}",
+            figure::count(spread.entries),
+            unit.print(spread.min),
+            unit.print(spread.max)
+        )
+    });
+    format!(
+        "{path} in {} {}{spread}",
+        expectation.scope,
+        unit.print(stored.value)
+    )
 }
 
 /// ` of 12 days ago`; nothing where a clock says that they are of later.
@@ -58,7 +83,8 @@ fn age(stored: &BaselineRecord, started_at: &str) -> String {
     let minutes = (now - then).whole_minutes();
     let (number, unit) = match minutes {
         ..0 => return String::new(),
-        0..60 => (minutes, "minute"),
+        0 => return " of less than a minute ago".to_owned(),
+        1..60 => (minutes, "minute"),
         60..2_880 => (minutes / 60, "hour"),
         _ => (minutes / 1_440, "day"),
     };
