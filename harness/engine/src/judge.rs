@@ -3,23 +3,25 @@
 //! The rules are DESIGN's: an invariant violation is always a fail; an expectation on a number is judged only where its
 //! phase and load are valid; a check that saw no data is never a pass; a fail in a valid part beats invalid elsewhere.
 
+mod measured;
+
 use std::collections::BTreeMap;
 
 use squall_load::oneshot::Totals;
-use squall_model::baseline::{Key, Values};
+use squall_model::baseline::HeldTo;
 use squall_model::exit::Exit;
 use squall_model::expression::Operator;
 use squall_model::histogram::{self, HistogramError};
 use squall_model::record::{
-    BaselineRecord, EdgeRecord, ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses,
-    PhaseRecord, ServiceRecord, Spoils, Verdict,
+    EdgeRecord, ExpectationRecord, FaultFelt, InvariantRecord, LoadRecord, Pauses, PhaseRecord,
+    ServiceRecord, Spoils, Verdict,
 };
 use squall_model::units::human;
 
 use crate::measure::collector::Collector;
 use crate::plan::{
-    Condition, EdgeMetric, FaultMetric, LoadMetric, Metric, Names, PauseStat, Plan, PlannedExpectation,
-    Scope, ServiceMetric, Stat, is_known_in, nameable, show_value, stored_scope,
+    Condition, EdgeMetric, FaultMetric, LoadMetric, Metric, PauseStat, Plan, PlannedExpectation, Scope,
+    ServiceMetric, Stat, show_value,
 };
 
 /// Everything a verdict is made from.
@@ -104,47 +106,6 @@ impl Evidence<'_> {
             record.reason.push_str(&against(stored));
         }
         record
-    }
-
-    /// Every number of the run that an expectation could have named and that nothing spoils, by scope: what baselines are made of.
-    pub fn measured(&self) -> Values {
-        let names = Names::of(self.plan);
-        let mut metrics = nameable(self.plan);
-        metrics.extend(self.told.iter().flat_map(|(service, told)| {
-            told.keys().map(|name| Metric::Reported {
-                service: service.clone(),
-                name: name.clone(),
-            })
-        }));
-        let phases = self.plan.phases.iter().enumerate();
-        let phases = phases
-            .filter(|(_, phase)| phase.measure)
-            .map(|(at, _)| Scope::Phase(at));
-        let faults = (0..self.plan.faults.len()).map(Scope::Fault);
-        let mut values = Values::default();
-        for scope in std::iter::once(Scope::Run).chain(phases).chain(faults) {
-            // Merged once for all metrics of a load.
-            let loads = 0..self.plan.loads.len();
-            let totals: Vec<Totals> = loads.map(|load| self.totals(load, &scope)).collect();
-            let seconds = self.seconds(&scope);
-            let is_of_scope = |metric: &&Metric| {
-                is_known_in(metric, &scope) && stored_scope(metric, &scope, &self.plan.phases) == scope
-            };
-            for metric in metrics.iter().filter(is_of_scope) {
-                let value = match metric {
-                    Metric::Load { load, what } => load_value(&totals[*load], *what, seconds),
-                    other => self.value(other, &scope),
-                };
-                if let Value::Number(value) = value
-                    && self.spoiled(metric, &scope).is_none()
-                    && let Some((of, metric)) = names.stored_as(metric)
-                {
-                    let scope = self.scope_name(&scope);
-                    values.put(Key { scope, of, metric }, value);
-                }
-            }
-        }
-        values
     }
 
     /// Judges a `reached`: it held or nothing is proven.
@@ -548,7 +509,7 @@ fn miss(condition: &Condition, value: f64, limit: Option<(Operator, f64)>) -> St
 }
 
 /// What a missed limit was made of.
-fn against(stored: &BaselineRecord) -> String {
+fn against(stored: &HeldTo) -> String {
     let changed = if stored.scenario_changed {
         "; the scenario has changed since"
     } else {

@@ -6,6 +6,7 @@
 
 mod file;
 mod fingerprint;
+mod held;
 mod meaning;
 mod values;
 
@@ -15,6 +16,7 @@ use crate::record::Machine;
 
 pub use file::{BYTES_MAX, FileError};
 pub use fingerprint::{fingerprint, is_fingerprint};
+pub use held::{HeldTo, Spread};
 pub use meaning::meaning;
 pub use values::{Key, Values, dimension};
 

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::baseline::Values;
-use crate::expression::Dimension;
+use crate::baseline::{HeldTo, Values};
 use crate::histogram::{self, Distribution, Histogram};
 use crate::scenario::Network;
 
@@ -545,7 +544,7 @@ pub struct ExpectationRecord {
     pub reason: String,
     /// The stored value that its limit was made of, where that was so and one was stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<Box<BaselineRecord>>,
+    pub baseline: Option<Box<HeldTo>>,
     /// That its limit is made of a stored value, and none was stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lacks_baseline: bool,
@@ -556,44 +555,6 @@ impl ExpectationRecord {
     pub fn as_reason(&self) -> String {
         format!("expected {} in {}: {}", self.text, self.scope, self.reason)
     }
-}
-
-/// A stored value that an expectation was held to. It is advisory: one number, of runs of another day.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct BaselineRecord {
-    /// The stored value, in the unit of the expectation's own.
-    pub value: f64,
-    /// What it measures, which says its unit.
-    pub dimension: Dimension,
-    /// Of how many runs it is the median.
-    pub runs: u64,
-    /// Entries that the baseline has, this one included.
-    pub entries: u64,
-    /// When it was saved, RFC 3339 in UTC.
-    pub saved_at: String,
-    /// When the newest of its runs began.
-    pub measured_at: String,
-    /// The revision of its runs.
-    pub revision: String,
-    /// The fingerprint of its machine.
-    pub machine: String,
-    /// How the values lie that were stored since the last change point, this one included; absent where there is only this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spread: Option<Spread>,
-    /// Whether what the scenario does has changed since.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub scenario_changed: bool,
-}
-
-/// The smallest and the largest of some stored values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// How many.
-    pub entries: u64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
 }
 
 /// What a proxy saw on one edge.

@@ -5,10 +5,9 @@
 
 use std::cell::Cell;
 
-use squall_model::baseline::{Entry, Key, comparable, meaning};
+use squall_model::baseline::{Entry, HeldTo, Key, Spread, comparable, meaning};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::expression::{Adjustment, Dimension, Expression};
-use squall_model::record::{BaselineRecord, Spread};
 
 use super::{Metric, PlannedPhase, Scope};
 
@@ -22,7 +21,7 @@ pub enum Limit {
         /// What is made of it.
         adjustment: Adjustment,
         /// It, or why there is none.
-        stored: Result<Box<BaselineRecord>, String>,
+        stored: Result<Box<HeldTo>, String>,
     },
 }
 
@@ -38,7 +37,7 @@ impl Limit {
     }
 
     /// The stored value that it is made of.
-    pub fn stored(&self) -> Option<&BaselineRecord> {
+    pub fn stored(&self) -> Option<&HeldTo> {
         match self {
             Limit::Baseline { stored, .. } => stored.as_deref().ok(),
             Limit::Fixed(_) => None,
@@ -99,13 +98,7 @@ impl Stored {
     }
 
     /// The stored value at `key` in the newest entry, or why there is none.
-    fn value(
-        &self,
-        scenario: &str,
-        source: &str,
-        key: &Key,
-        dimension: Dimension,
-    ) -> Result<BaselineRecord, String> {
+    fn value(&self, scenario: &str, source: &str, key: &Key, dimension: Dimension) -> Result<HeldTo, String> {
         let entries = self.entries.as_ref().map_err(Clone::clone)?;
         let newest = entries.last().ok_or_else(|| self.nothing(scenario))?;
         let value = newest.values.get(key).ok_or_else(|| {
@@ -125,7 +118,7 @@ impl Stored {
             min: level.iter().copied().fold(f64::INFINITY, f64::min),
             max: level.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         });
-        Ok(BaselineRecord {
+        Ok(HeldTo {
             value,
             dimension,
             runs: newest.runs.len() as u64,

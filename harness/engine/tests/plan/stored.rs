@@ -5,8 +5,8 @@ use std::path::Path;
 use expect_test::expect;
 use squall_engine::judge::Incidents;
 use squall_engine::plan::{Scope, Stored, nameable, stored_scope};
-use squall_model::baseline::{Entry, Key, Values, meaning};
-use squall_model::record::{FaultFelt, Spread, Verdict};
+use squall_model::baseline::{Entry, Key, Spread, Values, meaning};
+use squall_model::record::{FaultFelt, Verdict};
 
 use crate::measured::{BATCH, BROKEN, GOOD, MAKE, Requests, Run, STEADY, paused};
 use crate::rig::{around, read_with};
@@ -139,6 +139,11 @@ fn a_scenario_that_does_the_same_is_not_told_to_have_changed() {
     let (plan, found) = read_with(Path::new("/"), &text, false, Some(stored(Ok(vec![same]))));
     assert_eq!(found, "");
     let plan = plan.expect("nothing is wrong");
+    let shown = squall_engine::plan::show(&plan);
+    assert!(
+        shown.contains("make.p99 < baseline: 1.00 ms, from the stored 1.00 ms of 2026"),
+        "{shown}"
+    );
     // The phase is the only measured one, so the run's value is stored as the phase's.
     let (_, limit) = plan.expectations[0].condition.limit.as_ref().expect("it has one");
     let held = limit.stored().expect("it is stored");
@@ -153,7 +158,13 @@ fn without_a_stored_value_nothing_is_judged_and_why_is_said_beforehand() {
     expect![[r#"
         s.yaml:12:25: warning: no baseline of s on this machine (2c-8g-some-cpu-linux-aaaaaa) is stored; there are of 4c-8g-other-linux-bbbbbb, which are other machines; `squall baseline save s` stores one
           note: an expectation without a stored value is invalid: a check without data is never a pass"#]].assert_eq(&found);
-    let mut run = Run::of(plan.expect("a warning is no error")).all_well();
+    let plan = plan.expect("a warning is no error");
+    let shown = squall_engine::plan::show(&plan);
+    assert!(
+        shown.contains("make.p50 > baseline: nothing is stored"),
+        "{shown}"
+    );
+    let mut run = Run::of(plan).all_well();
     expect![[r#"
         steady: make.p99 < baseline * 1.3 is invalid, 1000 no baseline of s on this machine (2c-8g-some-cpu-linux-aaaaaa) is stored; there are of 4c-8g-other-linux-bbbbbb, which are other machines; `squall baseline save s` stores one
         steady: make.p99 < 1s is pass, 1000

@@ -1,7 +1,8 @@
 //! A baseline for programs: every entry, and the trend of every metric. docs/baselines.md describes the shape.
 
 use serde::Serialize;
-use squall_model::record::{Machine, Spread};
+use squall_model::baseline::Spread;
+use squall_model::record::Machine;
 
 use super::Shown;
 use crate::index::change_point;

@@ -1,7 +1,6 @@
 //! The values of one metric over the entries, and where their level changed.
 
-use squall_model::baseline::{Baseline, Entry, Key};
-use squall_model::record::Spread;
+use squall_model::baseline::{Baseline, Entry, Key, Spread};
 
 use crate::figure::{self, Unit};
 use crate::index::change_point::{FEWEST, MOST, change_points};

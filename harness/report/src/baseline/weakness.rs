@@ -1,6 +1,7 @@
 //! What an expectation against a stored value is worth, in a text made of what is known of both.
 
-use squall_model::record::{BaselineRecord, ExpectationRecord, RunRecord};
+use squall_model::baseline::HeldTo;
+use squall_model::record::{ExpectationRecord, RunRecord};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -34,7 +35,7 @@ pub(crate) fn text(expectation: &ExpectationRecord, started_at: &str) -> Option<
 }
 
 /// What the stored values come from, and what that can't tell.
-fn entry(stored: &BaselineRecord, started_at: &str) -> String {
+fn entry(stored: &HeldTo, started_at: &str) -> String {
     let age = age(stored, started_at);
     let (against, one_against) = match stored.runs {
         1 => (format!("1 stored run{age}"), "one run against one"),
@@ -55,13 +56,13 @@ fn entry(stored: &BaselineRecord, started_at: &str) -> String {
     )
 }
 
-/// A stored value, and how those that came before it lie.
-fn value(expectation: &ExpectationRecord, stored: &BaselineRecord) -> String {
+/// A stored value, and how it and those before it lie, back to the last change point.
+fn value(expectation: &ExpectationRecord, stored: &HeldTo) -> String {
     let unit = Unit::of(stored.dimension);
     let path = path(&expectation.text);
     let spread = stored.spread.map_or_else(String::new, |spread| {
         format!(
-            ", with {} entries since the last change point from {} to {}",
+            ", the newest {} entries from {} to {}",
             figure::count(spread.entries),
             unit.print(spread.min),
             unit.print(spread.max)
@@ -75,7 +76,7 @@ fn value(expectation: &ExpectationRecord, stored: &BaselineRecord) -> String {
 }
 
 /// ` of 12 days ago`; nothing where a clock says that they are of later.
-fn age(stored: &BaselineRecord, started_at: &str) -> String {
+fn age(stored: &HeldTo, started_at: &str) -> String {
     let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
     let Some((then, now)) = read(&stored.measured_at).zip(read(started_at)) else {
         return String::new();

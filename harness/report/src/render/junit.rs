@@ -204,10 +204,11 @@ fn write_suite(xml: &mut String, suite: &Suite) {
             note => format!("\n      <system-out>{}</system-out>", escaped(note)),
         };
         let Some(element) = case.outcome.element() else {
-            xml.push_str(&match note.as_str() {
-                "" => "/>\n".to_owned(),
-                note => format!(">{note}\n    </testcase>\n"),
-            });
+            if note.is_empty() {
+                xml.push_str("/>\n");
+            } else {
+                let _ = writeln!(xml, ">{note}\n    </testcase>");
+            }
             continue;
         };
         let first = case.message.lines().next().unwrap_or_default();

@@ -33,14 +33,14 @@ fn section(id: &str, title: &str, blocks: Vec<Block>) -> Part {
 
 /// The numbers that are looked at first: of loads and services what their users feel and what they cost.
 const FIRST: [&str; 8] = [
-    "p50",
     "p99",
+    "p50",
     "p999",
+    "recovery",
+    "throughput",
     "errors",
     "achieved",
-    "throughput",
     "cpu",
-    "recovery",
 ];
 
 /// The trends that a summary shows: those that were asked for, else the first numbers, and whatever changed.

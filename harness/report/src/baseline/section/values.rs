@@ -9,6 +9,7 @@ use crate::render::Part;
 use crate::section::Detail;
 
 pub(super) fn part(shown: &Shown, detail: Detail) -> Option<Part> {
+    shown.trends.first()?;
     let trends: Vec<&Trend> = match detail {
         Detail::Full => shown.trends.iter().collect(),
         Detail::Brief => first(shown),
