@@ -146,9 +146,9 @@ fn an_expectation_against_a_baseline_fires_is_invalid_without_one_and_passes_wit
     .expect("written");
     let ran = run(&stage, &scenario, &[]);
     ran.assert_code(99);
-    assert!(on_one_line(&ran.stdout).contains("was 50, limit 2,500"), "{ran}");
+    assert!(on_one_line(&ran.stdout).contains("was 50, limit 2.50k"), "{ran}");
     assert!(
-        on_one_line(&ran.stdout).contains("from the stored 5,000"),
+        on_one_line(&ran.stdout).contains("from the stored 5.00k"),
         "{ran}"
     );
     // Other overrides are told to be another thing.

@@ -159,11 +159,11 @@ fn errors_point_at_the_word_that_is_wrong() {
         a.p99 < baseline * 130%: [130%] `130%` is no factor | write 1.3
         a.p99 < baseline * 5ms: [5ms] `5ms` is no factor: that is a number above zero | write baseline + 5ms, or a factor such as 1.3
         a.p99 < baseline * 0: [0] `0` is no factor: that is a number above zero | such as baseline * 1.3
-        a.p99 < baseline * -1: [-1] `-1` has a sign of its own | write baseline + 1 or baseline - 1
+        a.p99 < baseline * -1: [-1] `-1` is no factor: that is a number above zero | such as baseline * 1.3
         a.p99 < baseline - -5ms: [-5ms] `-5ms` has a sign of its own | write baseline + 5ms or baseline - 5ms
         a.p99 < baseline / 2: [/] a stored value is not divided | write a factor, such as baseline * 0.5
         a.p99 < 1.3 * baseline: [1.3 * baseline] the factor stands behind `baseline` | write baseline * 1.3
-        a.p99 < 1.3*baseline: [1.3*baseline] `*baseline` is no unit | such as 20ms, 1%, 2k/s, 64MiB or 10
+        a.p99 < 1.3*baseline: [1.3*baseline] the factor stands behind `baseline` | write baseline * 1.3
         a.p99 < baseline.p50: [baseline.p50] `baseline.p50` is nothing that can be stored | write baseline: it is the stored value of the same metric
         a.p99 < baselines: [baselines] `baselines` is nothing that can be stored | write baseline: it is the stored value of the same metric
         a.p99 < baseline * 1.3 + 5ms: [+ 5ms] only `for DURATION` may follow a limit | write further expectations as items of their own
