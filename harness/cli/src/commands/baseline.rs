@@ -4,6 +4,7 @@ mod list;
 mod save;
 mod show;
 
+use squall_engine::record::RecordError;
 use squall_model::exit::Exit;
 
 use crate::arguments::{BaselineArguments, BaselineCommand};
@@ -16,9 +17,13 @@ pub fn run(arguments: &BaselineArguments) -> anyhow::Result<Exit> {
         BaselineCommand::List(arguments) => list::run(arguments),
         BaselineCommand::Show(arguments) => show::run(arguments),
     };
-    if let Err(e) = done {
-        output::error(&e);
-        return Ok(Exit::Usage);
+    match done {
+        Ok(()) => Ok(Exit::Pass),
+        // Not the user's doing: a full disk, a folder that may not be written.
+        Err(e) if e.downcast_ref::<RecordError>().is_some() => Err(e),
+        Err(e) => {
+            output::error(&e);
+            Ok(Exit::Usage)
+        }
     }
-    Ok(Exit::Pass)
 }

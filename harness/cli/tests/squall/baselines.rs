@@ -221,25 +221,25 @@ fn what_is_no_baseline_is_refused_with_the_reason() {
     });
     let quick = copy(&stage, &made, "quick", |record| record["quick"] = true.into());
     let cut = copy(&stage, &made, "cut", |record| {
-        record["phases"][1]["complete"] = false.into()
+        record["phases"][1]["complete"] = false.into();
     });
     let old = copy(&stage, &made, "old", |record| {
         record.as_object_mut().expect("an object").remove("measured");
     });
     let other = copy(&stage, &made, "other", |record| {
-        record["scenario"] = "cart".into()
+        record["scenario"] = "cart".into();
     });
     let elsewhere = copy(&stage, &made, "elsewhere", |record| {
-        record["machine"]["cores"] = 96.into()
+        record["machine"]["cores"] = 96.into();
     });
     let later = copy(&stage, &made, "later", |record| {
-        record["revision"] = "0ther".into()
+        record["revision"] = "0ther".into();
     });
     let faster = copy(&stage, &made, "faster", |record| {
         record["source"] = SHOP.replace("50/s", "60/s").into();
     });
     let named_badly = copy(&stage, &made, "named", |record| {
-        record["scenario"] = "../../shop".into()
+        record["scenario"] = "../../shop".into();
     });
     let nothing = stage.path("nothing");
     fs::create_dir(&nothing).expect("made");
@@ -304,7 +304,7 @@ fn what_is_stored_is_listed_and_shown_and_another_machine_is_never_meant_silentl
     assert_eq!(document["this_machine"], true);
 
     let elsewhere = copy(&stage, &made, "elsewhere", |record| {
-        record["machine"]["cores"] = 96.into()
+        record["machine"]["cores"] = 96.into();
     });
     let saved = baseline(&stage, &["save", &elsewhere]);
     assert!(

@@ -186,7 +186,6 @@ fn usable(run: &Run, force: bool) -> anyhow::Result<()> {
         );
     }
     match record.verdict {
-        Verdict::Pass => {}
         Verdict::Invalid if lacks_only_a_baseline(record) => {}
         Verdict::Invalid => bail!("{named}: the run is invalid, so its numbers can't be trusted: {why}"),
         Verdict::Fail if record.exit_code != Exit::ExpectationNotMet.code() => {
@@ -197,7 +196,7 @@ fn usable(run: &Run, force: bool) -> anyhow::Result<()> {
         Verdict::Fail if !force => bail!(
             "{named}: the run failed: {why}; if its numbers are the new normal all the same, say so with --force"
         ),
-        Verdict::Fail => {}
+        Verdict::Fail | Verdict::Pass => {}
     }
     ensure!(
         !record.measured.is_empty(),
