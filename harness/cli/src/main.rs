@@ -5,6 +5,7 @@
 
 mod arguments;
 mod arms;
+mod baseline_files;
 mod catalogue;
 mod commands;
 mod diagnostics;
@@ -69,6 +70,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Index(arguments) => commands::index::run(&arguments),
+        Command::Baseline(arguments) => commands::baseline::run(&arguments),
         Command::Merge(arguments) => commands::merge::run(&arguments),
         Command::Load(arguments) => commands::load::run(&arguments),
         Command::Gate(arguments) => commands::gate::run(&arguments),

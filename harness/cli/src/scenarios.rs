@@ -11,7 +11,7 @@ use squall_model::scenario::{self, Scenario};
 use squall_model::span::Sources;
 use squall_model::units::human;
 
-use crate::catalogue;
+use crate::{baseline_files, catalogue};
 
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
@@ -55,6 +55,8 @@ pub struct How {
     pub allow_hosts: Vec<String>,
     /// What `{arm}` stands for.
     pub arm: Arm,
+    /// Where runs land, for what is stored there of earlier ones; nothing where no expectation will be judged.
+    pub reports: Option<PathBuf>,
     /// The folder that the scenario's paths are relative to, where it is not the scenario's own.
     pub base: Option<PathBuf>,
 }
@@ -115,6 +117,10 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         base: std::fs::canonicalize(base)?,
         allow_hosts: how.allow_hosts.clone(),
         arm: how.arm,
+        stored: how
+            .reports
+            .as_deref()
+            .map(|reports| baseline_files::stored(reports, &scenario, &how.overrides)),
         source: secrets
             .iter()
             .fold(text, |text, value| text.replace(value, REDACTED)),

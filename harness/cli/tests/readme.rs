@@ -76,6 +76,7 @@ fn the_commands_of_the_other_documents_are_understood() {
         "docs/proxy.md",
         "docs/compare.md",
         "docs/index.md",
+        "docs/baselines.md",
     ] {
         for (_, text) in blocks(&read(name), "sh") {
             // A command that is not understood fails here; what runs, README has run.
@@ -356,7 +357,7 @@ fn collect_fields(value: &Value, fields: &mut BTreeSet<String>) {
                     ("load" | "services" | "pause_kinds" | "phases" | "error", Value::Object(named)) => {
                         named.values().for_each(|one| collect_fields(one, fields));
                     }
-                    ("errors" | "error_examples", _) => {}
+                    ("errors" | "error_examples" | "measured", _) => {}
                     _ => collect_fields(inner, fields),
                 }
             }

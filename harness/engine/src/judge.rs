@@ -3,9 +3,12 @@
 //! The rules are DESIGN's: an invariant violation is always a fail; an expectation on a number is judged only where its
 //! phase and load are valid; a check that saw no data is never a pass; a fail in a valid part beats invalid elsewhere.
 
+mod measured;
+
 use std::collections::BTreeMap;
 
 use squall_load::oneshot::Totals;
+use squall_model::baseline::HeldTo;
 use squall_model::exit::Exit;
 use squall_model::expression::Operator;
 use squall_model::histogram::{self, HistogramError};
@@ -57,17 +60,22 @@ impl Evidence<'_> {
     /// Judges one expectation.
     pub fn expectation(&self, expectation: &PlannedExpectation) -> ExpectationRecord {
         let condition = &expectation.condition;
+        let limit = condition.limit.as_ref();
+        let number = limit.and_then(|(operator, limit)| Some((*operator, limit.number()?)));
         let mut record = ExpectationRecord {
             scope: self.scope_name(&expectation.scope),
             text: condition.text.clone(),
             value: None,
-            limit: condition.limit.map(|(_, limit)| limit),
+            limit: number.map(|(_, limit)| limit),
             verdict: Verdict::Invalid,
             reason: String::new(),
+            baseline: limit.and_then(|(_, limit)| limit.stored().cloned().map(Box::new)),
+            lacks_baseline: false,
         };
         let value = self.value(&condition.metric, &expectation.scope);
         let spoiled = self.spoiled(&condition.metric, &expectation.scope);
-        (record.value, record.verdict, record.reason) = match (value, condition.limit) {
+        let missing = limit.and_then(|(_, limit)| limit.missing());
+        (record.value, record.verdict, record.reason) = match (value, number) {
             // It held over all the run, but its scope is not what was asked for.
             (Value::Judged(Verdict::Pass), _) if spoiled.is_some() => {
                 (None, Verdict::Invalid, spoiled.unwrap_or_default())
@@ -77,18 +85,34 @@ impl Evidence<'_> {
             (Value::Number(value) | Value::AtLeast(value), _) if spoiled.is_some() => {
                 (Some(value), Verdict::Invalid, spoiled.unwrap_or_default())
             }
+            // The value was measured, and there is nothing to hold it to.
+            (Value::Number(value) | Value::AtLeast(value), None) if missing.is_some() => {
+                record.lacks_baseline = true;
+                (
+                    Some(value),
+                    Verdict::Invalid,
+                    missing.unwrap_or_default().to_owned(),
+                )
+            }
             (Value::AtLeast(value), limit) => at_least(condition, value, limit),
             (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
                 (Some(value), Verdict::Pass, String::new())
             }
             (Value::Number(value), limit) => (Some(value), Verdict::Fail, miss(condition, value, limit)),
         };
+        if record.verdict == Verdict::Fail
+            && let Some(stored) = &record.baseline
+        {
+            record.reason.push_str(&against(stored));
+        }
         record
     }
 
     /// Judges a `reached`: it held or nothing is proven.
     pub fn reached(&self, condition: &Condition) -> (Verdict, String) {
-        match (self.value(&condition.metric, &Scope::Run), condition.limit) {
+        let limit = condition.limit.as_ref();
+        let limit = limit.and_then(|(operator, limit)| Some((*operator, limit.number()?)));
+        match (self.value(&condition.metric, &Scope::Run), limit) {
             (Value::Number(value), Some((op, limit))) if op.holds(value, limit) => {
                 (Verdict::Pass, format!("{}: was {value}", condition.text))
             }
@@ -484,6 +508,20 @@ fn miss(condition: &Condition, value: f64, limit: Option<(Operator, f64)>) -> St
     }
 }
 
+/// What a missed limit was made of.
+fn against(stored: &HeldTo) -> String {
+    let changed = if stored.scenario_changed {
+        "; the scenario has changed since"
+    } else {
+        ""
+    };
+    format!(
+        " from the stored {} of {}{changed}",
+        show_value(stored.dimension, stored.value),
+        stored.saved_at
+    )
+}
+
 fn load_value(totals: &Totals, what: LoadMetric, seconds: f64) -> Value {
     let of = |histogram: &squall_model::histogram::Histogram, stat: Stat| match stat.of(histogram) {
         Some(value) => Value::Number(value),
@@ -622,10 +660,7 @@ pub fn conclude(
     found.extend(lingering.map(|text| (Exit::Invalid, text.clone())));
     let told: Vec<String> = found.iter().map(|(_, text)| text.clone()).collect();
     for expectation in expectations {
-        let text = format!(
-            "expected {} in {}: {}",
-            expectation.text, expectation.scope, expectation.reason
-        );
+        let text = expectation.as_reason();
         match expectation.verdict {
             Verdict::Pass => {}
             Verdict::Fail => found.push((Exit::ExpectationNotMet, text)),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Values;
 use crate::record::{
     EdgeRecord, ExpectationRecord, FaultFelt, GeneratorRecord, InvariantRecord, LoadRecord, Machine,
     MergedFrom, ServiceRecord, Verdict,
@@ -178,6 +179,11 @@ pub enum EventKind {
     Expectations {
         /// In the order of the scenario.
         results: Vec<ExpectationRecord>,
+    },
+    /// What expectations could have named, as far as nothing spoiled it.
+    Measured {
+        /// By scope.
+        values: Values,
     },
     /// The last event of a run that ended.
     RunEnded {

@@ -1,11 +1,14 @@
 //! Expectations: `refresh.p99 < 20ms`, `refresh.errors > 50% for 5s`, `ids.unique`.
 //!
 //! ```text
-//! expression = path [ operator quantity [ "for" duration ] ]
+//! expression = path [ operator limit [ "for" duration ] ]
 //! path       = segment { ( "." | "->" ) segment }          at least two segments
 //! operator   = "<" | "<=" | ">" | ">=" | "==" | "!="
+//! limit      = quantity | "baseline" [ "*" number | ( "+" | "-" ) quantity ]
 //! quantity   = duration | ratio | rate | size | number
 //! ```
+//!
+//! `baseline` stands for the stored value of the same path, which is looked up elsewhere.
 //!
 //! A path alone is a check that holds or does not. Which paths there are and what they measure is known elsewhere and
 //! comes in through a closure; here a quantity is held to the dimension of what it is compared with. Nothing here
@@ -16,6 +19,7 @@ mod parse;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::decode::{Decode, Schema, expected};
@@ -75,7 +79,7 @@ pub struct Comparison {
     /// How the measured value must stand to the limit.
     pub operator: Operator,
     /// The limit.
-    pub limit: Spanned<Quantity>,
+    pub limit: Spanned<Limit>,
     /// How long it must have been so without a break; `None` is at once.
     pub lasting: Option<Spanned<Duration>>,
 }
@@ -133,6 +137,71 @@ impl fmt::Display for Operator {
     }
 }
 
+/// What a value is held to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// What is written.
+    Quantity(Quantity),
+    /// The stored value of the same path, and what is made of it.
+    Baseline(Adjustment),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Quantity(quantity) => quantity.fmt(f),
+            Limit::Baseline(adjustment) => adjustment.fmt(f),
+        }
+    }
+}
+
+/// What is made of a stored value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Adjustment {
+    /// Nothing: `baseline`.
+    Same,
+    /// So many times it, above zero: `baseline * 1.3`.
+    Times(f64),
+    /// So much more: `baseline + 5ms`.
+    Plus(Quantity),
+    /// So much less: `baseline - 5%`; of a ratio these are points.
+    Minus(Quantity),
+}
+
+impl Adjustment {
+    /// The limit, in the units of the run record, where `stored` is the stored value in them.
+    pub fn of(self, stored: f64) -> f64 {
+        match self {
+            Adjustment::Same => stored,
+            Adjustment::Times(factor) => stored * factor,
+            Adjustment::Plus(quantity) => stored + quantity.value(),
+            Adjustment::Minus(quantity) => stored - quantity.value(),
+        }
+    }
+
+    /// What is added or taken off, which must fit what is measured.
+    pub const fn quantity(self) -> Option<Quantity> {
+        match self {
+            Adjustment::Plus(quantity) | Adjustment::Minus(quantity) => Some(quantity),
+            Adjustment::Same | Adjustment::Times(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Adjustment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Adjustment::Same => f.write_str(BASELINE),
+            Adjustment::Times(factor) => write!(f, "{BASELINE} * {factor}"),
+            Adjustment::Plus(quantity) => write!(f, "{BASELINE} + {quantity}"),
+            Adjustment::Minus(quantity) => write!(f, "{BASELINE} - {quantity}"),
+        }
+    }
+}
+
+/// The word for a stored value.
+pub const BASELINE: &str = "baseline";
+
 /// A limit with its unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Quantity {
@@ -185,7 +254,8 @@ impl fmt::Display for Quantity {
 }
 
 /// What a metric measures, and so what it can be compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Dimension {
     /// A length of time: `20ms`.
     Duration,
@@ -200,6 +270,7 @@ pub enum Dimension {
     /// True or false; compared with nothing.
     Boolean,
     /// Any number: `1.5`.
+    #[default]
     Number,
 }
 
@@ -261,6 +332,14 @@ pub enum Resolution {
 }
 
 impl Expression {
+    /// What is made of the stored value that it is held to; nothing where it is held to none.
+    pub fn adjustment(&self) -> Option<Adjustment> {
+        match self.comparison.as_ref()?.limit.value {
+            Limit::Baseline(adjustment) => Some(adjustment),
+            Limit::Quantity(_) => None,
+        }
+    }
+
     /// Finds out what the path measures and holds the comparison to it. What is wrong is reported.
     pub fn check(
         &self,
@@ -305,9 +384,14 @@ impl Expression {
                 let message = format!("`{path}` is {}: it is compared with nothing", dimension.name());
                 Diagnostic::error(comparison.limit.span, message).help(format!("write `{path}` alone"))
             }
-            Some(comparison) if dimension.accepts(comparison.limit.value) => return true,
             Some(comparison) => {
-                let found = comparison.limit.value;
+                let written = match comparison.limit.value {
+                    Limit::Quantity(quantity) => Some(quantity),
+                    Limit::Baseline(adjustment) => adjustment.quantity(),
+                };
+                let Some(found) = written.filter(|quantity| !dimension.accepts(*quantity)) else {
+                    return true;
+                };
                 let message = format!(
                     "`{path}` is {}, `{found}` is {}",
                     dimension.name(),
@@ -317,7 +401,11 @@ impl Expression {
                     Quantity::Number(number) => dimension.with_unit(number),
                     _ => dimension.example().to_owned(),
                 };
-                Diagnostic::error(comparison.limit.span, message).help(format!("write {written}"))
+                let written = match comparison.limit.value {
+                    Limit::Baseline(_) => format!("write {written}, or a factor: {BASELINE} * 1.3"),
+                    Limit::Quantity(_) => format!("write {written}"),
+                };
+                Diagnostic::error(comparison.limit.span, message).help(written)
             }
         };
         diagnostics.push(error);
@@ -368,7 +456,7 @@ impl Decode for Expression {
     fn schema() -> Schema {
         json!({
             "title": "expectation",
-            "description": "METRIC OPERATOR QUANTITY [for DURATION], such as \"refresh.p99 < 20ms\", or a check alone, such as \"ids.unique\".",
+            "description": "METRIC OPERATOR LIMIT [for DURATION], such as \"refresh.p99 < 20ms\" or, against the stored baseline, \"refresh.p99 < baseline * 1.3\"; or a check alone, such as \"ids.unique\".",
             "type": "string",
             "pattern": parse::PATTERN,
         })

@@ -3,6 +3,7 @@
 //! Data only: text in, values or diagnostics out. Nothing here reads a file, a clock or the environment, and nothing
 //! knows how a scenario is run or how a record is drawn.
 
+pub mod baseline;
 pub mod command;
 pub mod counts;
 pub mod decode;

@@ -15,6 +15,7 @@ mod timeline;
 
 use std::collections::BTreeMap;
 
+use crate::baseline::Values;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::histogram::HistogramError;
@@ -191,6 +192,8 @@ fn record(parts: &[Part<'_>], how: How, squall: &str) -> Result<RunRecord, Merge
         faults: judged::faults(parts),
         invariants,
         expectations: judged::expectations(parts),
+        // A baseline is made of runs, each with its own numbers.
+        measured: Values::default(),
         edges: measured::edges(parts),
         generator: generator(parts, how)?,
         merged: Some(Box::new(MergedFrom {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::{HeldTo, Values};
 use crate::histogram::{self, Distribution, Histogram};
 use crate::scenario::Network;
 
@@ -62,6 +63,9 @@ pub struct RunRecord {
     pub invariants: Vec<InvariantRecord>,
     /// What the scenario expected.
     pub expectations: Vec<ExpectationRecord>,
+    /// Every number that an expectation could have named and that nothing spoiled, by scope; what baselines are made of.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub measured: Values,
     /// What the proxies between services saw.
     pub edges: Vec<EdgeRecord>,
     /// The load generator, measured like a service.
@@ -538,6 +542,19 @@ pub struct ExpectationRecord {
     /// Why it is invalid or failed, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// The stored value that its limit was made of, where that was so and one was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Box<HeldTo>>,
+    /// That its limit is made of a stored value, and none was stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_baseline: bool,
+}
+
+impl ExpectationRecord {
+    /// The reason for the run's verdict that it is, where it did not hold.
+    pub fn as_reason(&self) -> String {
+        format!("expected {} in {}: {}", self.text, self.scope, self.reason)
+    }
 }
 
 /// What a proxy saw on one edge.

@@ -6,6 +6,7 @@
 
 mod fault;
 
+use crate::baseline::Values;
 use crate::event::{Event, EventKind, PlannedFault, RunHeader};
 use crate::record::{GeneratorRecord, PhaseRecord, RunRecord, SCHEMA, Verdict};
 use fault::FaultFold;
@@ -73,6 +74,7 @@ impl Fold {
             faults: Vec::new(),
             invariants: Vec::new(),
             expectations: Vec::new(),
+            measured: Values::default(),
             edges: Vec::new(),
             generator: GeneratorRecord::default(),
             merged: header.merged,
@@ -115,6 +117,7 @@ impl Fold {
             EventKind::Invariants { results } => self.record.invariants.clone_from(results),
             EventKind::Generator { result } => self.record.generator = result.as_ref().clone(),
             EventKind::Expectations { results } => self.record.expectations.clone_from(results),
+            EventKind::Measured { values } => self.record.measured.clone_from(values),
             EventKind::RunEnded {
                 verdict,
                 reasons,
@@ -332,6 +335,8 @@ mod tests {
             limit: Some(20_000.0),
             verdict: Verdict::Fail,
             reason: "was 142.857 ms, limit 20 ms".into(),
+            baseline: None,
+            lacks_baseline: false,
         };
         let warning = EventKind::Warning {
             text: "a pause is missing".into(),

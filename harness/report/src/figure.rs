@@ -2,6 +2,10 @@
 //!
 //! A figure is never rounded into a claim: 99.97 % is not 100 %, and what is above zero is not printed as zero.
 
+use squall_model::baseline::dimension;
+use squall_model::expression::Dimension;
+use squall_model::record::ExpectationRecord;
+
 /// What stands where nothing was measured.
 pub const ABSENT: &str = "–";
 
@@ -52,6 +56,26 @@ impl Unit {
         }
     }
 
+    /// The unit of what is measured so.
+    pub fn of(dimension: Dimension) -> Unit {
+        match dimension {
+            Dimension::Duration => Unit::Duration,
+            Dimension::Ratio => Unit::Ratio,
+            Dimension::Rate => Unit::Rate,
+            Dimension::Bytes => Unit::Bytes,
+            Dimension::Count | Dimension::Number | Dimension::Boolean => Unit::Count,
+        }
+    }
+
+    /// The unit of what an expectation looks at: that of its limit, or, where that is made of a stored value, that of its metric.
+    pub fn of_expectation(expectation: &ExpectationRecord) -> Unit {
+        match &expectation.baseline {
+            Some(stored) => Unit::of(stored.dimension),
+            None if expectation.lacks_baseline => Unit::of(dimension(path(&expectation.text))),
+            None => Unit::of_limit(&expectation.text),
+        }
+    }
+
     /// The unit in which an expectation as written gives its limit: `refresh.p99 < 20ms` is a duration.
     pub fn of_limit(text: &str) -> Unit {
         let limit = text.rsplit(['<', '>', '=']).next().unwrap_or("").trim();
@@ -66,6 +90,14 @@ impl Unit {
             _ => Unit::Count,
         }
     }
+}
+
+/// What an expectation looks at, of its text: `refresh.p99` of `refresh.p99 < 20ms`.
+pub(crate) fn path(expectation: &str) -> &str {
+    let operator = |c: char| "<>=! ".contains(c);
+    // From behind: the names of edges hold an arrow.
+    let path = expectation.rsplit_once(['<', '>', '=']);
+    path.map_or("", |(path, _)| path.trim_end_matches(operator))
 }
 
 /// Microseconds: `52.2 ns`, `413 µs`, `4.13 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`.

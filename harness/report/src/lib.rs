@@ -8,6 +8,7 @@
 //! `section/mod.rs`; a new format is one file in `render/`. `chart/` draws, and knows no run. `compare/` does the same for several
 //! runs beside each other.
 
+pub mod baseline;
 pub mod block;
 pub mod chart;
 mod columns;

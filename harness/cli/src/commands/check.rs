@@ -12,6 +12,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
     let how = How {
         allow_hosts: arguments.allowed.hosts.clone(),
+        reports: Some(arguments.out.clone()),
         ..How::default()
     };
     for name in &arguments.scenarios {

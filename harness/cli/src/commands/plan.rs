@@ -1,7 +1,5 @@
 //! `squall plan`: what would run.
 
-use std::path::Path;
-
 use squall_engine::run::preflight;
 use squall_model::exit::Exit;
 
@@ -16,6 +14,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
+        reports: Some(arguments.out.clone()),
         ..How::default()
     };
     let read = read(&arguments.scenario, &how)?;
@@ -24,7 +23,7 @@ pub fn run(arguments: &PlanArguments) -> anyhow::Result<Exit> {
         return Ok(Exit::ScenarioWrong);
     };
     output::out(&read.redacted(squall_engine::plan::show(plan)));
-    let missing = preflight(plan, &catalogue::catalogue()?, Path::new("reports"));
+    let missing = preflight(plan, &catalogue::catalogue()?, &arguments.out);
     for one in &missing {
         output::note(&format!("missing here: {}: {}", one.needed_by, one.text));
     }

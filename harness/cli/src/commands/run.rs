@@ -18,6 +18,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         quick: arguments.quick,
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
+        reports: Some(arguments.out.clone()),
         ..How::default()
     };
     let mut scenarios = Vec::new();

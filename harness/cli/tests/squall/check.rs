@@ -186,7 +186,7 @@ phases: [{ phase: p, for: 1s }]
              --> wrong.yaml:3:24
               |
             3 | services: { far: { at: "192.0.2.7:80" } }
-              |                        ^^^^^^^^^^^^^^^
+              |                        ^^^^^^^^^^^^^^
               |
               = help: if you may put load on it, say `--allow-host 192.0.2.7`
 
@@ -267,10 +267,10 @@ phases: [{ phase: p, for: 1s }]
               = help: set it, or give a default: ${SQUALL_TEST_NOT_SET:-default}
 
             error: nothing is called `nobody` in `{nobody}`
-             --> wrong.yaml:3:70
+             --> wrong.yaml:3:71
               |
             3 | services: { own: { run: [sleep, "${SQUALL_TEST_NOT_SET}"], env: { A: "{nobody}" } } }
-              |                                                                      ^^^^^^^^^^^
+              |                                                                       ^^^^^^^^
               |
               = help: one of `own`, `port`, `data`, `squall`, `arm`
 

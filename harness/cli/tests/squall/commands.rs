@@ -214,6 +214,7 @@ fn every_command_has_a_help_with_an_example() {
         "report",
         "compare",
         "load",
+        "baseline",
         "merge",
         "capacity",
         "serve",

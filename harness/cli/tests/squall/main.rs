@@ -7,6 +7,7 @@
 mod foreign;
 
 mod bad_luck;
+mod baselines;
 mod capacity;
 mod check;
 mod commands;

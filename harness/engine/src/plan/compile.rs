@@ -2,6 +2,7 @@
 //!
 //! Every part is compiled even where another failed, so that all errors come at once.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use squall_model::seed::Seed;
 use super::edges::Edges;
 use super::metrics::{NamedService, Names};
 use super::pacers::Stretch;
+use super::stored::{Lookup, Stored};
 use super::{Plan, PlannedPhase, expectations, faults, gate, invariants, isolated, loads, services};
 use crate::catalogue::Catalogue;
 
@@ -35,6 +37,8 @@ pub struct Settings {
     pub source: String,
     /// What `{arm}` stands for.
     pub arm: Arm,
+    /// What is stored of the scenario's earlier runs; nothing where no expectation will be judged.
+    pub stored: Option<Stored>,
 }
 
 /// Under `quick`, a phase that is longer is cut to this.
@@ -93,7 +97,14 @@ pub fn compile(
         &mut names,
         diagnostics,
     );
-    let expectations = expectations::compile(scenario, &phases, &faults, &names, diagnostics);
+    let lookup = Lookup {
+        is_told: Cell::new(false),
+        stored: settings.stored.as_ref(),
+        scenario: scenario.name.value.as_str(),
+        source: &settings.source,
+        quick: settings.quick,
+    };
+    let expectations = expectations::compile(scenario, &phases, &faults, &names, &lookup, diagnostics);
     let gate = gate::compile(scenario, &phases, &faults, diagnostics);
     if scenario.load.is_empty() && scenario.services.is_empty() {
         let span = scenario.name.span;

@@ -156,7 +156,7 @@ pub enum PauseStat {
     Max,
 }
 
-const STATS: [(&str, Stat); 9] = [
+pub(super) const STATS: [(&str, Stat); 9] = [
     ("p50", Stat::Quantile(5_000)),
     ("p90", Stat::Quantile(9_000)),
     ("p95", Stat::Quantile(9_500)),
@@ -168,7 +168,7 @@ const STATS: [(&str, Stat); 9] = [
     ("max", Stat::Max),
 ];
 
-const COUNTS: [(&str, LoadMetric); 7] = [
+pub(super) const COUNTS: [(&str, LoadMetric); 7] = [
     ("errors", LoadMetric::Errors),
     ("achieved", LoadMetric::Achieved),
     ("throughput", LoadMetric::Throughput),
@@ -178,7 +178,7 @@ const COUNTS: [(&str, LoadMetric); 7] = [
     ("dropped", LoadMetric::Dropped),
 ];
 
-const SERVICE: [(&str, ServiceMetric); 7] = [
+pub(super) const SERVICE: [(&str, ServiceMetric); 7] = [
     ("cpu", ServiceMetric::Cpu),
     ("rss_max", ServiceMetric::RssMax),
     ("threads_max", ServiceMetric::ThreadsMax),
@@ -188,7 +188,7 @@ const SERVICE: [(&str, ServiceMetric); 7] = [
     ("restarts", ServiceMetric::Restarts),
 ];
 
-const FAULT: [(&str, FaultMetric); 3] = [
+pub(super) const FAULT: [(&str, FaultMetric); 3] = [
     ("detect", FaultMetric::Detect),
     ("recovery", FaultMetric::Recovery),
     ("debt", FaultMetric::Debt),
@@ -197,7 +197,7 @@ const FAULT: [(&str, FaultMetric); 3] = [
 /// What paths of edges begin with.
 const EDGE_ROOT: &str = "edge";
 
-const EDGE: [(&str, EdgeMetric); 5] = [
+pub(super) const EDGE: [(&str, EdgeMetric); 5] = [
     ("bytes", EdgeMetric::Bytes),
     ("connections", EdgeMetric::Connections),
     ("connections_per_s_max", EdgeMetric::ConnectionsPerSecond),
@@ -207,7 +207,7 @@ const EDGE: [(&str, EdgeMetric); 5] = [
 
 const PAUSES: &str = "pauses";
 
-const PAUSE_STATS: [(&str, PauseStat); 5] = [
+pub(super) const PAUSE_STATS: [(&str, PauseStat); 5] = [
     ("count", PauseStat::Count),
     ("total", PauseStat::Total),
     ("p50", PauseStat::Quantile(5_000)),

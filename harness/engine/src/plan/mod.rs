@@ -14,10 +14,12 @@ mod invariants;
 mod isolated;
 mod loads;
 mod metrics;
+mod nameable;
 mod pacers;
 mod protocol;
 mod services;
 mod show;
+mod stored;
 mod think;
 mod windows;
 
@@ -37,15 +39,18 @@ use squall_model::seed::Seed;
 pub use compile::{Settings, compile};
 pub use data::Data;
 pub use edges::{PlannedCrossing, PlannedEdge};
+pub use expectations::is_known_in;
 pub use gate::{PlannedGate, PlannedLimits};
 pub use invariants::{INVARIANTS, InvariantKind, Takes};
 pub use metrics::{
     EdgeMetric, FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat,
     show as show_value,
 };
+pub use nameable::nameable;
 pub use pacers::{PACERS, PacerEntry};
 pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;
+pub use stored::{Limit, Stored, stored_scope};
 pub use windows::{TIMES_MAX, Window};
 
 use crate::fault::{FaultSpec, PacketSpec};
@@ -345,5 +350,5 @@ pub struct Condition {
     /// What is looked at.
     pub metric: Metric,
     /// How it is compared, and with what, in the record's unit; nothing for a bare invariant.
-    pub limit: Option<(Operator, f64)>,
+    pub limit: Option<(Operator, Limit)>,
 }

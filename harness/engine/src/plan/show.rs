@@ -9,7 +9,9 @@ use squall_load::{Arrivals, Think, Trust};
 use squall_model::scenario::Network;
 use squall_model::units::human;
 
-use super::{Check, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window};
+use super::{
+    Check, Condition, Limit, Plan, PlannedFault, PlannedService, ReadyWhen, Start, Window, show_value,
+};
 use crate::fault::{Carries, PacketPath};
 
 /// What `squall plan` prints.
@@ -98,13 +100,31 @@ fn write_all(plan: &Plan, text: &mut String) -> std::fmt::Result {
             super::Scope::Phase(index) => plan.phases[index].name.clone(),
             super::Scope::Fault(index) => plan.faults[index].name.clone(),
         };
-        writeln!(text, "  {scope:<24} {}", expectation.condition.text)?;
+        let condition = &expectation.condition;
+        writeln!(text, "  {scope:<24} {}{}", condition.text, against(condition))?;
     }
     writeln!(text, "\nneeds")?;
     for need in needs(plan) {
         writeln!(text, "  {need}")?;
     }
     Ok(())
+}
+
+/// What a stored value makes of a limit.
+fn against(condition: &Condition) -> String {
+    let Some((_, limit @ Limit::Baseline { .. })) = &condition.limit else {
+        return String::new();
+    };
+    let show = |value| show_value(condition.metric.dimension(), value);
+    match (limit.stored(), limit.number()) {
+        (Some(stored), Some(number)) => format!(
+            ": {}, from the stored {} of {}",
+            show(number),
+            show(stored.value),
+            stored.saved_at
+        ),
+        _ => ": nothing is stored, so it will be invalid".to_owned(),
+    }
 }
 
 fn tls(service: &PlannedService) -> String {

@@ -127,6 +127,7 @@ mod tests {
             base: "/".into(),
             allow_hosts: Vec::new(),
             source: String::new(),
+            stored: None,
         };
         let plan = compile(
             &scenario.expect("a scenario"),

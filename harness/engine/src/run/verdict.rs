@@ -107,12 +107,14 @@ impl Supervisor<'_> {
             .iter()
             .map(|one| evidence.expectation(one))
             .collect();
+        let measured = evidence.measured();
         let conclusion = conclude(&evidence, &expectations, &self.incidents);
         let failed_before = self.incidents.failed.is_some();
         self.emit(EventKind::Invariants { results: invariants });
         self.emit(EventKind::Expectations {
             results: expectations,
         });
+        self.emit(EventKind::Measured { values: measured });
         self.emit(EventKind::RunEnded {
             verdict: conclusion.verdict,
             reasons: conclusion.reasons,

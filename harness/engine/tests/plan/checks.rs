@@ -250,13 +250,13 @@ fn reached_needs_a_metric_that_is_there_and_something_to_reach() {
 ",
         ),
         &expect![[r#"
-            s.yaml:7:17: error: `metrics` has no `store_write_total`
+            s.yaml:7:30: error: `metrics` has no `store_write_total`
               help: did you mean `store_writes_total`?
-            s.yaml:8:17: error: `ids.metrics.store_writes_total` is a number: it needs a limit
+            s.yaml:8:18: error: `ids.metrics.store_writes_total` is a number: it needs a limit
               help: such as `ids.metrics.store_writes_total < 1.5`
             s.yaml:9:17: error: `ids.unique` is judged on its own: it is nothing to be reached
               help: compare a metric, such as `SERVICE.metrics.NAME >= 1`
-            s.yaml:10:17: error: `for` in an expectation is not supported by this version
+            s.yaml:10:58: error: `for` in an expectation is not supported by this version
               help: leave it out: an expectation is judged over all of its scope"#]],
     );
     let plan = plan(&around(

@@ -150,18 +150,18 @@ fn placeholders_are_held_to_the_data_that_there_is() {
               help: name a column, such as {item.sku}
             s.yaml:9:44: error: i.csv has no column `skew`
               help: one of `sku`, `name`
-            s.yaml:9:72: error: reading e.jsonl: line 3: /id: nothing there
+            s.yaml:9:73: error: reading e.jsonl: line 3: /id: nothing there
               s.yaml:10:75: the file
             s.yaml:9:96: error: `{user}` stands in a key, and keys are the same in all requests
               help: use `body` for such a text
-            s.yaml:9:106: error: the load has no data called `y`
+            s.yaml:9:108: error: the load has no data called `y`
               help: one of `user`, `item`, `event`"#]],
     );
     check(
         &with("http: { get: \"/{user}\" }"),
         &expect![[r#"
-        s.yaml:5:51: error: the load has no data called `user`
-          help: add it to the load's `data`, or write `{{` for a brace"#]],
+            s.yaml:5:53: error: the load has no data called `user`
+              help: add it to the load's `data`, or write `{{` for a brace"#]],
     );
     let (plan, found) = read_in(
         folder.path(),

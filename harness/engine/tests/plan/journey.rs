@@ -119,7 +119,7 @@ fn what_a_journey_cannot_be_is_said_at_its_place() {
 "#,
         &expect![[r#"
             s.yaml:12:28: error: a weight is at most 10000
-            s.yaml:12:68: error: the load has no data called `token`
+            s.yaml:12:77: error: the load has no data called `token`
               help: the only one is `user`
             s.yaml:12:97: error: `user` is one of the load's data already
               help: take it under another name
@@ -129,7 +129,7 @@ fn what_a_journey_cannot_be_is_said_at_its_place() {
             s.yaml:13:43: error: the longest pause is below the shortest
             s.yaml:13:66: error: two steps are called `x`
               s.yaml:12:52: first here
-            s.yaml:13:82: error: the load has no data called `t`
+            s.yaml:13:84: error: the load has no data called `t`
               help: the only one is `user`
             s.yaml:13:102: error: `p99` is what is measured of a load, and no name for a step"#]],
     );

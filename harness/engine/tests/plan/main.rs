@@ -18,3 +18,4 @@ mod missing;
 mod rig;
 mod services;
 mod shown;
+mod stored;

@@ -1,19 +1,21 @@
 //! A run as it was measured, made up: what a verdict is reached from.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use squall_engine::judge::{Conclusion, Evidence, Incidents, conclude};
 use squall_engine::measure::collector::Collector;
 use squall_engine::measure::validity;
-use squall_engine::plan::Plan;
+use squall_engine::plan::{Plan, Stored};
 use squall_load::Slice;
 use squall_load::recorder::Recorder;
+use squall_model::baseline::Values;
 use squall_model::record::{
     EdgeRecord, ExpectationRecord, FaultFelt, GeneratorPhase, InvariantRecord, LoadMode, LoadRecord,
     PhaseRecord, ServiceRecord, Verdict,
 };
 
-use crate::rig::{around, plan};
+use crate::rig::{around, read_with};
 
 /// The phases of every run here.
 pub const WARM: usize = 0;
@@ -62,7 +64,14 @@ pub const GOOD: Requests = Requests {
 impl Run {
     /// A run in which nothing has happened yet; `expect` is that section of the scenario.
     pub fn new(expect: &str) -> Run {
-        let plan = plan(&around(&format!(
+        let (plan, found) = Run::planned(expect, None);
+        assert_eq!(found, "");
+        Run::of(plan.expect("a plan, where nothing is wrong"))
+    }
+
+    /// The plan of such a run, where something is stored of earlier ones, and what was found in the scenario.
+    pub fn planned(expect: &str, stored: Option<Stored>) -> (Option<Plan>, String) {
+        let text = around(&format!(
             "load:
   make: {{ to: ids, http: {{ get: /id }}, rate: 1k/s }}
   batch: {{ to: ids, http: {{ get: /ids }}, rate: 1k/s }}
@@ -72,7 +81,12 @@ phases:
   - {{ phase: broken, for: 5s, faults: [ {{ clock: {{ as: back, target: ids, step: -5ms, after: 1s, for: 2s }} }} ] }}
 expect:
 {expect}"
-        )));
+        ));
+        read_with(Path::new("/scenarios"), &text, false, stored)
+    }
+
+    /// A run of this plan in which nothing has happened yet.
+    pub fn of(plan: Plan) -> Run {
         let loads: Vec<String> = plan.loads.iter().map(|load| load.name.clone()).collect();
         let phase = |(planned, at): (&squall_engine::plan::PlannedPhase, u64)| PhaseRecord {
             name: planned.name.clone(),
@@ -106,12 +120,17 @@ expect:
 
     /// A run in which all went well.
     pub fn good(expect: &str) -> Run {
-        let mut run = Run::new(expect);
+        Run::new(expect).all_well()
+    }
+
+    /// The same run, with requests that went well.
+    pub fn all_well(mut self) -> Run {
+        let run = &mut self;
         for phase in [WARM, STEADY, BROKEN] {
             run.requests(phase, MAKE, GOOD);
             run.requests(phase, BATCH, GOOD);
         }
-        run
+        self
     }
 
     /// Adds requests that ended in the middle of a phase.
@@ -179,10 +198,24 @@ expect:
         }
     }
 
+    /// Every number of it that can be stored.
+    pub fn numbers(&mut self) -> Values {
+        self.spoil();
+        self.evidence().measured()
+    }
+
     /// Judges it.
     pub fn judge(&mut self, incidents: &Incidents) -> (Vec<ExpectationRecord>, Conclusion) {
         self.spoil();
-        let evidence = Evidence {
+        let evidence = self.evidence();
+        let expectations = self.plan.expectations.iter().map(|one| evidence.expectation(one));
+        let expectations: Vec<_> = expectations.collect();
+        let conclusion = conclude(&evidence, &expectations, incidents);
+        (expectations, conclusion)
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
             plan: &self.plan,
             collector: &self.collector,
             phases: &self.phases,
@@ -191,11 +224,7 @@ expect:
             edges: &self.edges,
             told: &self.told,
             invariants: &self.invariants,
-        };
-        let expectations = self.plan.expectations.iter().map(|one| evidence.expectation(one));
-        let expectations: Vec<_> = expectations.collect();
-        let conclusion = conclude(&evidence, &expectations, incidents);
-        (expectations, conclusion)
+        }
     }
 
     /// Each expectation on a line, then the verdict, the exit code and the reasons.

@@ -9,7 +9,7 @@ use squall_engine::catalogue::{
     Catalogue, CatalogueInvariant, CatalogueRole, CatalogueService, CatalogueSetting, Files, Promise,
     ResponseValues,
 };
-use squall_engine::plan::{Plan, Settings, compile};
+use squall_engine::plan::{Plan, Settings, Stored, compile};
 use squall_load::Target;
 use squall_load::protocol::Keep;
 use squall_model::scenario::parse;
@@ -95,6 +95,11 @@ pub fn read(text: &str, quick: bool) -> (Option<Plan>, String) {
 
 /// The same for a scenario in the folder `base`.
 pub fn read_in(base: &Path, text: &str, quick: bool) -> (Option<Plan>, String) {
+    read_with(base, text, quick, None)
+}
+
+/// The same where something is stored of the scenario's earlier runs.
+pub fn read_with(base: &Path, text: &str, quick: bool, stored: Option<Stored>) -> (Option<Plan>, String) {
     let (scenario, mut diagnostics, sources) = parse("s.yaml", text, &|_| None);
     let settings = Settings {
         secrets: Vec::new(),
@@ -105,6 +110,7 @@ pub fn read_in(base: &Path, text: &str, quick: bool) -> (Option<Plan>, String) {
         base: base.to_owned(),
         allow_hosts: vec!["db.example".to_owned()],
         source: text.to_owned(),
+        stored,
     };
     let plan = scenario
         .as_ref()

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Comparison, Expression, Operator, Path, Quantity};
+use super::{Adjustment, BASELINE, Comparison, Expression, Limit, Operator, Path, Quantity};
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, Spanned};
 use crate::units::{Bytes, Count, Quantity as _, Rate, Ratio, UnitError, parse_duration};
@@ -17,7 +17,10 @@ use crate::units::{Bytes, Count, Quantity as _, Rate, Ratio, UnitError, parse_du
 pub(super) const PATTERN: &str = concat!(
     r"^\s*[A-Za-z_](?:[A-Za-z0-9_:]|-(?!>))*(?:->[A-Za-z0-9_](?:[A-Za-z0-9_:]|-(?!>))*)*",
     r"(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_:]|-(?!>))*(?:->[A-Za-z0-9_](?:[A-Za-z0-9_:]|-(?!>))*)*)+",
-    r"(?:\s*(?:<=|>=|==|!=|<|>)\s*[-+]?[0-9]+(?:\.[0-9]+)?[0-9A-Za-zµ%/.]*(?:\s+for\s+[0-9][0-9a-zµ.]*)?)?\s*$"
+    r"(?:\s*(?:<=|>=|==|!=|<|>)\s*(?:[-+]?[0-9]+(?:\.[0-9]+)?[0-9A-Za-zµ%/.]*",
+    r"|baseline(?:\s*\*\s*(?=[0-9.]*[1-9])[0-9]+(?:\.[0-9]+)?",
+    r"|\s*[-+]\s*[0-9]+(?:\.[0-9]+)?[0-9A-Za-zµ%/.]*)?)",
+    r"(?:\s+for\s+[0-9][0-9a-zµ.]*)?)?\s*$"
 );
 
 /// From a range of bytes in the expression to its place in the scenario.
@@ -148,14 +151,10 @@ impl<'a> Reader<'a> {
     fn comparison(&mut self, path: &Path) -> Result<Comparison, Diagnostic> {
         let operator = self.operator(path)?;
         self.skip_spaces();
-        let (word, range) = self.take(|one| !one.is_whitespace());
-        if word.is_empty() {
-            let error = self.error(self.here(), "the limit is missing");
-            return Err(error.help(format!("such as `{path} {operator} 20ms`")));
-        }
-        let limit =
-            quantity(word).map_err(|(message, help)| self.error(range.clone(), message).help_if(help))?;
-        let limit = Spanned::new(limit, (self.place)(range));
+        let limit = match self.baseline()? {
+            Some(limit) => limit,
+            None => self.written(path, operator)?,
+        };
         self.skip_spaces();
         let lasting = self.lasting()?;
         Ok(Comparison {
@@ -163,6 +162,100 @@ impl<'a> Reader<'a> {
             limit,
             lasting,
         })
+    }
+
+    /// A limit as written.
+    fn written(&mut self, path: &Path, operator: Operator) -> Result<Spanned<Limit>, Diagnostic> {
+        let (word, range) = self.take(|one| !one.is_whitespace());
+        if word.is_empty() {
+            let error = self.error(self.here(), "the limit is missing");
+            return Err(error.help(format!("such as `{path} {operator} 20ms`")));
+        }
+        let turned = format!("{word}{}", self.rest().replace(char::is_whitespace, ""));
+        if let Some(factor) = turned
+            .strip_suffix(BASELINE)
+            .and_then(|rest| rest.strip_suffix('*'))
+        {
+            let end = self.text.trim_end().len();
+            let error = self.error(range.start..end, "the factor stands behind `baseline`");
+            return Err(error.help(format!("write {BASELINE} * {factor}")));
+        }
+        let limit =
+            quantity(word).map_err(|(message, help)| self.error(range.clone(), message).help_if(help))?;
+        Ok(Spanned::new(Limit::Quantity(limit), (self.place)(range)))
+    }
+
+    /// A limit that is made of the stored value; nothing where the text has another.
+    fn baseline(&mut self) -> Result<Option<Spanned<Limit>>, Diagnostic> {
+        let start = self.at;
+        let rest = self.rest();
+        let Some(after) = rest.strip_prefix(BASELINE) else {
+            return Ok(None);
+        };
+        if after.starts_with(|one: char| one.is_alphanumeric() || "_.:".contains(one)) {
+            let (word, range) = self.take(|one| !one.is_whitespace());
+            let error = self.error(range, format!("`{word}` is nothing that can be stored"));
+            return Err(error.help(format!(
+                "write {BASELINE}: it is the stored value of the same metric"
+            )));
+        }
+        self.at += BASELINE.len();
+        let mut end = self.at;
+        self.skip_spaces();
+        let adjustment = match self.rest().chars().next() {
+            Some(sign @ ('*' | '+' | '-')) => {
+                self.at += 1;
+                let adjustment = self.adjustment(sign)?;
+                end = self.at;
+                adjustment
+            }
+            Some('/') => {
+                let error = self.error(self.here(), "a stored value is not divided");
+                return Err(error.help(format!("write a factor, such as {BASELINE} * 0.5")));
+            }
+            _ => Adjustment::Same,
+        };
+        let place = (self.place)(start..end);
+        Ok(Some(Spanned::new(Limit::Baseline(adjustment), place)))
+    }
+
+    /// What stands behind `baseline` and its `sign`.
+    fn adjustment(&mut self, sign: char) -> Result<Adjustment, Diagnostic> {
+        self.skip_spaces();
+        let (word, range) = self.take(|one| !one.is_whitespace());
+        if word.is_empty() {
+            let (what, such_as) = match sign {
+                '*' => ("factor", "1.3"),
+                _ => ("quantity", "5ms"),
+            };
+            let error = self.error(self.here(), format!("the {what} after `{sign}` is missing"));
+            return Err(error.help(format!("such as {BASELINE} {sign} {such_as}")));
+        }
+        if sign != '*' && word.starts_with(['-', '+']) {
+            let error = self.error(range, format!("`{word}` has a sign of its own"));
+            return Err(error.help(format!("write {BASELINE} + {0} or {BASELINE} - {0}", &word[1..])));
+        }
+        let read = quantity(word).map_err(|(message, help)| self.error(range.clone(), message).help_if(help));
+        let is_plain = word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        match (sign, read?) {
+            ('*', Quantity::Number(factor)) if is_plain && factor > 0.0 => Ok(Adjustment::Times(factor)),
+            ('*', Quantity::Ratio(ratio)) if ratio.get() > 0.0 => {
+                let error = self.error(range, format!("`{word}` is no factor"));
+                Err(error.help(format!("write {}", ratio.get())))
+            }
+            ('*', other) => {
+                let error = self.error(
+                    range,
+                    format!("`{word}` is no factor: that is a number above zero"),
+                );
+                Err(error.help(match other {
+                    Quantity::Number(_) => format!("such as {BASELINE} * 1.3"),
+                    _ => format!("write {BASELINE} + {word}, or a factor such as 1.3"),
+                }))
+            }
+            ('+', quantity) => Ok(Adjustment::Plus(quantity)),
+            (_, quantity) => Ok(Adjustment::Minus(quantity)),
+        }
     }
 
     fn operator(&mut self, path: &Path) -> Result<Operator, Diagnostic> {

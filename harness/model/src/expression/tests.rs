@@ -62,6 +62,25 @@ fn the_forms_of_the_design_are_read() {
         ("  a.rate != 2k/s ", "a.rate", "!= 2k/s"),
         ("a.rss_max < 64MiB", "a.rss_max", "< 64MiB"),
         ("a.offset > -5", "a.offset", "> -5"),
+        ("refresh.p99 < baseline", "refresh.p99", "< baseline"),
+        ("refresh.p99<baseline*1.3", "refresh.p99", "< baseline * 1.3"),
+        (
+            "refresh.p99 < baseline * 1.30 ",
+            "refresh.p99",
+            "< baseline * 1.3",
+        ),
+        ("refresh.p99 < baseline + 5ms", "refresh.p99", "< baseline + 5ms"),
+        (
+            "refresh.achieved > baseline -5%",
+            "refresh.achieved",
+            "> baseline - 5%",
+        ),
+        (
+            "refresh.p99 < baseline for 5s",
+            "refresh.p99",
+            "< baseline for 5s",
+        ),
+        ("baseline.p99 < baseline * 2", "baseline.p99", "< baseline * 2"),
     ] {
         assert_eq!(read(text).unwrap().path.to_string(), path);
         assert_eq!(limit(text), expected, "{text}");
@@ -95,6 +114,21 @@ fn errors_point_at_the_word_that_is_wrong() {
         "refresh.rps > 2k/sec",
         "a.size < 5Mib",
         "é.p99 < 1ms",
+        "a.p99 < baseline * ",
+        "a.p99 < baseline +",
+        "a.p99 < baseline * fast",
+        "a.p99 < baseline * 130%",
+        "a.p99 < baseline * 5ms",
+        "a.p99 < baseline * 0",
+        "a.p99 < baseline * -1",
+        "a.p99 < baseline - -5ms",
+        "a.p99 < baseline / 2",
+        "a.p99 < 1.3 * baseline",
+        "a.p99 < 1.3*baseline",
+        "a.p99 < baseline.p50",
+        "a.p99 < baselines",
+        "a.p99 < baseline * 1.3 + 5ms",
+        "a.p99 < Baseline",
     ]
     .into_iter()
     .map(refusal)
@@ -118,7 +152,22 @@ fn errors_point_at_the_word_that_is_wrong() {
         refresh.p99 < 1.2.3: [1.2.3] `1.2.3` is no number
         refresh.rps > 2k/sec: [2k/sec] `k/sec` is no unit of a rate: write 2k/s
         a.size < 5Mib: [5Mib] `Mib` is no unit of a size: write 5MiB
-        é.p99 < 1ms: [é.p99] expected a name, found `é` | an expectation reads `METRIC OPERATOR QUANTITY`, such as `refresh.p99 < 20ms`"#]].assert_eq(&refusals.join("\n"));
+        é.p99 < 1ms: [é.p99] expected a name, found `é` | an expectation reads `METRIC OPERATOR QUANTITY`, such as `refresh.p99 < 20ms`
+        a.p99 < baseline * : [ ] the factor after `*` is missing | such as baseline * 1.3
+        a.p99 < baseline +: [+] the quantity after `+` is missing | such as baseline + 5ms
+        a.p99 < baseline * fast: [fast] expected a quantity, found `fast` | such as 20ms, 1%, 2k/s, 64MiB or 10
+        a.p99 < baseline * 130%: [130%] `130%` is no factor | write 1.3
+        a.p99 < baseline * 5ms: [5ms] `5ms` is no factor: that is a number above zero | write baseline + 5ms, or a factor such as 1.3
+        a.p99 < baseline * 0: [0] `0` is no factor: that is a number above zero | such as baseline * 1.3
+        a.p99 < baseline * -1: [-1] `-1` is no factor: that is a number above zero | such as baseline * 1.3
+        a.p99 < baseline - -5ms: [-5ms] `-5ms` has a sign of its own | write baseline + 5ms or baseline - 5ms
+        a.p99 < baseline / 2: [/] a stored value is not divided | write a factor, such as baseline * 0.5
+        a.p99 < 1.3 * baseline: [1.3 * baseline] the factor stands behind `baseline` | write baseline * 1.3
+        a.p99 < 1.3*baseline: [1.3*baseline] the factor stands behind `baseline` | write baseline * 1.3
+        a.p99 < baseline.p50: [baseline.p50] `baseline.p50` is nothing that can be stored | write baseline: it is the stored value of the same metric
+        a.p99 < baselines: [baselines] `baselines` is nothing that can be stored | write baseline: it is the stored value of the same metric
+        a.p99 < baseline * 1.3 + 5ms: [+ 5ms] only `for DURATION` may follow a limit | write further expectations as items of their own
+        a.p99 < Baseline: [Baseline] expected a quantity, found `Baseline` | such as 20ms, 1%, 2k/s, 64MiB or 10"#]].assert_eq(&refusals.join("\n"));
 }
 
 /// A table as an engine would have it.
@@ -176,6 +225,13 @@ fn a_limit_must_fit_what_is_measured() {
         "refresh.service < 3ms",
         "refrsh.p99 < 20ms",
         "refresh.p98 < 20ms",
+        "refresh.p99 < baseline",
+        "refresh.errors < baseline * 2",
+        "refresh.p99 < baseline + 5ms",
+        "refresh.p99 < baseline + 5",
+        "refresh.failed < baseline + 5%",
+        "refresh.failed < baseline + 5",
+        "ids.unique == baseline",
     ]
     .into_iter()
     .map(check)
@@ -192,7 +248,14 @@ fn a_limit_must_fit_what_is_measured() {
         refresh.p99: [refresh.p99] `refresh.p99` is a duration: it needs a limit | such as `refresh.p99 < 20ms`
         refresh.service < 3ms: [refresh.service] `refresh.service` does not say what of it is meant | one of `p50`, `p99`
         refrsh.p99 < 20ms: [refrsh] nothing here is called `refrsh` | did you mean `refresh`?
-        refresh.p98 < 20ms: [p98] `refresh` has no `p98` | did you mean `p99`?"#]].assert_eq(&table.join("\n"));
+        refresh.p98 < 20ms: [p98] `refresh` has no `p98` | did you mean `p99`?
+        refresh.p99 < baseline: Duration
+        refresh.errors < baseline * 2: Ratio
+        refresh.p99 < baseline + 5ms: Duration
+        refresh.p99 < baseline + 5: [baseline + 5] `refresh.p99` is a duration, `5` is a number | write 5ms or 5s, or a factor: baseline * 1.3
+        refresh.failed < baseline + 5%: [baseline + 5%] `refresh.failed` is a count, `5%` is a ratio | write 10, or a factor: baseline * 1.3
+        refresh.failed < baseline + 5: Count
+        ids.unique == baseline: [baseline] `ids.unique` is true or false: it is compared with nothing | write `ids.unique` alone"#]].assert_eq(&table.join("\n"));
 }
 
 #[test]
@@ -204,9 +267,19 @@ fn not_a_number_meets_no_limit() {
     assert!(Equal.holds(0.0, 0.0) && NotEqual.holds(0.0, 1.0) && LessOrEqual.holds(1.0, 1.0));
 }
 
+#[test]
+fn a_limit_is_made_of_the_stored_value_in_the_records_units() {
+    let limit = |text: &str, stored: f64| read(text).unwrap().adjustment().map(|one| one.of(stored));
+    assert_eq!(limit("a.p99 < baseline", 1_000.0), Some(1_000.0));
+    assert_eq!(limit("a.p99 < baseline * 1.5", 1_000.0), Some(1_500.0));
+    assert_eq!(limit("a.p99 < baseline + 5ms", 1_000.0), Some(6_000.0));
+    assert_eq!(limit("a.errors < baseline - 25%", 0.5), Some(0.25));
+    assert_eq!(limit("a.p99 < 5ms", 1_000.0), None);
+}
+
 proptest! {
     #[test]
-    fn no_text_panics_and_every_error_points_into_it(text in "\\PC{0,40}|[a-z0-9.<>=! %/-]{0,30}") {
+    fn no_text_panics_and_every_error_points_into_it(text in "\\PC{0,40}|[a-z0-9.<>=! %/-]{0,30}|a.b < baseline[-+*a-z0-9. %]{0,12}") {
         if let Err(error) = read(&text) {
             let range = error.span.unwrap().range();
             prop_assert!(text.get(range).is_some());

@@ -165,6 +165,8 @@ fn all_of(parts: &[Part<'_>], one: &ExpectationRecord) -> ExpectationRecord {
         limit: worst.limit,
         verdict,
         reason: told_of(&texts, parts.len()).join("; "),
+        baseline: worst.baseline.clone(),
+        lacks_baseline: worst.lacks_baseline,
     }
 }
 

@@ -233,6 +233,8 @@ fn expectation(text: &str, value: f64, verdict: Verdict) -> ExpectationRecord {
         } else {
             format!("was {value}")
         },
+        baseline: None,
+        lacks_baseline: false,
     }
 }
 

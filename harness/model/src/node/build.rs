@@ -166,6 +166,10 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, text: String, style: ScalarStyle, mut span: Span) -> Result<Built, Stopped> {
+        // The parser's place of a quoted text goes on to what comes next: blanks before a bracket, a comment.
+        if let Some(length) = length_of_quoted(&self.text[span.range()]) {
+            span = self.span_of(span.start as usize, span.start as usize + length);
+        }
         let written = &self.text[span.range()];
         let (style, content) = match style {
             ScalarStyle::Plain => (Style::Plain, (written == text).then_some(span.start as usize)),
@@ -482,6 +486,24 @@ impl Builder<'_> {
     fn span_of(&self, start: usize, end: usize) -> Span {
         Span::new(self.source, start..end)
     }
+}
+
+/// How many bytes of `text` are a quoted text with its quotes; nothing where it begins with none, or has no end.
+fn length_of_quoted(text: &str) -> Option<usize> {
+    let quote = text.bytes().next().filter(|byte| b"'\"".contains(byte))?;
+    let mut rest = text.bytes().enumerate().skip(1).peekable();
+    while let Some((at, byte)) = rest.next() {
+        if byte == quote {
+            let is_doubled = quote == b'\'' && rest.peek().is_some_and(|(_, next)| *next == quote);
+            if !is_doubled {
+                return Some(at + 1);
+            }
+            rest.next();
+        } else if byte == b'\\' && quote == b'"' {
+            rest.next();
+        }
+    }
+    None
 }
 
 /// How many bytes of `text` are anchors and tags, and the blanks and comments after them.

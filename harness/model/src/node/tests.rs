@@ -72,6 +72,28 @@ fn a_value_starts_after_its_anchor_and_tag() {
 }
 
 #[test]
+fn a_quoted_value_ends_at_its_quote_also_before_a_bracket() {
+    for text in [
+        "a: [ \"one two\" ]",
+        "a: [ 'x', 'one two'  ]",
+        "a: { b: \"one two\" }",
+        "a: \"one two\"  # three\n",
+    ] {
+        let (root, ..) = read(text, &Limits::SCENARIO);
+        let root = root.expect("it is YAML");
+        let mut value = root.get("a").expect("it is there");
+        while value.as_scalar().is_none() {
+            value = match value.as_sequence() {
+                Some(items) => items.last().expect("it has one"),
+                None => value.get("b").expect("it is there"),
+            };
+        }
+        assert_eq!(&text[value.span_within(4..7).range()], "two", "{text}");
+        assert!(text[value.span.range()].ends_with(['"', '\'']), "{text}");
+    }
+}
+
+#[test]
 fn an_empty_text_is_nothing() {
     check("", &expect!["null"]);
     check("# only a comment\n", &expect!["null"]);

@@ -31,6 +31,7 @@ fn suite(record: &GateRecord) -> Suite {
         },
         kind: "violated",
         message,
+        note: String::new(),
     }));
     if !tells(record, &cases) {
         cases.push(of_verdict(record));
@@ -69,6 +70,7 @@ fn of_verdict(record: &GateRecord) -> Case {
         outcome,
         kind: wording::verdict(record.verdict),
         message: reasons.join("\n"),
+        note: String::new(),
     }
 }
 
@@ -88,5 +90,6 @@ fn of_metric(record: &GateRecord, metric: &MetricRecord) -> Case {
         outcome,
         kind,
         message: wording::sentence(record, metric),
+        note: String::new(),
     }
 }

@@ -68,10 +68,13 @@ pub(super) fn chart(index: &Index, at: usize, scenario: &Scenario) -> Option<Cha
                 proved: true,
             })
         });
+    let begun = places
+        .iter()
+        .map(|(run, place)| (*place, index.summary(*run).started_at.as_str()));
     let marks = Marks {
         faults: shades.collect(),
         shading: Shading::ChangePoint,
-        dates: dates(index, &places),
+        dates: dates(begun.collect()),
         ..Marks::default()
     };
     let of = subject.map_or_else(String::new, |subject| format!(" of {subject}"));
@@ -166,12 +169,8 @@ fn failed<'s>(
     }
 }
 
-/// Where a day begins, and which; where all is of one day, the times.
-fn dates(index: &Index, places: &BTreeMap<usize, u64>) -> Vec<(u64, String)> {
-    let mut runs: Vec<(u64, &str)> = places
-        .iter()
-        .map(|(run, place)| (*place, index.summary(*run).started_at.as_str()))
-        .collect();
+/// Where a day begins, and which; where all is of one day, the times. Of places and when what stands there began.
+pub(crate) fn dates(mut runs: Vec<(u64, &str)>) -> Vec<(u64, String)> {
     runs.sort_unstable();
     let day = |started: &str| started.get(..10).unwrap_or_default().to_owned();
     let one_day = runs.windows(2).all(|pair| day(pair[0].1) == day(pair[1].1));

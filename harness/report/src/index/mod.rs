@@ -22,6 +22,7 @@ use crate::render::{Frame, Part};
 use crate::section::Detail;
 use crate::visible::on_one_line;
 
+pub(crate) use chart::dates;
 use series::Scenario;
 pub use summary::Summary;
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use squall_model::record::{ExpectationRecord, InvariantRecord, Verdict};
 
+use crate::baseline;
 use crate::figure;
 use crate::recording::Recording;
 use crate::visible::visible;
@@ -32,6 +33,8 @@ pub(crate) struct Case {
     pub(crate) kind: &'static str,
     /// Why; the first line says the most.
     pub(crate) message: String,
+    /// What is to be known however it ended; may be empty.
+    pub(crate) note: String,
 }
 
 /// How a case ended, in JUnit's terms.
@@ -74,7 +77,8 @@ pub fn junit(recording: &Recording) -> String {
     let record = &recording.record;
     let mut suites: Vec<(String, Vec<Case>)> = Vec::new();
     for expectation in &record.expectations {
-        suite(&mut suites, &expectation.scope).push(of_expectation(expectation));
+        let case = of_expectation(expectation, &record.started_at);
+        suite(&mut suites, &expectation.scope).push(case);
     }
     suite(&mut suites, "run").extend(record.invariants.iter().map(of_invariant));
     let told = suites
@@ -115,11 +119,12 @@ fn case(name: String, verdict: Verdict, message: String) -> Case {
         outcome: verdict.into(),
         kind: verdict.as_str(),
         message,
+        note: String::new(),
     }
 }
 
-fn of_expectation(expectation: &ExpectationRecord) -> Case {
-    let unit = figure::Unit::of_limit(&expectation.text);
+fn of_expectation(expectation: &ExpectationRecord, started_at: &str) -> Case {
+    let unit = figure::Unit::of_expectation(expectation);
     let measured = expectation
         .value
         .map(|value| format!("measured {}", unit.print(value)));
@@ -128,7 +133,10 @@ fn of_expectation(expectation: &ExpectationRecord) -> Case {
         Some(expectation.reason.clone()).filter(|reason| !reason.is_empty()),
     ];
     let message = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    case(expectation.text.clone(), expectation.verdict, message)
+    Case {
+        note: baseline::weakness(expectation, started_at).unwrap_or_default(),
+        ..case(expectation.text.clone(), expectation.verdict, message)
+    }
 }
 
 fn of_invariant(invariant: &InvariantRecord) -> Case {
@@ -191,8 +199,16 @@ fn write_suite(xml: &mut String, suite: &Suite) {
             "    <testcase classname=\"{class}\" name=\"{}\"",
             attribute(&case.name)
         );
+        let note = match case.note.as_str() {
+            "" => String::new(),
+            note => format!("\n      <system-out>{}</system-out>", escaped(note)),
+        };
         let Some(element) = case.outcome.element() else {
-            xml.push_str("/>\n");
+            if note.is_empty() {
+                xml.push_str("/>\n");
+            } else {
+                let _ = writeln!(xml, ">{note}\n    </testcase>");
+            }
             continue;
         };
         let first = case.message.lines().next().unwrap_or_default();
@@ -200,7 +216,7 @@ fn write_suite(xml: &mut String, suite: &Suite) {
         let kind = case.kind;
         let _ = writeln!(
             xml,
-            ">\n      <{element} type=\"{kind}\" message=\"{message}\">{body}</{element}>\n    </testcase>"
+            ">\n      <{element} type=\"{kind}\" message=\"{message}\">{body}</{element}>{note}\n    </testcase>"
         );
     }
     xml.push_str("  </testsuite>\n");

@@ -3,7 +3,8 @@
 use squall_model::record::{ExpectationRecord, Verdict};
 
 use super::Detail;
-use crate::block::{Block, Cell, Column, Table};
+use crate::baseline;
+use crate::block::{Block, Cell, Column, Table, Tone};
 use crate::figure::{self, Unit};
 use crate::recording::Recording;
 
@@ -19,11 +20,12 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
         .count();
     if shown.is_empty() {
         let text = format!("{held} of {} expectations held.", all.len());
-        return if all.is_empty() {
-            Vec::new()
-        } else {
-            vec![Block::Paragraph(text)]
-        };
+        if all.is_empty() {
+            return Vec::new();
+        }
+        let mut blocks = vec![Block::Paragraph(text)];
+        blocks.extend(weaknesses(recording));
+        return blocks;
     }
     let columns = vec![
         Column::left("Verdict", 0),
@@ -45,11 +47,21 @@ pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
             all.len()
         )));
     }
+    blocks.extend(weaknesses(recording));
     blocks
 }
 
+/// What the expectations against stored values are worth.
+fn weaknesses(recording: &Recording) -> impl Iterator<Item = Block> {
+    let lines = baseline::weaknesses(&recording.record).into_iter();
+    lines.map(|text| Block::Note {
+        tone: Tone::Doubt,
+        text,
+    })
+}
+
 fn row(expectation: &ExpectationRecord) -> Vec<Cell> {
-    let unit = Unit::of_limit(&expectation.text);
+    let unit = Unit::of_expectation(expectation);
     let share = match (expectation.value, expectation.limit) {
         (Some(value), Some(limit)) if limit > 0.0 && expectation.text.contains('<') => {
             figure::ratio(value / limit)

@@ -154,7 +154,7 @@ fn expectations(recording: &Recording) -> Vec<Block> {
 }
 
 fn expectation(one: &ExpectationRecord) -> Vec<Cell> {
-    let unit = Unit::of_limit(&one.text);
+    let unit = Unit::of_expectation(one);
     let scope = if one.scope == "run" {
         String::new()
     } else {
@@ -287,6 +287,8 @@ mod tests {
                 limit: Some(limit),
                 verdict: Verdict::Pass,
                 reason: String::new(),
+                baseline: None,
+                lacks_baseline: false,
             };
             margin(&one).map(figure::percent)
         };

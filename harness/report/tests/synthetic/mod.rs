@@ -393,6 +393,8 @@ fn expectation(scope: &str, text: &str, value: f64, limit: f64, verdict: Verdict
         limit: Some(limit),
         verdict,
         reason: String::new(),
+        baseline: None,
+        lacks_baseline: false,
     }
 }
 
@@ -470,6 +472,8 @@ fn end_events(at_us: u64, requests: &[Request]) -> Vec<Event> {
             limit: None,
             verdict: Verdict::Pass,
             reason: String::new(),
+            baseline: None,
+            lacks_baseline: false,
         },
         expectation("run", "next_id.achieved > 99%", 1.0, 0.99, Verdict::Pass),
     ];

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use squall_engine::plan::{Plan, PlannedPhase, Scope};
+use squall_engine::plan::{Limit, Plan, PlannedExpectation, PlannedPhase, Scope};
 use squall_load::Arrivals;
 use squall_model::diagnostic::suggest;
 use squall_model::exit::Exit;
@@ -95,6 +95,14 @@ pub fn prepare(arguments: &CapacityArguments, step: Duration) -> anyhow::Result<
     let Some(plan) = changed.plan.take() else {
         return Ok(Prepared::Wrong(Box::new(changed)));
     };
+    let is_stored =
+        |one: &&PlannedExpectation| matches!(one.condition.limit, Some((_, Limit::Baseline { .. })));
+    if let Some(one) = plan.expectations.iter().find(is_stored) {
+        bail!(
+            "--slo {}: an objective is a limit of its own, not a stored value; write a quantity",
+            one.condition.text
+        );
+    }
     Ok(Prepared::Ready(Box::new(Subject {
         plan: narrowed(plan, phase),
         load,
@@ -415,6 +423,8 @@ expect: { early: [\"read.p99 < 1s\"] }
             limit: None,
             verdict,
             reason: reason.to_owned(),
+            baseline: None,
+            lacks_baseline: false,
         }
     }
 

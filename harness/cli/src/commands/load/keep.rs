@@ -305,6 +305,7 @@ fn planned(asked: &Asked, text: &str, secrets: &[Secret]) -> anyhow::Result<Plan
             Place::Unix(_) => Vec::new(),
         },
         source: String::new(),
+        stored: None,
     };
     let plan = match scenario {
         Some(scenario) => plan::compile(&scenario, &catalogue::catalogue()?, settings, &mut diagnostics),

@@ -284,6 +284,7 @@ mod tests {
             quick: false,
             network: squall_model::scenario::Network::Shared,
             merged: None,
+            measured: squall_model::baseline::Values::default(),
             machine: Machine::default(),
             verdict: Verdict::Pass,
             reasons: Vec::new(),

@@ -259,23 +259,50 @@ proptest! {
     }
 }
 
+/// Each text is taken by the schema of `T` where its decoder takes it, and only there.
+#[track_caller]
+fn agree<T: Decode>(texts: &[&str]) {
+    let validator = jsonschema::validator_for(&T::schema()).unwrap();
+    for text in texts {
+        let node = tree(&format!("[{text}]")).as_sequence().unwrap()[0].clone();
+        let mut diagnostics = Diagnostics::new();
+        T::decode(&node, &mut diagnostics);
+        let json: Value = node.to_json();
+        assert_eq!(
+            validator.is_valid(&json),
+            diagnostics.ok(),
+            "{text} as {}",
+            T::schema()
+        );
+    }
+}
+
+#[test]
+fn a_limit_made_of_a_stored_value_reads_the_same() {
+    agree::<crate::expression::Expression>(&[
+        "a.b < baseline",
+        "a.b<baseline*1.3",
+        "a.b < baseline * 1.3 for 5s",
+        "a.b < baseline * 0",
+        "a.b < baseline * 0.0",
+        "a.b < baseline * 0.50",
+        "a.b < baseline * 10k",
+        "a.b < baseline * 130%",
+        "a.b < baseline * -1",
+        "a.b < baseline + 5ms",
+        "a.b < baseline -5ms",
+        "a.b < baseline - -5ms",
+        "a.b < baseline +",
+        "a.b < baseline / 2",
+        "a.b < 1.3 * baseline",
+        "a.b < baselines",
+        "a.b < baseline.c",
+        "a.b < baseline 5ms",
+    ]);
+}
+
 #[test]
 fn a_value_of_any_quantity_reads_the_same() {
-    fn agree<T: Decode>(texts: &[&str]) {
-        let validator = jsonschema::validator_for(&T::schema()).unwrap();
-        for text in texts {
-            let node = tree(&format!("[{text}]")).as_sequence().unwrap()[0].clone();
-            let mut diagnostics = Diagnostics::new();
-            T::decode(&node, &mut diagnostics);
-            let json: Value = node.to_json();
-            assert_eq!(
-                validator.is_valid(&json),
-                diagnostics.ok(),
-                "{text} as {}",
-                T::schema()
-            );
-        }
-    }
     let texts = [
         "5",
         "5s",

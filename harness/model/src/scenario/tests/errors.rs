@@ -43,7 +43,7 @@ expect:
               help: did you mean `ids`?
             s.yaml:6:59: error: nothing is called `rankng` in `{rankng}`
               help: one of `ids`, `feed`, `port`, `data`, `squall`, `arm`
-            s.yaml:6:73: error: the environment has no variable `NOT_SET`
+            s.yaml:6:74: error: the environment has no variable `NOT_SET`
               help: set it, or give a default: ${NOT_SET:-default}
             s.yaml:8:18: error: there is no service called `fed`
               help: did you mean `feed`?
@@ -56,7 +56,7 @@ expect:
             s.yaml:15:1: error: `matrix` is not supported by this version (comes with a later one)
             s.yaml:17:3: error: there is no phase, fault or `run` called `stead`
               help: did you mean `steady`?
-            s.yaml:18:10: error: expected an operator after `refresh.p99`, found `20ms`
+            s.yaml:18:23: error: expected an operator after `refresh.p99`, found `20ms`
               help: operators are <, <=, >, >=, == and !="#]],
     );
 }
@@ -182,7 +182,7 @@ fn placeholders() {
 "#,
         ),
         &expect![[r#"
-            s.yaml:6:42: error: `{port}` is only for programs that are run
+            s.yaml:6:43: error: `{port}` is only for programs that are run
               help: a bundled service binds its own port
             s.yaml:8:22: error: nothing is called `idz` in `{idz}`
               help: did you mean `ids`?
@@ -484,7 +484,7 @@ fn expectations() {
             s.yaml:7:37: error: `=` is no operator
               help: write `==`
             s.yaml:7:57: error: `msec` is no unit of a duration: write 5ms
-            s.yaml:7:64: error: `make` does not say what of it is meant
+            s.yaml:7:65: error: `make` does not say what of it is meant
               help: write `make.METRIC`, such as `make.p99 < 20ms`
             s.yaml:8:11: error: expected a list, found the text `make.p99 < 20ms`
             s.yaml:9:3: error: there is no phase, fault or `run` called `maek`
