@@ -13,7 +13,7 @@ use squall_model::command;
 use squall_model::hlog;
 use squall_model::merge::Merged;
 use squall_model::record::{Machine, RunRecord, SCHEMA, Verdict};
-use squall_report::{PageSection, Recording, Texts, page_sections};
+use squall_report::{PageSection, Recording, SectionBlocks, Texts, page_sections};
 
 use crate::every_processor::each;
 
@@ -188,11 +188,31 @@ pub fn write_missing_record(recording: &Recording, folder: &Path) -> anyhow::Res
     Ok(())
 }
 
-/// The report's page, on every processor: first what its sections share, then they.
+/// The report's page, on every processor: first what its sections share and what they consist of, then each block of it.
 fn page(recording: &Recording) -> String {
-    each(&recording.drawn_loads(), |load| recording.work_out(load));
-    let sections: Vec<PageSection> = page_sections().collect();
-    squall_report::html_of(recording, &each(&sections, |section| section.write(recording)))
+    enum Piece<'a> {
+        Load(&'a str),
+        Section(PageSection),
+    }
+    let loads = recording.drawn_loads();
+    let loads = loads.iter().map(|load| Piece::Load(load));
+    // The last sections don't wait for loads, so they are done beside the last of those.
+    let sections = page_sections().rev().map(Piece::Section);
+    let pieces: Vec<Piece<'_>> = loads.chain(sections).collect();
+    let sections = each(&pieces, |piece| match piece {
+        Piece::Load(load) => {
+            recording.work_out(load);
+            None
+        }
+        Piece::Section(section) => Some(section.blocks(recording)),
+    });
+    let sections: Vec<SectionBlocks> = sections.into_iter().rev().flatten().collect();
+    let places = sections.iter().flat_map(|section| {
+        let blocks = 0..section.count();
+        blocks.map(move |at| (section, at))
+    });
+    let written = each(&places.collect::<Vec<_>>(), |(section, at)| section.write(*at));
+    squall_report::html_of(recording, &sections, &written)
 }
 
 /// Writes the report in all its forms into the run's folder.

@@ -37,7 +37,7 @@ pub use picture::{PngError, png};
 pub use reading::{Events, Texts};
 pub use recording::{Recording, ReportError, recording, recording_of};
 pub use render::{
-    NoStart, PageSection, WrittenSection, csv, html, html_of, junit, markdown, openmetrics, page_sections,
+    NoStart, PageSection, SectionBlocks, csv, html, html_of, junit, markdown, openmetrics, page_sections,
     terminal,
 };
 pub use series::{Row, Series};

@@ -20,7 +20,10 @@ use crate::every_processor::{each, processors};
 const BLOCK: usize = 256 * 1024;
 
 /// How long a part of the series is at least.
-const WORTH_A_THREAD: u64 = 1024 * 1024;
+const WORTH_A_PART: u64 = 1024 * 1024;
+
+/// So many parts for each processor: whoever is done first takes another, and none waits long for the last.
+const PARTS: u64 = 4;
 
 /// What the files in `folder` hold, but for `run.json`.
 pub(super) fn read(folder: &Path) -> anyhow::Result<Texts> {
@@ -63,7 +66,7 @@ fn logs(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 
 fn series(folder: &Path) -> io::Result<Series> {
     let file = File::open(folder.join("series.ndjson"))?;
-    let parts = (file.metadata()?.len() / WORTH_A_THREAD).clamp(1, processors() as u64);
+    let parts = (file.metadata()?.len() / WORTH_A_PART).clamp(1, PARTS * processors() as u64);
     rows(&file, parts)
 }
 

@@ -29,33 +29,47 @@ const SIDE_BY_SIDE: usize = 3;
 
 /// The report as one page.
 pub fn html(recording: &Recording) -> String {
-    let sections = page_sections();
-    let written = sections.map(|section| section.write(recording));
-    html_of(recording, &written.collect::<Vec<_>>())
+    let sections: Vec<SectionBlocks> = page_sections().map(|section| section.blocks(recording)).collect();
+    let written = sections.iter().flat_map(|section| {
+        let blocks = 0..section.count();
+        blocks.map(|at| section.write(at))
+    });
+    html_of(recording, &sections, &written.collect::<Vec<_>>())
 }
 
-/// A section of the report's page, to be written on its own: several threads can do it.
+/// A section of the report's page, whose blocks are made on their own: several threads can do it.
 #[derive(Clone, Copy)]
 pub struct PageSection(&'static Section);
 
 /// The sections of the report's page, in its order.
-pub fn page_sections() -> impl Iterator<Item = PageSection> {
+pub fn page_sections() -> impl DoubleEndedIterator<Item = PageSection> {
     SECTIONS.iter().map(PageSection)
 }
 
 impl PageSection {
-    /// Writes it.
-    pub fn write(self, recording: &Recording) -> WrittenSection {
-        let blocks = (self.0.blocks)(recording, Detail::Full);
-        WrittenSection((!blocks.is_empty()).then(|| Written::of(&self.0.part(blocks))))
+    /// Its blocks.
+    pub fn blocks(self, recording: &Recording) -> SectionBlocks {
+        SectionBlocks(self.0.part((self.0.blocks)(recording, Detail::Full)))
     }
 }
 
-/// A section that is written; nothing where it has nothing to say.
-pub struct WrittenSection(Option<Written>);
+/// What a section of the page consists of. Each block is written on its own.
+pub struct SectionBlocks(Part);
 
-/// The report as one page, of all its sections in their order: what [`html`] makes.
-pub fn html_of(recording: &Recording, sections: &[WrittenSection]) -> String {
+impl SectionBlocks {
+    /// How many there are: none where the section has nothing to say.
+    pub fn count(&self) -> usize {
+        self.0.blocks.len()
+    }
+
+    /// The block at place `at` as HTML; empty where there is none.
+    pub fn write(&self, at: usize) -> String {
+        written(&self.0.blocks, at)
+    }
+}
+
+/// The report as one page: what [`html`] makes. `written` are the blocks of all sections, one after the other.
+pub fn html_of(recording: &Recording, sections: &[SectionBlocks], written: &[String]) -> String {
     let record = &recording.record;
     let frame = Frame {
         title: format!("{} – {}", record.scenario, record.verdict.as_str()),
@@ -65,14 +79,25 @@ pub fn html_of(recording: &Recording, sections: &[WrittenSection]) -> String {
         skip: "Skip to the report",
         script: "",
     };
-    let written: Vec<&Written> = sections.iter().filter_map(|section| section.0.as_ref()).collect();
-    whole(&frame, &written)
+    let mut left = written;
+    let sections = sections.iter().filter(|section| section.count() > 0);
+    let sections: Vec<Written> = sections
+        .map(|section| {
+            let (own, others) = left.split_at(section.count().min(left.len()));
+            left = others;
+            Written::of(&section.0, own)
+        })
+        .collect();
+    whole(&frame, &sections)
 }
 
 /// `parts` as one page.
 pub(crate) fn page(frame: &Frame, parts: &[Part]) -> String {
-    let written: Vec<Written> = parts.iter().map(Written::of).collect();
-    whole(frame, &written.iter().collect::<Vec<_>>())
+    let sections = parts.iter().map(|part| {
+        let blocks = (0..part.blocks.len()).map(|at| written(&part.blocks, at));
+        Written::of(part, &blocks.collect::<Vec<_>>())
+    });
+    whole(frame, &sections.collect::<Vec<_>>())
 }
 
 /// A section as it stands in a page, and its line in the navigation.
@@ -82,7 +107,8 @@ struct Written {
 }
 
 impl Written {
-    fn of(part: &Part) -> Written {
+    /// A part of which the blocks are written.
+    fn of(part: &Part, blocks: &[String]) -> Written {
         let (mut link, mut page) = (Page::default(), Page::default());
         if part.in_navigation {
             link.raw(&format!("<a href=\"#{}\">", part.id));
@@ -94,8 +120,8 @@ impl Written {
         if !part.title.is_empty() {
             page.element("h2", "", &part.title);
         }
-        for (at, block) in part.blocks.iter().enumerate() {
-            page.block_of(&part.blocks, at, block);
+        for block in blocks {
+            page.raw(block);
         }
         page.raw("</section>");
         Written {
@@ -105,8 +131,17 @@ impl Written {
     }
 }
 
+/// One block of a section as HTML; nothing where there is none.
+fn written(blocks: &[Block], at: usize) -> String {
+    let mut page = Page::default();
+    if let Some(block) = blocks.get(at) {
+        page.block_of(blocks, at, block);
+    }
+    page.out
+}
+
 /// The page around its sections.
-fn whole(frame: &Frame, sections: &[&Written]) -> String {
+fn whole(frame: &Frame, sections: &[Written]) -> String {
     let length: usize = sections.iter().map(|section| section.html.len()).sum();
     let mut page = Page {
         out: String::with_capacity(length + 128 * 1024),

@@ -12,7 +12,7 @@ use crate::recording::Recording;
 use crate::section::{Detail, SECTIONS, Section};
 
 pub use csv::csv;
-pub use html::{PageSection, WrittenSection, html, html_of, page_sections};
+pub use html::{PageSection, SectionBlocks, html, html_of, page_sections};
 pub(crate) use html::{escaped, page};
 pub use junit::junit;
 pub(crate) use junit::{Case, Outcome, Suite, document as junit_document};
