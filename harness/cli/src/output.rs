@@ -115,6 +115,11 @@ pub fn verdict(record: &RunRecord) -> String {
     )
 }
 
+/// A number of things in words: `1 user`, `12 users`.
+pub fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// What a stranger wrote, on one line: a terminal shows its escape sequences and obeys none.
 pub fn harmless(text: &str) -> String {
     text.chars()

@@ -191,6 +191,11 @@ pub fn wall_time(rfc3339: &str) -> String {
     }
 }
 
+/// A number of things in words: `1 run`, `1,200 runs`.
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { many })
+}
+
 /// Thousands apart: `120,000`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();

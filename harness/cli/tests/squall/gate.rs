@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind};
 
-use crate::support::{Ended, PATIENCE, Stage, eventually, processes};
+use crate::support::{Ended, PATIENCE, Stage, eventually, git, processes};
 
 /// Fourteen blocks of a second, on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(400);
@@ -366,30 +366,6 @@ gate: { shared: [law], slice: 200ms, slices: 1, gap: 50ms, warm_up: 0s }
     );
     let record = record(&ended);
     assert!(record.blocks[0].is_valid(), "{:?}", record.blocks[0].invalid);
-}
-
-/// Runs git in a folder, whatever this machine's own configuration says.
-fn git(folder: &Path, args: &[&str]) {
-    let ran = Command::new("git")
-        .args([
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.org",
-            "-c",
-            "init.defaultBranch=main",
-            "-C",
-        ])
-        .arg(folder)
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .expect("git is there");
-    assert!(
-        ran.status.success(),
-        "git {args:?}: {}",
-        String::from_utf8_lossy(&ran.stderr)
-    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! depend on how busy the machine is.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind, MetricRecord};
 
-use crate::support::{Ended, PATIENCE, Stage, eventually, processes};
+use crate::support::{Ended, PATIENCE, Stage, eventually, git, processes};
 
 /// Dozens of short programs, or a few builds, on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(400);
@@ -390,31 +390,6 @@ fn main() {
     fs::write(folder.join("sample.json"), format!("{{\"iters\":{iters:?},\"times\":{times:?}}}")).unwrap();
 }
 "##;
-
-/// Runs git in a folder, whatever this machine's own configuration says.
-fn git(folder: &Path, args: &[&str]) {
-    let own = [
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@example.org",
-        "-c",
-        "init.defaultBranch=main",
-    ];
-    let ran = Command::new("git")
-        .args(own)
-        .arg("-C")
-        .arg(folder)
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .expect("git is there");
-    assert!(
-        ran.status.success(),
-        "git {args:?}: {}",
-        String::from_utf8_lossy(&ran.stderr)
-    );
-}
 
 #[test]
 fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_costs() {

@@ -14,6 +14,8 @@ pub(crate) use stage::{Running, Stage};
 pub(crate) use terminal::OnTerminal;
 
 use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long anything may take. Only a broken machine or broken code takes longer.
@@ -24,6 +26,31 @@ pub(crate) const SQUALL: &str = env!("CARGO_BIN_EXE_squall");
 
 /// The root of the repository, where `scenarios/` lies.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Runs git in a folder, whatever this machine's own configuration says.
+pub(crate) fn git(folder: &Path, args: &[&str]) {
+    let own = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "-c",
+        "init.defaultBranch=main",
+        "-C",
+    ];
+    let ran = Command::new("git")
+        .args(own)
+        .arg(folder)
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .expect("git is there");
+    assert!(
+        ran.status.success(),
+        "git {args:?}: {}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+}
 
 /// Says loudly what this machine does not allow to be tested, past the test harness, which shows nothing of a test that passes.
 pub(crate) fn not_tested(why: &str) {

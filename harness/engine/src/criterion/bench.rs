@@ -47,7 +47,10 @@ pub enum BenchError {
         printed: String,
     },
     /// The filter leaves nothing.
-    #[error("no benchmark of `{program}` matches `{filter}`; it has {}", some(names))]
+    #[error(
+        "no benchmark of `{program}` matches `{filter}`; it has {}",
+        some_names(names)
+    )]
     NoneMatches {
         /// The command line.
         program: String,
@@ -61,7 +64,8 @@ pub enum BenchError {
 /// The most names that are told.
 const NAMES_SHOWN: usize = 10;
 
-fn some(names: &[String]) -> String {
+/// The first of these names, and how many more there are.
+pub fn some_names(names: &[String]) -> String {
     let shown = names
         .iter()
         .take(NAMES_SHOWN)

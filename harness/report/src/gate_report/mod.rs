@@ -42,13 +42,9 @@ pub fn terminal(record: &GateRecord, width: usize, colours: bool) -> String {
 
 /// The sections that have something to say.
 fn parts(record: &GateRecord, detail: Detail) -> Vec<Part> {
-    let sections = section::SECTIONS.iter().map(|section| Part {
-        id: section.id.to_owned(),
-        title: section.title.to_owned(),
-        in_navigation: !section.title.is_empty(),
-        bare: section.title.is_empty(),
-        blocks: (section.blocks)(record, detail),
-    });
+    let sections = section::SECTIONS
+        .iter()
+        .map(|section| Part::new(section.id, section.title, (section.blocks)(record, detail)));
     sections.filter(|part| !part.blocks.is_empty()).collect()
 }
 

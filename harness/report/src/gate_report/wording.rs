@@ -256,12 +256,7 @@ fn would_see(metric: &MetricRecord) -> String {
 
 /// A number of blocks in words.
 pub(super) fn blocks(n: usize) -> String {
-    counted(n as u64, "block", "blocks")
-}
-
-/// A number of things in words.
-pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", figure::count(n), if n == 1 { one } else { many })
+    figure::counted(n as u64, "block", "blocks")
 }
 
 /// What a commit accepts: `refresh.p99 +8 %: REASON (commit 1a2b3c4)`.

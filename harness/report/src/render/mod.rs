@@ -52,15 +52,25 @@ pub(crate) struct Part {
     pub(crate) blocks: Vec<Block>,
 }
 
+impl Part {
+    /// One with a heading, to which the navigation leads; without a heading it lies on the page itself.
+    pub(crate) fn new(id: &str, title: &str, blocks: Vec<Block>) -> Part {
+        Part {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            in_navigation: !title.is_empty(),
+            bare: title.is_empty(),
+            blocks,
+        }
+    }
+}
+
 impl Section {
     /// The section with these blocks.
     fn part(&self, blocks: Vec<Block>) -> Part {
         Part {
-            id: self.id.to_owned(),
-            title: self.title.to_owned(),
-            in_navigation: !self.title.is_empty(),
             bare: false,
-            blocks,
+            ..Part::new(self.id, self.title, blocks)
         }
     }
 }

@@ -230,7 +230,7 @@ impl Gated {
             self.of.name,
             self.of.arms.candidate.about,
             self.of.arms.base.about,
-            counted(paired, "benchmark"),
+            output::counted(paired, "benchmark"),
             match pace.slices {
                 1 => "once".to_owned(),
                 slices => format!("{slices} times"),
@@ -259,31 +259,11 @@ impl Gated {
             ]
         }) {
             if !names.is_empty() {
-                said.push(format!("{words} {}", some(names)));
+                said.push(format!("{words} {}", criterion::some_names(names)));
             }
         }
         output::harmless(&said.join(". "))
     }
-}
-
-/// The most names that are told on a screen; the record has all.
-const NAMES_SHOWN: usize = 10;
-
-fn some(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(NAMES_SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(NAMES_SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-fn counted(count: usize, of: &str) -> String {
-    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
 }
 
 /// As much as an estimate is worth: two digits.
@@ -316,8 +296,8 @@ impl Trial<'_> {
         if !has_common {
             let error = anyhow::anyhow!(
                 "no benchmark is in both arms: the base has {}, the candidate {}",
-                output::harmless(&some(&base.names)),
-                output::harmless(&some(&candidate.names))
+                output::harmless(&criterion::some_names(&base.names)),
+                output::harmless(&criterion::some_names(&candidate.names))
             );
             return Err(NotGated::Failed(error, Exit::Usage));
         }

@@ -16,6 +16,7 @@ use squall_model::seed::Seed;
 use squall_model::units::{Quantity as _, Rate, human, parse_duration};
 
 use crate::arguments::LoadArguments;
+use crate::output;
 use crate::quoting::shell;
 
 /// The longest body that is read.
@@ -50,9 +51,9 @@ impl Asked {
             Some(rate) => format!(
                 "open loop at {}, at most {}",
                 human::rate(rate),
-                counted(connections, "connection")
+                output::counted(connections, "connection")
             ),
-            None => format!("closed loop, {} flat out", counted(connections, "user")),
+            None => format!("closed loop, {} flat out", output::counted(connections, "user")),
         };
         format!(
             "{} {}{} for {}, {how}",
@@ -67,10 +68,6 @@ impl Asked {
     pub fn length_us(&self) -> u64 {
         self.shot.duration.as_micros() as u64
     }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Reads the command line, and the body from where it says.

@@ -2,7 +2,7 @@
 
 use super::super::trend::Trend;
 use super::super::{Shown, chart};
-use super::{FIRST, first, section};
+use super::{FIRST, first};
 use crate::block::Block;
 use crate::render::Part;
 use crate::section::Detail;
@@ -32,7 +32,7 @@ pub(super) fn part(shown: &Shown, detail: Detail) -> Option<Part> {
             if number == 1 { "is" } else { "are" }
         )));
     }
-    Some(section("trends", "Trends", blocks))
+    Some(Part::new("trends", "Trends", blocks))
 }
 
 /// Whether there is nothing to see: several values, all the same.

@@ -1,7 +1,6 @@
 //! Every entry, the newest first.
 
 use super::super::Shown;
-use super::section;
 use crate::block::{Block, Cell, Column, Table};
 use crate::figure;
 use crate::render::Part;
@@ -33,5 +32,5 @@ pub(super) fn part(shown: &Shown, detail: Detail) -> Option<Part> {
         cells
     });
     let table = Table::of("What was stored, the newest first", columns, rows.collect());
-    Some(section("entries", "Entries", vec![Block::Table(table)]))
+    Some(Part::new("entries", "Entries", vec![Block::Table(table)]))
 }

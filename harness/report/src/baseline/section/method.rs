@@ -1,7 +1,6 @@
 //! What a stored baseline is worth, and how its change points are found.
 
 use super::super::Shown;
-use super::section;
 use crate::block::Block;
 use crate::figure;
 use crate::index::change_point;
@@ -29,5 +28,5 @@ pub(super) fn part(_: &Shown, detail: Detail) -> Option<Part> {
         ),
     ];
     let blocks = texts.into_iter().map(Block::Paragraph).collect();
-    Some(section("method", "What this is worth", blocks))
+    Some(Part::new("method", "What this is worth", blocks))
 }

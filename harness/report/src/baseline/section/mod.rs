@@ -8,7 +8,6 @@ mod values;
 
 use super::Shown;
 use super::trend::Trend;
-use crate::block::Block;
 use crate::render::Part;
 use crate::section::Detail;
 
@@ -20,16 +19,6 @@ pub(super) static SECTIONS: [fn(&Shown, Detail) -> Option<Part>; 5] = [
     entries::part,
     method::part,
 ];
-
-fn section(id: &str, title: &str, blocks: Vec<Block>) -> Part {
-    Part {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        bare: title.is_empty(),
-        in_navigation: !title.is_empty(),
-        blocks,
-    }
-}
 
 /// The numbers that are looked at first: of loads and services what their users feel and what they cost.
 const FIRST: [&str; 8] = [

@@ -3,7 +3,6 @@
 use squall_model::baseline::{ENTRIES_MAX, Entry};
 
 use super::super::Shown;
-use super::section;
 use crate::block::{Block, Figure, Tone};
 use crate::figure;
 use crate::index::change_point;
@@ -17,7 +16,7 @@ pub(super) fn part(shown: &Shown, _: Detail) -> Option<Part> {
         tone: Tone::Doubt,
         text,
     }));
-    Some(section("summary", "", blocks))
+    Some(Part::new("summary", "", blocks))
 }
 
 fn figures(shown: &Shown, newest: &Entry) -> Block {

@@ -2,7 +2,7 @@
 
 use super::super::Shown;
 use super::super::trend::Trend;
-use super::{first, section};
+use super::first;
 use crate::block::{Block, Cell, Column, Group, Table};
 use crate::figure::{self, ABSENT};
 use crate::render::Part;
@@ -47,7 +47,7 @@ pub(super) fn part(shown: &Shown, detail: Detail) -> Option<Part> {
             figure::count(left_out as u64)
         )));
     }
-    Some(section("values", "Values", blocks))
+    Some(Part::new("values", "Values", blocks))
 }
 
 fn row(shown: &Shown, trend: &Trend) -> Vec<Cell> {

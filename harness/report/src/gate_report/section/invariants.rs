@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use squall_model::gate::{Arm, Both, GateRecord};
 
-use super::super::wording;
 use crate::block::{Block, Cell, Column, Table, Tone};
 use crate::figure;
 use crate::section::Detail;
@@ -89,7 +88,7 @@ fn listed(record: &GateRecord, wanted: impl Fn(&Both<u64>) -> bool) -> Option<St
         .iter()
         .filter(|(_, one)| wanted(&one.counts))
         .map(|(name, one)| {
-            let times = wording::counted(one.counts.candidate, "time", "times");
+            let times = figure::counted(one.counts.candidate, "time", "times");
             format!("{} ({times})", shortened(name, LONGEST_BRIEF))
         })
         .collect();
@@ -115,7 +114,7 @@ pub(in super::super) fn of_candidate(record: &GateRecord) -> Vec<(String, String
         .collect();
     told.sort_by_key(|(_, one)| one.counts.base > 0);
     let text = |one: &Broken<'_>| {
-        let times = |n| wording::counted(n, "time", "times");
+        let times = |n| figure::counted(n, "time", "times");
         let base = match one.counts.base {
             0 => "it held in the base".to_owned(),
             n => format!("in the base {}", times(n)),

@@ -2,7 +2,6 @@
 
 use squall_model::gate::{BlockRecord, GateRecord};
 
-use super::super::wording;
 use crate::block::{Block, Cell, Column, Link, Table};
 use crate::figure;
 use crate::section::Detail;
@@ -37,7 +36,7 @@ pub(super) fn blocks(record: &GateRecord, detail: Detail) -> Vec<Block> {
     let more = left_out.len() - rows.len();
     let mut blocks = vec![Block::Table(Table::of("Blocks that do not count", columns, rows))];
     if more > 0 {
-        let more = wording::counted(more as u64, "more is", "more are");
+        let more = figure::counted(more as u64, "more is", "more are");
         blocks.push(Block::Paragraph(format!("{more} in the report.")));
     }
     blocks

@@ -1,5 +1,6 @@
 //! The change that each block found, metric by metric, over the gate's minutes: drift, bursts and lonely blocks show here.
 
+use crate::figure;
 use squall_model::gate::{GateRecord, MetricRecord};
 
 use super::super::{end_us, valid, wording};
@@ -35,7 +36,7 @@ pub(super) fn blocks(record: &GateRecord, detail: Detail) -> Vec<Block> {
     let mut blocks = vec![Block::Paragraph(text.to_owned())];
     blocks.extend(charts);
     if drawn.len() > CHARTS {
-        let more = wording::counted(
+        let more = figure::counted(
             (drawn.len() - CHARTS) as u64,
             "more metric is",
             "more metrics are",

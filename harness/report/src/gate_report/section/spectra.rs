@@ -1,11 +1,12 @@
 //! The whole distributions of response time of both arms, laid over each other, per load.
 
+use crate::figure;
 use std::collections::BTreeSet;
 
 use squall_model::gate::{Arm, GateRecord};
 use squall_model::histogram::{self, Histogram, sum};
 
-use super::super::{valid, wording};
+use super::super::valid;
 use crate::block::Block;
 use crate::chart::{Chart, Ink, Line};
 use crate::section::Detail;
@@ -33,7 +34,7 @@ pub(super) fn blocks(record: &GateRecord, detail: Detail) -> Vec<Block> {
     let mut blocks = vec![Block::Paragraph(text.to_owned())];
     blocks.extend(charts);
     if loads.len() > CHARTS {
-        let more = wording::counted((loads.len() - CHARTS) as u64, "more load is", "more loads are");
+        let more = figure::counted((loads.len() - CHARTS) as u64, "more load is", "more loads are");
         blocks.push(Block::Paragraph(format!(
             "{more} not drawn; the numbers are in the tables."
         )));

@@ -1,7 +1,6 @@
 //! The pages of comparisons that lie there already.
 
 use super::super::Index;
-use super::part;
 use crate::block::{Block, Cell, Column, Table};
 use crate::render::Part;
 use crate::section::Detail;
@@ -36,5 +35,5 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
     let more = "squall compare writes such a page for two runs or more, and for repeats of them by the newest of each side: in reports/compare/ \
                 without --out. These are the ones in compare/ beside this index.";
     let blocks = vec![Block::Table(table), Block::Paragraph(more.to_owned())];
-    vec![part("comparisons", "Comparisons", blocks)]
+    vec![Part::new("comparisons", "Comparisons", blocks)]
 }

@@ -1,7 +1,7 @@
 //! How change points are found, and how much that is worth.
 
 use super::super::{Index, change_point};
-use super::{counted, part, summary};
+use super::summary;
 use crate::block::Block;
 use crate::figure;
 use crate::render::Part;
@@ -11,7 +11,7 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
     if detail == Detail::Brief {
         return Vec::new();
     }
-    let tested = counted(summary::tested(index), "series", "series");
+    let tested = figure::counted(summary::tested(index) as u64, "series", "series");
     let texts = [
         "P99 is that of the load with the most requests, in the phase that is the baseline; without one, in the longest measured phase. \
          Runs of another scenario text, of another machine, with other --set or with --quick are a series of their own. Runs \
@@ -35,5 +35,5 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
         ),
     ];
     let blocks = texts.into_iter().map(Block::Paragraph).collect();
-    vec![part("method", "How the trend is made", blocks)]
+    vec![Part::new("method", "How the trend is made", blocks)]
 }

@@ -10,7 +10,6 @@ mod summary;
 mod unread;
 
 use super::Index;
-use crate::block::Block;
 use crate::render::Part;
 use crate::section::Detail;
 
@@ -24,19 +23,3 @@ pub(super) static SECTIONS: [fn(&Index, Detail) -> Vec<Part>; 7] = [
     comparisons::parts,
     method::parts,
 ];
-
-fn part(id: &str, title: &str, blocks: Vec<Block>) -> Part {
-    Part {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        bare: title.is_empty(),
-        in_navigation: !title.is_empty(),
-        blocks,
-    }
-}
-
-/// A number of things in words: `1 run`, `12 runs`.
-fn counted(n: usize, one: &str, many: &str) -> String {
-    let number = crate::figure::count(n as u64);
-    format!("{number} {}", if n == 1 { one } else { many })
-}

@@ -1,8 +1,9 @@
 //! The newest runs of all scenarios together. Every run is listed below, by scenario.
 
 use super::super::Index;
-use super::{counted, part, runs};
+use super::runs;
 use crate::block::{Block, Table};
+use crate::figure;
 use crate::render::Part;
 use crate::section::Detail;
 
@@ -21,8 +22,8 @@ pub(super) fn parts(index: &Index, _: Detail) -> Vec<Part> {
     if all.len() > LISTED {
         blocks.push(Block::Paragraph(format!(
             "The newest {LISTED} of {}; the page lists all of them by scenario.",
-            counted(all.len(), "run", "runs")
+            figure::counted(all.len() as u64, "run", "runs")
         )));
     }
-    vec![part("newest", "Newest runs", blocks)]
+    vec![Part::new("newest", "Newest runs", blocks)]
 }

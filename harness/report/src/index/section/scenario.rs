@@ -2,7 +2,7 @@
 
 use super::super::series::{Scenario, Series};
 use super::super::{Index, chart};
-use super::{counted, runs};
+use super::runs;
 use crate::block::{Block, Cell, Column, Table};
 use crate::figure;
 use crate::render::Part;
@@ -149,7 +149,7 @@ fn compare(index: &Index, scenario: &Scenario) -> Option<Block> {
     Some(Block::Code {
         label: format!(
             "The command that compares the two newest of {}",
-            counted(scenario.runs.len(), "run", "runs")
+            figure::counted(scenario.runs.len() as u64, "run", "runs")
         ),
         text: format!("squall compare {} {}", word(before), word(newest)),
     })

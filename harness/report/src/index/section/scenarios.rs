@@ -2,7 +2,7 @@
 
 use super::super::series::Scenario;
 use super::super::{Index, chart};
-use super::{part, scenario};
+use super::scenario;
 use crate::block::{Block, Cell, Column, Link, Table, Tone};
 use crate::figure::{self, ABSENT};
 use crate::render::Part;
@@ -26,7 +26,7 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
         .map(|(at, scenario)| row(index, at, scenario, detail))
         .collect();
     let table = Block::Table(Table::of("The scenarios", columns, rows));
-    vec![part("scenarios", "Scenarios", vec![table])]
+    vec![Part::new("scenarios", "Scenarios", vec![table])]
 }
 
 fn row(index: &Index, at: usize, scenario: &Scenario, detail: Detail) -> Vec<Cell> {

@@ -4,7 +4,6 @@ use squall_model::record::Verdict;
 
 use super::super::series::{Change, Scenario, Series};
 use super::super::{Index, change_point, chart};
-use super::{counted, part};
 use crate::block::{Block, Figure, Tone};
 use crate::figure;
 use crate::render::Part;
@@ -17,7 +16,7 @@ pub(super) fn parts(index: &Index, _: Detail) -> Vec<Part> {
         text: text.clone(),
     }));
     blocks.push(Block::Lead(found(index)));
-    vec![part("summary", "", blocks)]
+    vec![Part::new("summary", "", blocks)]
 }
 
 fn figures(index: &Index) -> Block {
@@ -39,7 +38,10 @@ fn figures(index: &Index) -> Block {
         figure(
             "Runs",
             index.entries.len(),
-            format!("of {}", counted(index.scenarios.len(), "scenario", "scenarios")),
+            format!(
+                "of {}",
+                figure::counted(index.scenarios.len() as u64, "scenario", "scenarios")
+            ),
         ),
         figure("Pass", ended(Verdict::Pass), "held".to_owned()),
         figure("Fail", ended(Verdict::Fail), "did not hold".to_owned()),
@@ -48,7 +50,7 @@ fn figures(index: &Index) -> Block {
         figure(
             "Change points",
             changes.sum(),
-            format!("in {}", counted(tested, "series", "series")),
+            format!("in {}", figure::counted(tested as u64, "series", "series")),
         ),
     ])
 }

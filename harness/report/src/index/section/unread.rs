@@ -1,8 +1,8 @@
 //! What looks like a run and can't be read.
 
 use super::super::Index;
-use super::{counted, part};
 use crate::block::{Block, Cell, Column, Table, Tone};
+use crate::figure;
 use crate::render::Part;
 use crate::section::Detail;
 
@@ -30,8 +30,8 @@ pub(super) fn parts(index: &Index, detail: Detail) -> Vec<Part> {
     if more > 0 {
         blocks.push(Block::Paragraph(format!(
             "And {} more, which the page lists.",
-            counted(more, "run", "runs")
+            figure::counted(more as u64, "run", "runs")
         )));
     }
-    vec![part("unread", "Can't be read", blocks)]
+    vec![Part::new("unread", "Can't be read", blocks)]
 }
