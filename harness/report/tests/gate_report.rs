@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use expect_test::{ExpectFile, expect_file};
 use serde_json::Value;
-use squall_model::gate::{Both, GateRecord, GateVerdict, HostRecord};
+use squall_model::gate::{Both, GateEnd, GateRecord, GateVerdict, HostRecord};
 use squall_model::record::Machine;
 use squall_report::gate_report::{annotations, html, junit, markdown, markdown_all, step_summary, terminal};
 
@@ -335,6 +335,25 @@ fn annotations_are_as_loud_as_the_gate() {
     let many = vec![gates::regressed(); 30];
     let errors = annotations(&many, None).matches("::error ").count();
     assert_eq!(errors, 10, "GitHub shows no more of a step");
+}
+
+/// A block that could not be run to its end is not among the blocks: those that are there did not go wrong.
+#[test]
+fn a_gate_that_one_block_broke_does_not_blame_the_others() {
+    let mut gate = GateRecord {
+        verdict: GateVerdict::Inconclusive,
+        end: GateEnd::Broken,
+        ..gates::regressed()
+    };
+    for block in &mut gate.blocks {
+        block.invalid.clear();
+    }
+    for text in [html(&gate), terminal(&gate, 200, false), markdown(&gate, None)] {
+        assert!(text.contains("Broken off after"), "{text}");
+        assert!(!text.contains("again and again"), "{text}");
+    }
+    gate.blocks[0].invalid.push("the machine was busy".to_owned());
+    assert!(terminal(&gate, 200, false).contains("again and again"));
 }
 
 #[test]

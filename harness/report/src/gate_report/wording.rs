@@ -1,7 +1,8 @@
 //! How a metric, its change and what was found of it are told in words. The same words everywhere.
 
 use squall_model::gate::{
-    AcceptedRecord, FindingRecord, GateEnd, GateRecord, GateVerdict, MetricKind, MetricRecord, MetricScale,
+    AcceptedRecord, BlockRecord, FindingRecord, GateEnd, GateRecord, GateVerdict, MetricKind, MetricRecord,
+    MetricScale,
 };
 
 use super::{looked_after_us, middle, valid};
@@ -29,16 +30,22 @@ pub(super) fn tone(verdict: GateVerdict) -> Tone {
 }
 
 /// Why there was no further block.
-pub(super) fn end(end: GateEnd) -> &'static str {
-    match end {
+pub(super) fn end(record: &GateRecord) -> &'static str {
+    match record.end {
         GateEnd::Decided => "it ended as soon as it was decided",
         GateEnd::Environment => "it ended early, since the blocks there was time for could not decide",
         GateEnd::Budget => "the time it was given was used up",
         GateEnd::Blocks => "the last look was taken",
         GateEnd::Interrupted => "it was interrupted",
+        GateEnd::Broken if is_cut_short(record) => "a block could not be brought to its end",
         GateEnd::Broken => "blocks went wrong again and again",
         GateEnd::NoBase => "it did not begin",
     }
+}
+
+/// Whether all blocks of a broken gate count: then the one that broke it is not among them.
+fn is_cut_short(record: &GateRecord) -> bool {
+    record.blocks.iter().all(BlockRecord::is_valid)
 }
 
 /// A metric in words: `P99 of refresh`.
@@ -394,6 +401,7 @@ fn undecided(record: &GateRecord) -> Option<String> {
             format!("Interrupted after {blocks}, before the first look")
         }
         GateEnd::Interrupted => format!("Interrupted after {blocks}, before {what} could be decided"),
+        GateEnd::Broken if is_cut_short(record) => format!("Broken off after {blocks}"),
         GateEnd::Broken => format!(
             "Blocks went wrong again and again: {blocks} of {} count",
             record.blocks.len()

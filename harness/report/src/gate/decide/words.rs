@@ -206,6 +206,9 @@ impl Words<'_> {
         }
         let most = times.into_iter().max_by_key(|(_, times)| *times);
         let all = self.gate.invalid as usize + self.gate.readings.len();
+        if self.gate.invalid == 0 {
+            return format!("a block could not be brought to its end, after {all} that count");
+        }
         let why = most.map_or(String::new(), |(why, times)| format!("; {times} of them: {why}"));
         format!("{} of {all} blocks don't count{why}", self.gate.invalid)
     }

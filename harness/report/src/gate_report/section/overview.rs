@@ -133,7 +133,7 @@ fn facts(record: &GateRecord) -> Vec<(String, Cell)> {
             "{} of {}\n{}",
             figure::duration(record.duration_us as f64),
             figure::duration(record.budget_us as f64),
-            wording::end(record.end)
+            wording::end(record)
         ),
     );
     fact("Machine", super::machine::in_short(record));

@@ -59,7 +59,7 @@ pub(in super::super) fn lead(record: &GateRecord) -> String {
     );
     let (all, good) = (record.blocks.len(), valid(record).count());
     if all == 0 {
-        return format!("{arms} No block was run: {}.", wording::end(record.end));
+        return format!("{arms} No block was run: {}.", wording::end(record));
     }
     let counted = match all - good {
         0 => wording::blocks(all),
@@ -73,7 +73,7 @@ pub(in super::super) fn lead(record: &GateRecord) -> String {
         "{arms} {counted} in {} of {}; {}.",
         figure::duration(record.duration_us as f64),
         figure::duration(record.budget_us as f64),
-        wording::end(record.end)
+        wording::end(record)
     )
 }
 
