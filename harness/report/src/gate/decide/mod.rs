@@ -39,6 +39,9 @@ pub const BROKEN_IN_A_ROW: u32 = 5;
 /// From so many blocks on, it ends where more than half don't count.
 pub const BROKEN_OF: u32 = 10;
 
+/// A metric that is not decided looks worse where the p-value of its regression, adjusted for all metrics, is no larger.
+const LOOKS_WORSE: f64 = 0.05;
+
 /// Blocks that count before their mean time is believed: the first one starts cold.
 const TIMED_FROM: usize = 3;
 
@@ -123,7 +126,7 @@ impl Gate {
             if self.is_settled() {
                 return Next::Stop(GateEnd::Decided);
             }
-            if !self.tested.iter().any(Tested::decides) {
+            if !self.tested.iter().any(Tested::decides) && !self.looks_worse() {
                 return Next::Stop(GateEnd::Environment);
             }
         }
@@ -233,9 +236,21 @@ impl Gate {
         planner::smallest(metric.noise, metric.accepting, self.looked_at(), tests)
     }
 
-    /// Whether no further block is of use.
+    /// Whether no further block is of use. What looks worse and is not shown yet may be with more of them, so a pass waits for that; what
+    /// all looks together may spend stays the same.
     fn is_settled(&self) -> bool {
-        matches!(self.verdict(), GateVerdict::Regressed | GateVerdict::Pass)
+        match self.verdict() {
+            GateVerdict::Regressed => true,
+            GateVerdict::Pass => !self.looks_worse(),
+            _ => false,
+        }
+    }
+
+    fn looks_worse(&self) -> bool {
+        let found = self.look.iter().flat_map(|look| &look.accepting);
+        found
+            .into_iter()
+            .any(|finding| finding.verdict == Verdict::Inconclusive && finding.p_value <= LOOKS_WORSE)
     }
 
     /// The most blocks that are of use: those of the last look that is allowed, or as many as are allowed where there is none.
@@ -318,3 +333,5 @@ impl From<Verdict> for GateVerdict {
 mod study_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worse_tests;

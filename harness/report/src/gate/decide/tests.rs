@@ -10,18 +10,18 @@ use super::super::planner;
 use super::*;
 
 /// What a block of these gates takes.
-const BLOCK: Duration = Duration::from_secs(7);
+pub(super) const BLOCK: Duration = Duration::from_secs(7);
 
 const BLOCKING: Policy = Policy {
     blocks_merge: true,
     fail_on_inconclusive: false,
 };
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings::new(Duration::from_mins(11))
 }
 
-fn about() -> About {
+pub(super) fn about() -> About {
     About {
         squall: "0.1.0".to_owned(),
         scenario: "feed".to_owned(),
@@ -59,7 +59,7 @@ const fn made(name: &'static str, middle: f64, spread: f64) -> Made {
     Made { name, middle, spread }
 }
 
-fn paired(change: f64) -> Reading {
+pub(super) fn paired(change: f64) -> Reading {
     Reading::Paired(Paired {
         values: Both {
             base: 1.0,
@@ -94,7 +94,7 @@ fn concluded(settings: Settings, metrics: &[Made]) -> GateRecord {
     gate.conclude(end, about())
 }
 
-fn metric<'a>(record: &'a GateRecord, name: &str) -> &'a squall_model::gate::MetricRecord {
+pub(super) fn metric<'a>(record: &'a GateRecord, name: &str) -> &'a squall_model::gate::MetricRecord {
     record.metrics.iter().find(|metric| metric.name == name).unwrap()
 }
 

@@ -8,8 +8,8 @@ use squall_model::gate::{
 
 use super::super::looks::{self, MOST_BLOCKS};
 use super::super::planner;
-use super::Gate;
 use super::pilot::PILOT;
+use super::{Gate, LOOKS_WORSE};
 
 /// From these on, what was seen of the machine is worth a word: shares of its processors' time, and microseconds.
 const STRANGERS: f64 = 0.05;
@@ -94,7 +94,7 @@ impl Words<'_> {
         let passed = passed.collect::<Vec<_>>().join(", ");
         let unseen = informing
             .iter()
-            .map(|metric| format!("; {} {}", metric.name, self.unseen(metric)));
+            .map(|metric| format!("; {} {}{}", metric.name, self.unseen(metric), worse(metric)));
         format!("pass: {passed}{}", unseen.collect::<String>())
     }
 
@@ -406,6 +406,16 @@ fn spread(scale: MetricScale, spread: f64) -> String {
         MetricScale::Ratio => format!("{percent:.1} %"),
         MetricScale::Difference => format!("{percent:.2} points"),
     }
+}
+
+/// That a metric looks worse, where it does and it could not be shown.
+fn worse(metric: &MetricRecord) -> String {
+    let finding = metric.finding;
+    let open = finding.filter(|one| one.verdict == GateVerdict::Inconclusive && one.p_value <= LOOKS_WORSE);
+    open.map_or(String::new(), |one| {
+        let by = change(metric.scale, share(metric.scale, one.estimate));
+        format!(", and looks worse ({by}), which is not shown")
+    })
 }
 
 #[cfg(test)]
