@@ -71,11 +71,11 @@ gate: { slice: 1s, slices: 3 }
 /// A service that does one thing at a time: after it was held, what has queued up takes the longer the slower it is.
 const RECOVERY: &str = "squall: 1
 name: proof-recovery
-about: One at a time; after a hold of 400 ms the queue is gone after 400 ms, and 600 ms with 4 ms instead of 3.33 ms.
-services: { law: { use: delay-law, with: { delay: 3333us, slots: 1 } } }
-load: { ask: { to: law, http: { get: / }, rate: 150/s, timeout: 5s } }
+about: One at a time; after a hold of 400 ms the queue is gone after 370 ms, and 570 ms with 980 us instead of 800 us.
+services: { law: { use: delay-law, with: { delay: 800us, slots: 1 } } }
+load: { ask: { to: law, http: { get: / }, rate: 600/s, timeout: 5s } }
 phases:
-  - { phase: steady, for: 2s, baseline: true }
+  - { phase: steady, for: 3s, baseline: true }
   - phase: held
     for: 3s
     faults: [ pause: { target: law, after: 200ms, for: 400ms } ]
@@ -119,7 +119,7 @@ fn cases() -> Vec<Case> {
             name: "recovery 200 ms later",
             scenario: RECOVERY,
             change: [
-                law("delay=4ms"),
+                law("delay=980us"),
                 vec!["--metric".to_owned(), "pause.recovery".to_owned()],
             ]
             .concat(),
