@@ -124,33 +124,22 @@ pub fn change<T>(
     Ok(result)
 }
 
-/// What expectations of a scenario see of what is stored below `reports`; nothing is read where none of them asks for it.
-pub fn stored(reports: &Path, scenario: &Scenario, overrides: &[String]) -> Stored {
+/// What expectations of a scenario see of what is stored below `reports`; nothing is looked for where none of them asks for it.
+pub fn stored(reports: &Path, scenario: &Scenario, overrides: &[String]) -> Option<Stored> {
+    let mut expressions = scenario.expect.iter().flat_map(|(_, expressions)| expressions);
+    expressions.find(|expression| expression.adjustment().is_some())?;
     let machine = this_machine();
     let folder = reports.join(FOLDER);
     let name = scenario.name.value.as_str();
-    let asks = scenario
-        .expect
-        .iter()
-        .flat_map(|(_, expressions)| expressions)
-        .any(|expression| expression.adjustment().is_some());
-    let entries = if asks {
-        read(&folder, &machine, name)
-            .map(|found| found.map_or_else(Vec::new, |baseline| baseline.entries))
-            .map_err(|error| format!("{error:#}"))
-    } else {
-        Ok(Vec::new())
-    };
-    let mut others = if asks {
-        machines_of(&folder, name).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
+    let entries = read(&folder, &machine, name)
+        .map(|found| found.map_or_else(Vec::new, |baseline| baseline.entries))
+        .map_err(|error| format!("{error:#}"));
+    let mut others = machines_of(&folder, name).unwrap_or_default();
     others.retain(|other| *other != machine);
     let sets = overrides
         .iter()
         .map(|one| format!("--set {}", quoting::shell(one)));
-    Stored {
+    Some(Stored {
         file: file(&folder, &machine, name).display().to_string(),
         machine,
         entries,
@@ -158,7 +147,7 @@ pub fn stored(reports: &Path, scenario: &Scenario, overrides: &[String]) -> Stor
         overrides: sets.collect::<Vec<_>>().join(" "),
         save: save_command(reports, name),
         since_change,
-    }
+    })
 }
 
 /// The command that stores the newest run of a scenario.

@@ -116,8 +116,8 @@ pub fn verdict(record: &RunRecord) -> String {
 }
 
 /// A number of things in words: `1 user`, `12 users`.
-pub fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+pub fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// What a stranger wrote, on one line: a terminal shows its escape sequences and obeys none.

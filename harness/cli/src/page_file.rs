@@ -1,4 +1,4 @@
-//! A page that tells of several runs, where and in the form in which a command was told to put it.
+//! A page that tells of runs, where and in the form in which a command was told to put it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,20 +55,17 @@ pub fn put<T>(
     Ok(())
 }
 
-/// Writes the page, and makes the folder that it lies in.
+/// Writes a text to a file that a command line names, and makes the folder that it lies in.
 ///
 /// # Errors
 ///
 /// That `file` is a folder, or can't be written.
-fn write(file: &Path, page: &str) -> anyhow::Result<()> {
+pub fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     if file.is_dir() {
-        bail!(
-            "writing {}: it is a folder; --out names the page to write",
-            file.display()
-        );
+        bail!("writing {}: it is a folder; name a file in it", file.display());
     }
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
-    write_whole(file, page.as_bytes()).with_context(|| format!("writing {}", file.display()))
+    write_whole(file, text.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }

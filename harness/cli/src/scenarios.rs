@@ -120,7 +120,7 @@ pub fn read(name: &str, how: &How) -> anyhow::Result<Read> {
         stored: how
             .reports
             .as_deref()
-            .map(|reports| baseline_files::stored(reports, &scenario, &how.overrides)),
+            .and_then(|reports| baseline_files::stored(reports, &scenario, &how.overrides)),
         source: secrets
             .iter()
             .fold(text, |text, value| text.replace(value, REDACTED)),

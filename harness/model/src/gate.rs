@@ -414,16 +414,10 @@ impl MetricKind {
     ];
 
     /// Those that a scenario has; what is left is of micro-benchmarks.
-    pub const OF_SCENARIOS: [MetricKind; 8] = [
-        MetricKind::Cpu,
-        MetricKind::P50,
-        MetricKind::P99,
-        MetricKind::P999,
-        MetricKind::Throughput,
-        MetricKind::Errors,
-        MetricKind::Pause,
-        MetricKind::Recovery,
-    ];
+    pub fn of_scenarios() -> impl Iterator<Item = MetricKind> {
+        let all = MetricKind::ALL.into_iter();
+        all.filter(|kind| *kind != MetricKind::Time)
+    }
 
     /// The word used in files, in `gate.metrics` and on screens.
     pub const fn as_str(self) -> &'static str {

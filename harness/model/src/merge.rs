@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::histogram::HistogramError;
 use crate::hlog::Interval;
 use crate::record::{GeneratorRecord, How, MergedFrom, MergedRun, RunRecord, SCHEMA, Verdict};
-use crate::series::SeriesRow;
+use crate::series::{Row, SeriesRow};
 
 /// One run that goes in.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Part<'a> {
     /// Its timeline.
     pub events: &'a [Event],
     /// Its series.
-    pub series: Vec<SeriesRow>,
+    pub series: Vec<Row<'a>>,
     /// Its interval histograms, by load.
     pub intervals: &'a BTreeMap<String, Vec<Interval>>,
 }

@@ -27,6 +27,34 @@ impl SeriesRow {
     }
 }
 
+/// A row that lies where rows of its kind do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Row<'a> {
+    /// Of a load.
+    Load(&'a LoadRow),
+    /// Of a service.
+    Service(&'a ServiceRow),
+}
+
+impl Row<'_> {
+    /// The same on its own.
+    pub fn to_owned(self) -> SeriesRow {
+        match self {
+            Row::Load(row) => SeriesRow::Load(row.clone()),
+            Row::Service(row) => SeriesRow::Service(row.clone()),
+        }
+    }
+}
+
+impl<'a> From<&'a SeriesRow> for Row<'a> {
+    fn from(row: &'a SeriesRow) -> Row<'a> {
+        match row {
+            SeriesRow::Load(row) => Row::Load(row),
+            SeriesRow::Service(row) => Row::Service(row),
+        }
+    }
+}
+
 /// A load over one interval. Durations in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadRow {

@@ -80,7 +80,7 @@ fn write(recording: &Recording, folder: &Path) -> io::Result<()> {
     std::fs::write(folder.join("events.ndjson"), lines(recording.events.iter())?)?;
     std::fs::write(
         folder.join("series.ndjson"),
-        lines(recording.series.iter().map(squall_report::Row::to_owned))?,
+        lines(recording.series.iter().map(squall_model::series::Row::to_owned))?,
     )?;
     for (load, intervals) in &recording.intervals {
         let mut text = hlog::header(1_768_469_412_480, &recording.record.started_at);

@@ -40,4 +40,4 @@ pub use render::{
     NoStart, PageSection, SectionBlocks, csv, html, html_of, junit, markdown, openmetrics, page_sections,
     terminal,
 };
-pub use series::{Row, Series};
+pub use series::Series;

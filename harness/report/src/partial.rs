@@ -10,9 +10,9 @@ use squall_model::event::{EventKind, PlannedPhase};
 use squall_model::histogram::{Distribution, Histogram, sum};
 use squall_model::hlog::{Interval, Kind};
 use squall_model::record::{LoadMode, LoadRecord, PhaseRecord, ServiceRecord};
+use squall_model::series::Row;
 
 use crate::recording::Recording;
-use crate::series::Row;
 
 /// Fills the phases that began and have no result.
 pub(crate) fn fill(recording: &mut Recording) {

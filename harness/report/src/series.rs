@@ -6,22 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
+use squall_model::series::{LoadRow, Row, SeriesRow, ServiceRow};
 
 /// What happened over time.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     parts: Vec<Part>,
     skipped: usize,
-}
-
-/// A row of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Row<'a> {
-    /// Of a load.
-    Load(&'a LoadRow),
-    /// Of a service.
-    Service(&'a ServiceRow),
 }
 
 impl Series {
@@ -111,16 +102,6 @@ impl Series {
             SeriesRow::Load(row) => Whose::Load(part.loads.push(row)),
             SeriesRow::Service(row) => Whose::Service(part.services.push(row)),
         });
-    }
-}
-
-impl Row<'_> {
-    /// The same on its own.
-    pub fn to_owned(self) -> SeriesRow {
-        match self {
-            Row::Load(row) => SeriesRow::Load(row.clone()),
-            Row::Service(row) => SeriesRow::Service(row.clone()),
-        }
     }
 }
 

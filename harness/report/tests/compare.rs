@@ -134,8 +134,11 @@ fn runs_are_aligned_at_the_first_fault() {
     for fault in &mut later.record.faults {
         fault.injected_us = fault.injected_us.map(|us| us + late);
     }
-    let mut rows: Vec<squall_model::series::SeriesRow> =
-        later.series.iter().map(squall_report::Row::to_owned).collect();
+    let mut rows: Vec<squall_model::series::SeriesRow> = later
+        .series
+        .iter()
+        .map(squall_model::series::Row::to_owned)
+        .collect();
     for row in &mut rows {
         if let squall_model::series::SeriesRow::Load(row) = row {
             row.start_us += late;

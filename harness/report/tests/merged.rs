@@ -4,7 +4,7 @@ mod synthetic;
 
 use squall_model::merge::{Merged, Part, merge};
 use squall_model::record::How;
-use squall_report::{Recording, Row, csv, html, markdown};
+use squall_report::{Recording, csv, html, markdown};
 
 /// Two runs that differ in their seed, merged and read as a folder is.
 fn merged() -> (Recording, Recording) {
@@ -16,7 +16,7 @@ fn merged() -> (Recording, Recording) {
         started_ms: 0,
         record: &run.record,
         events: &run.events,
-        series: run.series.iter().map(Row::to_owned).collect(),
+        series: run.series.iter().collect(),
         intervals: &run.intervals,
     });
     let parts: Vec<Part<'_>> = parts.collect();

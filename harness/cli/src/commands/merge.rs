@@ -104,12 +104,7 @@ fn parts(runs: &[Run]) -> anyhow::Result<Vec<Part<'_>>> {
             started_ms: u64::try_from(started.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
             record: &run.recording.record,
             events: &run.recording.events,
-            series: run
-                .recording
-                .series
-                .iter()
-                .map(squall_report::Row::to_owned)
-                .collect(),
+            series: run.recording.series.iter().collect(),
             intervals: &run.recording.intervals,
         });
     }

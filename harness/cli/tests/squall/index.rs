@@ -169,7 +169,7 @@ fn what_holds_no_run_is_refused_with_the_reason() {
         ("/proc/a/b/index.html", "making /proc/a/b"),
         (
             stage.path("empty").to_str().expect("UTF-8"),
-            "it is a folder; --out names the page",
+            "it is a folder; name a file in it",
         ),
     ]
     .map(|(out, words)| (out.to_owned(), words));

@@ -6,22 +6,20 @@ use super::measured::Sum;
 use super::{MergeError, Part};
 use crate::histogram::encode;
 use crate::hlog::{Interval, Kind};
-use crate::series::{LoadRow, RowLatency, RowPauses, SeriesRow, ServiceRow};
+use crate::series::{LoadRow, Row, RowLatency, RowPauses, SeriesRow, ServiceRow};
 
 /// The series. In repeats, counts are those of all of them together.
 pub(super) fn series(parts: &[Part<'_>]) -> Vec<SeriesRow> {
     let mut rows: BTreeMap<(u64, u64, bool, String), SeriesRow> = BTreeMap::new();
-    for row in parts.iter().flat_map(|part| &part.series) {
+    for row in parts.iter().flat_map(|part| part.series.iter().copied()) {
         let key = match row {
-            SeriesRow::Load(row) => (row.start_us, row.end_us, false, row.load.clone()),
-            SeriesRow::Service(row) => (row.start_us, row.end_us, true, row.service.clone()),
+            Row::Load(row) => (row.start_us, row.end_us, false, row.load.clone()),
+            Row::Service(row) => (row.start_us, row.end_us, true, row.service.clone()),
         };
         let merged = match (rows.remove(&key), row) {
-            (Some(SeriesRow::Load(one)), SeriesRow::Load(other)) => SeriesRow::Load(load(one, other)),
-            (Some(SeriesRow::Service(one)), SeriesRow::Service(other)) => {
-                SeriesRow::Service(service(one, other))
-            }
-            _ => row.clone(),
+            (Some(SeriesRow::Load(one)), Row::Load(other)) => SeriesRow::Load(load(one, other)),
+            (Some(SeriesRow::Service(one)), Row::Service(other)) => SeriesRow::Service(service(one, other)),
+            _ => row.to_owned(),
         };
         rows.insert(key, merged);
     }

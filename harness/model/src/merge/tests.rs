@@ -11,7 +11,7 @@ use crate::record::{
     PhaseRecord, ServiceRecord,
 };
 use crate::replay;
-use crate::series::{LoadRow, RowLatency, ServiceRow};
+use crate::series::{LoadRow, Row, RowLatency, ServiceRow};
 
 const SECOND: u64 = 1_000_000;
 
@@ -139,7 +139,7 @@ impl Run {
             started_ms: self.started_ms,
             record: &self.record,
             events: &self.events,
-            series: self.series.clone(),
+            series: self.series.iter().map(Row::from).collect(),
             intervals: &self.intervals,
         }
     }

@@ -227,7 +227,7 @@ fn check_gate(gate: &Gate, names: &Names, diagnostics: &mut Diagnostics) {
 
 fn check_metric(name: &Spanned<MetricName>, names: &Names, diagnostics: &mut Diagnostics) {
     let (of, kind) = name.value.parts();
-    let kinds = || MetricKind::OF_SCENARIOS.iter().map(|kind| kind.as_str());
+    let kinds = || MetricKind::of_scenarios().map(MetricKind::as_str);
     if !kinds().any(|known| known == kind) {
         let message = format!("a gate measures no `{kind}`");
         let help = suggest(kind, kinds())

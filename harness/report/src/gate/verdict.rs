@@ -60,6 +60,16 @@ pub struct Finding {
     pub p_value: f64,
 }
 
+/// What is undecided looks worse where the p-value of its regression is no larger.
+const LOOKS_WORSE: f64 = 0.05;
+
+impl Finding {
+    /// Whether it is undecided and may well be a regression: more blocks may show it.
+    pub fn looks_worse(&self) -> bool {
+        self.verdict == Verdict::Inconclusive && self.p_value <= LOOKS_WORSE
+    }
+}
+
 /// Judges all metrics that are tested, at one look. What comes of a metric depends on the others only by how many they are and how sure.
 pub fn judge(metrics: &[Metric], levels: Levels, nulls: &mut Nulls) -> Vec<Finding> {
     let p_values = |sign: f64, alternative, nulls: &mut Nulls| -> Vec<f64> {

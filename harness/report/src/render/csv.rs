@@ -5,10 +5,9 @@
 //! that of RFC 4180.
 
 use squall_model::record::PhaseRecord;
-use squall_model::series::{LoadRow, RowLatency, ServiceRow};
+use squall_model::series::{LoadRow, Row, RowLatency, ServiceRow};
 
 use crate::recording::Recording;
-use crate::series::Row;
 
 /// The columns. Those of a load are empty in the rows of a service, and the other way round.
 const HEADER: [&str; 28] = [

@@ -137,7 +137,9 @@ fn the_crosshair_stands_at_one_moment_in_all_charts_and_reads_what_the_data_says
     near(&outputs[0], quantile(&histogram, 0.99).unwrap() as f64);
     let rows = folder.recording().series;
     let pause = rows.iter().find_map(|row| match row {
-        squall_report::Row::Service(row) if (row.start_us..row.end_us).contains(&MOMENT_US) => row.pause_max,
+        squall_model::series::Row::Service(row) if (row.start_us..row.end_us).contains(&MOMENT_US) => {
+            row.pause_max
+        }
         _ => None,
     });
     near(&outputs[1], pause.unwrap() as f64);
@@ -369,7 +371,7 @@ fn what_names_and_marks_a_stretch_of_time_stays_inside_the_plot_of_a_window() {
     let mut rows: Vec<SeriesRow> = recording
         .series
         .iter()
-        .map(squall_report::Row::to_owned)
+        .map(squall_model::series::Row::to_owned)
         .collect();
     rows.retain(|row| match row {
         SeriesRow::Load(row) => {

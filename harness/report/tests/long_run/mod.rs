@@ -35,7 +35,11 @@ pub(crate) fn recording(seed: u64, row_us: u64) -> Recording {
         many(&mut event.kind);
     }
     hour.record = replay::record(&hour.events).unwrap();
-    let rows: Vec<SeriesRow> = hour.series.iter().map(squall_report::Row::to_owned).collect();
+    let rows: Vec<SeriesRow> = hour
+        .series
+        .iter()
+        .map(squall_model::series::Row::to_owned)
+        .collect();
     hour.series = series(&rows, row_us).into_iter().collect();
     let minute = hour
         .intervals

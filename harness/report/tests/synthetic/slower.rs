@@ -28,7 +28,7 @@ pub(crate) fn slower(mut recording: Recording, factor: f64) -> Recording {
     let mut rows: Vec<SeriesRow> = recording
         .series
         .iter()
-        .map(squall_report::Row::to_owned)
+        .map(squall_model::series::Row::to_owned)
         .collect();
     for row in &mut rows {
         if let SeriesRow::Load(row) = row {

@@ -99,9 +99,8 @@ fn tell(arguments: &BaselineSaveArguments, machine: &str, scenario: &str, told: 
         n => format!("; the oldest {n} went, to keep the file small"),
     };
     let file = baseline_files::file(&arguments.dir, machine, scenario);
-    output::line(
-        &format!("baseline: {} ({entries} entries{gone})", file.display()).replace("(1 entries", "(1 entry"),
-    );
+    let entries = output::counted(entries, "entry", "entries");
+    output::line(&format!("baseline: {} ({entries}{gone})", file.display()));
     if this_machine() != machine {
         output::note(
             "note: the run was made on another machine than this; expectations of this machine don't see it",

@@ -1,16 +1,13 @@
 //! `squall baseline show`: the newest values of a scenario, and the trend of each.
 
-use std::fs;
-
-use anyhow::{Context as _, bail, ensure};
-use squall_engine::record::write_whole;
+use anyhow::{bail, ensure};
 use squall_model::baseline::is_fingerprint;
 use squall_model::name::Name;
 use squall_report::baseline::{self, Shown};
 
 use crate::arguments::BaselineShowArguments;
 use crate::baseline_files::{self, this_machine};
-use crate::output;
+use crate::{output, page_file};
 
 /// Shows a baseline: of this machine, unless another is named.
 pub fn run(arguments: &BaselineShowArguments) -> anyhow::Result<()> {
@@ -42,16 +39,7 @@ pub fn run(arguments: &BaselineShowArguments) -> anyhow::Result<()> {
     };
     let shown = Shown::new(found, machine == here, arguments.metric.as_deref())?;
     if let Some(file) = &arguments.html {
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        }
-        ensure!(
-            !file.is_dir(),
-            "writing {}: it is a folder; --html names a file",
-            file.display()
-        );
-        let page = baseline::html(&shown);
-        write_whole(file, page.as_bytes()).with_context(|| format!("writing {}", file.display()))?;
+        page_file::write(file, &baseline::html(&shown))?;
     }
     if arguments.json {
         output::out(&baseline::json(&shown));

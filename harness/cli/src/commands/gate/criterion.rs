@@ -230,7 +230,7 @@ impl Gated {
             self.of.name,
             self.of.arms.candidate.about,
             self.of.arms.base.about,
-            output::counted(paired, "benchmark"),
+            output::counted(paired, "benchmark", "benchmarks"),
             match pace.slices {
                 1 => "once".to_owned(),
                 slices => format!("{slices} times"),

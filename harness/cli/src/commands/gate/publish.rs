@@ -6,15 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use squall_engine::record::write_whole;
 use squall_model::gate::GateRecord;
 use squall_model::units::human;
 use squall_report::gate::decide::Gate;
 use squall_report::gate_report;
 
 use crate::arguments::GateArguments;
-use crate::output;
 use crate::scenarios::find;
+use crate::{output, page_file};
 
 /// A line on standard error on how far it is: one that stands on a terminal, one for each look elsewhere.
 pub struct Told {
@@ -77,15 +76,15 @@ impl Drop for Told {
 }
 
 /// Writes the record of a gate.
-pub fn record(record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
-    put(&folder.join("gate.json"), &serde_json::to_string_pretty(record)?)
+pub fn put_record(record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
+    page_file::write(&folder.join("gate.json"), &serde_json::to_string_pretty(record)?)
 }
 
 /// Writes the files of one gate, and prints what came of it.
 pub fn one(arguments: &GateArguments, record: &GateRecord, folder: &Path) -> anyhow::Result<()> {
-    self::record(record, folder)?;
+    put_record(record, folder)?;
     let page = folder.join("gate.html");
-    put(&page, &gate_report::html(record))?;
+    page_file::write(&page, &gate_report::html(record))?;
     if arguments.json {
         return Ok(());
     }
@@ -118,10 +117,10 @@ pub fn all(arguments: &GateArguments, records: &[GateRecord]) -> anyhow::Result<
         output::line(&text);
     }
     if let Some(file) = &arguments.markdown {
-        put(file, &gate_report::markdown_all(records))?;
+        page_file::write(file, &gate_report::markdown_all(records))?;
     }
     if let Some(file) = &arguments.junit {
-        put(file, &gate_report::junit(records))?;
+        page_file::write(file, &gate_report::junit(records))?;
     }
     if arguments.github {
         github(arguments, records)?;
@@ -142,11 +141,4 @@ fn github(arguments: &GateArguments, records: &[GateRecord]) -> anyhow::Result<(
     let open = fs::OpenOptions::new().append(true).create(true).open(&summary);
     let written = open.and_then(|mut file| file.write_all(gate_report::step_summary(records).as_bytes()));
     written.with_context(|| format!("writing the summary of the step to {}", summary.display()))
-}
-
-fn put(file: &Path, text: &str) -> anyhow::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    }
-    write_whole(file, text.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }

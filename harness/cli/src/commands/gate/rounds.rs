@@ -167,7 +167,7 @@ pub fn run(
     let mut told = |gate: &Gate| {
         shown.block(gate, begin.clock.elapsed());
         // A gate that is killed leaves what it knew. Where that can't be written, the end says so.
-        let _ = publish::record(
+        let _ = publish::put_record(
             &gate.conclude(GateEnd::Interrupted, course.about(of, &begin)),
             folder,
         );

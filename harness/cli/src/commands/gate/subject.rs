@@ -79,9 +79,7 @@ impl Blocks for &Subject {
 
 /// What a gate of this plan is of.
 pub fn of(course: &Course<'_>, plan: &Plan, arms: Both<ArmAbout>) -> Of {
-    let of_all = MetricKind::OF_SCENARIOS
-        .iter()
-        .filter(|kind| **kind != MetricKind::Errors);
+    let of_all = MetricKind::of_scenarios().filter(|kind| *kind != MetricKind::Errors);
     let of_all = of_all.map(|kind| (kind.as_str().to_owned(), plan.gate.limits));
     let limits = of_all.chain(plan.gate.metrics.iter().cloned());
     let limits = limits.filter(|(_, limits)| *limits != PlannedLimits::default());

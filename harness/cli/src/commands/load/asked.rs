@@ -51,9 +51,12 @@ impl Asked {
             Some(rate) => format!(
                 "open loop at {}, at most {}",
                 human::rate(rate),
-                output::counted(connections, "connection")
+                output::counted(connections, "connection", "connections")
             ),
-            None => format!("closed loop, {} flat out", output::counted(connections, "user")),
+            None => format!(
+                "closed loop, {} flat out",
+                output::counted(connections, "user", "users")
+            ),
         };
         format!(
             "{} {}{} for {}, {how}",

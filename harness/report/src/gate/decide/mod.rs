@@ -39,9 +39,6 @@ pub const BROKEN_IN_A_ROW: u32 = 5;
 /// From so many blocks on, it ends where more than half don't count.
 pub const BROKEN_OF: u32 = 10;
 
-/// A metric that is not decided looks worse where the p-value of its regression, adjusted for all metrics, is no larger.
-const LOOKS_WORSE: f64 = 0.05;
-
 /// Blocks that count before their mean time is believed: the first one starts cold.
 const TIMED_FROM: usize = 3;
 
@@ -246,11 +243,19 @@ impl Gate {
         }
     }
 
+    /// Whether anything does.
     fn looks_worse(&self) -> bool {
         let found = self.look.iter().flat_map(|look| &look.accepting);
-        found
-            .into_iter()
-            .any(|finding| finding.verdict == Verdict::Inconclusive && finding.p_value <= LOOKS_WORSE)
+        found.into_iter().any(Finding::looks_worse)
+    }
+
+    /// What the last look found of a metric by the limits that accept what a commit accepts, by its name.
+    fn accepting(&self, name: &str) -> Option<&Finding> {
+        let at = self
+            .tested
+            .iter()
+            .position(|metric| metric.id.to_string() == name)?;
+        self.look.as_ref()?.accepting.get(at)
     }
 
     /// The most blocks that are of use: those of the last look that is allowed, or as many as are allowed where there is none.

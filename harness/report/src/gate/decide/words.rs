@@ -8,8 +8,8 @@ use squall_model::gate::{
 
 use super::super::looks::{self, MOST_BLOCKS};
 use super::super::planner;
+use super::Gate;
 use super::pilot::PILOT;
-use super::{Gate, LOOKS_WORSE};
 
 /// From these on, what was seen of the machine is worth a word: shares of its processors' time, and microseconds.
 const STRANGERS: f64 = 0.05;
@@ -94,7 +94,7 @@ impl Words<'_> {
         let passed = passed.collect::<Vec<_>>().join(", ");
         let unseen = informing
             .iter()
-            .map(|metric| format!("; {} {}{}", metric.name, self.unseen(metric), worse(metric)));
+            .map(|metric| format!("; {} {}{}", metric.name, self.unseen(metric), self.worse(metric)));
         format!("pass: {passed}{}", unseen.collect::<String>())
     }
 
@@ -106,6 +106,17 @@ impl Words<'_> {
             Some(None) => "not decidable here, would see nothing".to_owned(),
             Some(Some(seen)) => format!("not decidable here, would see {}", change(metric.scale, seen)),
         }
+    }
+
+    /// That it looks worse, where it does and that could not be shown.
+    fn worse(&self, metric: &MetricRecord) -> String {
+        let found = self.gate.accepting(&metric.name);
+        found
+            .filter(|found| found.looks_worse())
+            .map_or(String::new(), |found| {
+                let by = change(metric.scale, share(metric.scale, found.estimate));
+                format!(", and looks worse ({by}), which is not shown")
+            })
     }
 
     fn is_of_benchmarks(&self) -> bool {
@@ -406,16 +417,6 @@ fn spread(scale: MetricScale, spread: f64) -> String {
         MetricScale::Ratio => format!("{percent:.1} %"),
         MetricScale::Difference => format!("{percent:.2} points"),
     }
-}
-
-/// That a metric looks worse, where it does and it could not be shown.
-fn worse(metric: &MetricRecord) -> String {
-    let finding = metric.finding;
-    let open = finding.filter(|one| one.verdict == GateVerdict::Inconclusive && one.p_value <= LOOKS_WORSE);
-    open.map_or(String::new(), |one| {
-        let by = change(metric.scale, share(metric.scale, one.estimate));
-        format!(", and looks worse ({by}), which is not shown")
-    })
 }
 
 #[cfg(test)]
