@@ -1,7 +1,7 @@
 //! `squall gate`, against services that differ in what can be counted: no machine is too slow for errors.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind};
 
-use crate::support::{Ended, PATIENCE, Stage, eventually, git, processes};
+use crate::support::{Ended, PATIENCE, Stage, eventually, gate_folder, gate_record, git, processes};
 
 /// Fourteen blocks of a second, on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(400);
@@ -37,25 +37,6 @@ fn command(stage: &Stage, scenario: &str, more: &[&str]) -> Command {
     command
 }
 
-/// The folder of the only gate.
-fn folder(ended: &Ended) -> PathBuf {
-    let gates: Vec<PathBuf> = fs::read_dir(ended.reports.join("shop"))
-        .unwrap_or_else(|e| panic!("{e}\n{ended}"))
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.to_string_lossy().ends_with("-gate"))
-        .collect();
-    assert_eq!(gates.len(), 1, "{ended}");
-    gates.into_iter().next().expect("it was counted")
-}
-
-fn record(ended: &Ended) -> GateRecord {
-    let text = fs::read_to_string(folder(ended).join("gate.json")).unwrap_or_else(|e| panic!("{e}\n{ended}"));
-    let record: GateRecord = serde_json::from_str(&text).expect("a gate's record");
-    assert_eq!(i32::from(record.exit_code), ended.code(), "{ended}");
-    record
-}
-
 #[test]
 fn more_errors_block_and_nothing_is_left() {
     let stage = Stage::alone();
@@ -66,7 +47,7 @@ fn more_errors_block_and_nothing_is_left() {
         &["--candidate-set", WORSE, "--metric", "errors", "--seed", "5"],
     );
     ended.assert_code(i32::from(Exit::Regression.code()));
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(
         (record.verdict, record.end),
         (GateVerdict::Regressed, GateEnd::Decided),
@@ -108,7 +89,7 @@ fn more_errors_block_and_nothing_is_left() {
         record.command
     );
     assert!(record.command.contains("--seed 5"));
-    let kept: Vec<_> = fs::read_dir(folder(&ended).join("blocks"))
+    let kept: Vec<_> = fs::read_dir(gate_folder(&ended).join("blocks"))
         .expect("there")
         .flatten()
         .collect();
@@ -127,10 +108,10 @@ fn the_same_passes_by_what_can_be_counted() {
     );
     ended.assert_code(0);
     let printed: GateRecord = serde_json::from_str(&ended.stdout).expect("JSON and nothing else");
-    assert_eq!(printed, record(&ended));
+    assert_eq!(printed, gate_record(&ended));
     assert_eq!(printed.verdict, GateVerdict::Pass, "{ended}");
     assert!(printed.same_binary && !printed.blind_spot.is_empty());
-    let block = folder(&ended).join(printed.blocks[0].folder.as_deref().expect("it was kept"));
+    let block = gate_folder(&ended).join(printed.blocks[0].folder.as_deref().expect("it was kept"));
     for arm in Arm::BOTH {
         assert!(
             block.join(arm.as_str()).join("shop/latest/run.json").is_file(),
@@ -150,7 +131,7 @@ fn advice_blocks_nothing() {
         &["--candidate-set", WORSE, "--metric", "errors", "--advise"],
     );
     ended.assert_code(0);
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(record.verdict, GateVerdict::Regressed);
     assert!(!record.blocks_merge);
 }
@@ -165,7 +146,7 @@ fn too_little_time_decides_nothing_and_says_so() {
         &["--budget", "1s", "--on-inconclusive", "fail"],
     );
     ended.assert_code(i32::from(Exit::Invalid.code()));
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(
         (record.verdict, record.end),
         (GateVerdict::Inconclusive, GateEnd::Budget),
@@ -196,7 +177,7 @@ gate: { slice: 200ms, slices: 1, gap: 50ms, warm_up: 100ms }
     let plant = "services.ids.with.plant=reuse-after-rollback";
     let ended = gate(&stage, &scenario, &["--candidate-set", plant]);
     ended.assert_code(i32::from(Exit::InvariantViolated.code()));
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(record.blocks.len(), 1, "one block is enough: {ended}");
     let arms = &record.blocks[0].arms;
     assert_eq!(arms.base.violations, []);
@@ -230,7 +211,7 @@ fn a_candidate_that_does_not_start_fails_and_a_base_that_does_not_is_none() {
         &["--base-set", &format!("services.law.{works}")],
     );
     ended.assert_code(i32::from(Exit::ExpectationNotMet.code()));
-    let failed = record(&ended);
+    let failed = gate_record(&ended);
     assert_eq!(failed.end, GateEnd::Broken);
     assert!(
         failed.reasons[0].starts_with("candidate: ") && failed.reasons[0].contains("law"),
@@ -245,7 +226,7 @@ fn a_candidate_that_does_not_start_fails_and_a_base_that_does_not_is_none() {
         &["--candidate-set", &format!("services.law.{works}")],
     );
     ended.assert_code(0);
-    let none = record(&ended);
+    let none = gate_record(&ended);
     assert_eq!((none.verdict, none.end), (GateVerdict::NoBase, GateEnd::NoBase));
     assert!(none.reasons[0].starts_with("base: "), "{:?}", none.reasons);
 }
@@ -267,7 +248,7 @@ fn ctrl_c_ends_with_what_is_known() {
     ended
         .assert_code(i32::from(Exit::Interrupted.code()))
         .assert_nothing_left();
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(
         (record.verdict, record.end),
         (GateVerdict::Inconclusive, GateEnd::Interrupted)
@@ -357,14 +338,14 @@ gate: { shared: [law], slice: 200ms, slices: 1, gap: 50ms, warm_up: 0s }
     let scenario = stage.write("shop.yaml", text);
     let ended = gate(&stage, &scenario, &["--budget", "1s", "--keep-blocks"]);
     ended.assert_code(0);
-    let block = folder(&ended).join("blocks/001");
+    let block = gate_folder(&ended).join("blocks/001");
     let log = |arm: &str| block.join(arm).join("shop/latest/logs/law.log").exists();
     assert_eq!(
         (log("shared"), log("base"), log("candidate")),
         (true, false, false),
         "{ended}"
     );
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert!(record.blocks[0].is_valid(), "{:?}", record.blocks[0].invalid);
 }
 
@@ -410,7 +391,7 @@ fn a_working_tree_is_held_against_the_revision_it_parted_from() {
     let scenario = repository.join("shop.yaml").display().to_string();
     let ended = gate(&stage, &scenario, &["--base", "main", "--metric", "errors"]);
     ended.assert_code(i32::from(Exit::Regression.code()));
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert!(
         record.arms.candidate.revision.ends_with("-dirty"),
         "{:?}",
@@ -435,6 +416,6 @@ fn a_working_tree_is_held_against_the_revision_it_parted_from() {
     fs::remove_dir_all(stage.reports()).expect("removed");
     let ended = gate(&stage, &scenario, &["--base", "main", "--metric", "errors"]);
     ended.assert_code(0);
-    let accepted = self::record(&ended);
+    let accepted = gate_record(&ended);
     assert!(accepted.accepted[0].used, "{:?}", accepted.accepted);
 }

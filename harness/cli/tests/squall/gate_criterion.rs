@@ -2,7 +2,6 @@
 //! depend on how busy the machine is.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use rustix::process::Signal;
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, GateEnd, GateRecord, GateVerdict, MetricKind, MetricRecord};
 
-use crate::support::{Ended, PATIENCE, Stage, eventually, git, processes};
+use crate::support::{Ended, PATIENCE, Stage, eventually, gate_folder, gate_record, git, processes};
 
 /// Dozens of short programs, or a few builds, on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(400);
@@ -71,21 +70,6 @@ impl Benches {
     }
 }
 
-/// The folder of the only gate.
-fn folder(ended: &Ended) -> PathBuf {
-    let gates = fs::read_dir(ended.reports.join("work")).unwrap_or_else(|e| panic!("{e}\n{ended}"));
-    let gates: Vec<PathBuf> = gates.flatten().map(|entry| entry.path()).collect();
-    assert_eq!(gates.len(), 1, "{ended}");
-    gates.into_iter().next().expect("it was counted")
-}
-
-fn record(ended: &Ended) -> GateRecord {
-    let text = fs::read_to_string(folder(ended).join("gate.json")).unwrap_or_else(|e| panic!("{e}\n{ended}"));
-    let record: GateRecord = serde_json::from_str(&text).expect("a gate's record");
-    assert_eq!(i32::from(record.exit_code), ended.code(), "{ended}");
-    record
-}
-
 fn metric<'a>(record: &'a GateRecord, name: &str) -> &'a MetricRecord {
     let found = record.metrics.iter().find(|metric| metric.name == name);
     found.unwrap_or_else(|| panic!("no {name} in {:?}", record.metrics))
@@ -100,7 +84,7 @@ fn a_planted_regression_blocks_and_what_only_one_arm_has_is_told() {
     ended
         .assert_code(i32::from(Exit::Regression.code()))
         .assert_nothing_left();
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(
         (record.verdict, record.end, record.looked_at),
         (GateVerdict::Regressed, GateEnd::Decided, 14),
@@ -135,16 +119,16 @@ fn a_planted_regression_blocks_and_what_only_one_arm_has_is_told() {
         );
     }
     assert!(record.command.contains("--criterion work") && record.command.contains("--seed 5"));
-    let page = fs::read_to_string(folder(&ended).join("gate.html")).expect("a page");
+    let page = fs::read_to_string(gate_folder(&ended).join("gate.html")).expect("a page");
     assert!(
         page.contains("sum/8") && !page.contains("equest"),
         "requests are none of its business"
     );
-    let kept = fs::read_dir(folder(&ended).join("blocks"))
+    let kept = fs::read_dir(gate_folder(&ended).join("blocks"))
         .expect("there")
         .count();
     assert_eq!(kept, 0, "nothing that programs wrote stays");
-    assert!(!folder(&ended).join("guard").exists() && !folder(&ended).join("trial").exists());
+    assert!(!gate_folder(&ended).join("guard").exists() && !gate_folder(&ended).join("trial").exists());
 }
 
 #[test]
@@ -166,11 +150,11 @@ fn the_same_program_passes_and_formats_say_so() {
     let ended = benches.gate(&program, &program, &more);
     ended.assert_code(0);
     let printed: GateRecord = serde_json::from_str(&ended.stdout).expect("JSON and nothing else");
-    assert_eq!(printed, record(&ended));
+    assert_eq!(printed, gate_record(&ended));
     assert_eq!(printed.verdict, GateVerdict::Pass, "{ended}");
     assert!(metric(&printed, "words").decides && !metric(&printed, "sum/8").decides);
     let kept = printed.blocks[0].folder.as_deref().expect("it was kept");
-    let slice = folder(&ended)
+    let slice = gate_folder(&ended)
         .join(kept)
         .join("slice-01/home/words/new/sample.json");
     assert!(slice.is_file(), "{}", slice.display());
@@ -222,7 +206,7 @@ fn what_is_no_program_of_criterion_is_refused() {
     // The base: there is nothing to be held against.
     let ended = benches.gate("sh -c 'exit 3'", &good, &[]);
     ended.assert_code(0);
-    let none = record(&ended);
+    let none = gate_record(&ended);
     assert_eq!((none.verdict, none.end), (GateVerdict::NoBase, GateEnd::NoBase));
     assert!(none.reasons[0].starts_with("the base: "), "{:?}", none.reasons);
 }
@@ -248,7 +232,7 @@ fn a_program_that_hangs_is_ended_with_all_that_it_started() {
     ended
         .assert_code(i32::from(Exit::ExpectationNotMet.code()))
         .assert_nothing_left();
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(record.end, GateEnd::Broken, "{ended}");
     assert!(
         record.reasons[0].starts_with("candidate: ") && record.reasons[0].contains("exit code 7"),
@@ -269,7 +253,7 @@ fn too_little_time_is_said_before_it_is_spent() {
             .contains("too few to decide anything: a budget of 1m would do"),
         "{ended}"
     );
-    let record = record(&ended);
+    let record = gate_record(&ended);
     assert_eq!(
         (record.verdict, record.end),
         (GateVerdict::Inconclusive, GateEnd::Budget),
@@ -340,12 +324,12 @@ fn a_gate_that_is_interrupted_or_killed_leaves_nothing_running() {
     ended
         .assert_code(i32::from(Exit::Interrupted.code()))
         .assert_nothing_left();
-    let interrupted = record(&ended);
+    let interrupted = gate_record(&ended);
     assert_eq!(
         (interrupted.verdict, interrupted.end),
         (GateVerdict::Inconclusive, GateEnd::Interrupted)
     );
-    let left = fs::read_dir(folder(&ended).join("blocks"))
+    let left = fs::read_dir(gate_folder(&ended).join("blocks"))
         .expect("there")
         .count();
     assert_eq!(left, 0, "the block that was cut short has gone");
@@ -421,7 +405,7 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
     put("inner/benches/work.rs", &MAIN.replace("EACH", "1000.0"));
     let ended = gate("HEAD");
     ended.assert_code(0);
-    let none = record(&ended);
+    let none = gate_record(&ended);
     assert_eq!(none.verdict, GateVerdict::NoBase);
     assert!(
         none.reasons[0].contains("the base does not build"),
@@ -435,7 +419,7 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
     put("inner/benches/work.rs", &MAIN.replace("EACH", "1300.0"));
     let ended = gate("main");
     ended.assert_code(i32::from(Exit::Regression.code()));
-    let regressed = record(&ended);
+    let regressed = gate_record(&ended);
     let found = metric(&regressed, "sort 10k").finding.expect("it was looked at");
     assert!((found.estimate - 1.3).abs() < 1e-6, "{found:?}");
     assert!(!regressed.same_binary && regressed.arms.candidate.revision.ends_with("-dirty"));
@@ -444,7 +428,7 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
     git(&root, &["commit", "-qam", message]);
     let ended = gate("main");
     ended.assert_code(0);
-    let accepted = record(&ended);
+    let accepted = gate_record(&ended);
     assert!(
         metric(&accepted, "sort 10k").finding.expect("looked at").accepted,
         "{ended}"

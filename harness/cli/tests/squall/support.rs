@@ -13,10 +13,13 @@ pub(crate) use http2::Http2Server;
 pub(crate) use stage::{Running, Stage};
 pub(crate) use terminal::OnTerminal;
 
+use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use squall_model::gate::GateRecord;
 
 /// How long anything may take. Only a broken machine or broken code takes longer.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,6 +29,27 @@ pub(crate) const SQUALL: &str = env!("CARGO_BIN_EXE_squall");
 
 /// The root of the repository, where `scenarios/` lies.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The folder of the only gate that a command ran.
+pub(crate) fn gate_folder(ended: &Ended) -> PathBuf {
+    let names = fs::read_dir(&ended.reports).unwrap_or_else(|e| panic!("{e}\n{ended}"));
+    let within = names.flatten().filter_map(|name| fs::read_dir(name.path()).ok());
+    let mut gates: Vec<PathBuf> = within
+        .flat_map(|within| within.flatten().map(|entry| entry.path()))
+        .filter(|path| path.to_string_lossy().ends_with("-gate"))
+        .collect();
+    assert_eq!(gates.len(), 1, "{ended}");
+    gates.remove(0)
+}
+
+/// The record of the only gate that a command ran, whose exit code is the command's.
+pub(crate) fn gate_record(ended: &Ended) -> GateRecord {
+    let file = gate_folder(ended).join("gate.json");
+    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{e}\n{ended}"));
+    let record: GateRecord = serde_json::from_str(&text).expect("a gate's record");
+    assert_eq!(i32::from(record.exit_code), ended.code(), "{ended}");
+    record
+}
 
 /// Runs git in a folder, whatever this machine's own configuration says.
 pub(crate) fn git(folder: &Path, args: &[&str]) {

@@ -75,11 +75,6 @@ impl Places {
                 _arms: None,
             });
         };
-        let mut tell = |text: &str| {
-            if !arguments.quiet {
-                output::note_paragraph(text);
-            }
-        };
         let request = Request {
             scenario_folder,
             base,
@@ -90,23 +85,17 @@ impl Places {
             stop: &course.stop,
             environment: Vec::new(),
         };
-        let arms = Arms::prepare(&request, &mut tell)?;
-        if arms.same {
-            tell("nothing has changed since the base: this gate holds the same against itself");
-        }
+        let (arms, about) = revisions(course, &request)?;
         let server = plan.gate.server.as_ref().or(arms.server.as_ref());
         let whole = fs::canonicalize(scenario_folder).unwrap_or_else(|_| scenario_folder.to_owned());
-        let place = |arm: &Arm, about: String| Place {
+        let place = |arm: &Arm, about: ArmAbout| Place {
             folder: Some(arm.path_of(&whole)),
             server: server.as_ref().map(|server| arm.root.join(server)),
-            about: about_of(arm, about),
+            about,
         };
         let both = Both {
-            base: place(&arms.base, format!("{base} at {}", arms.base.shown())),
-            candidate: place(
-                &arms.candidate,
-                format!("working tree at {}", arms.candidate.shown()),
-            ),
+            base: place(&arms.base, about.base),
+            candidate: place(&arms.candidate, about.candidate),
         };
         Ok(Places {
             both,
@@ -116,8 +105,26 @@ impl Places {
     }
 }
 
-/// What an arm that was built is called.
-pub fn about_of(arm: &Arm, about: String) -> ArmAbout {
+/// Finds and builds both arms, telling what is done, and what each is called.
+pub fn revisions(course: &Course<'_>, request: &Request<'_>) -> Result<(Arms, Both<ArmAbout>), ArmsError> {
+    let mut tell = |text: &str| {
+        if !course.arguments.quiet {
+            output::note_paragraph(text);
+        }
+    };
+    let arms = Arms::prepare(request, &mut tell)?;
+    if arms.same {
+        tell("nothing has changed since the base: this gate holds the same against itself");
+    }
+    let about = Both {
+        base: about_of(&arms.base, request.base),
+        candidate: about_of(&arms.candidate, "working tree"),
+    };
+    Ok((arms, about))
+}
+
+fn about_of(arm: &Arm, what: &str) -> ArmAbout {
+    let about = format!("{what} at {}", arm.shown());
     ArmAbout {
         about,
         revision: arm.shown(),

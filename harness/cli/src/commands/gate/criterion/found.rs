@@ -10,11 +10,10 @@ use squall_engine::record::revision;
 use squall_model::gate::{AcceptedRecord, Arm, ArmAbout, Both, MetricKind};
 use squall_report::gate::metric::MetricId;
 
-use super::super::places::about_of;
+use super::super::places::revisions;
 use super::super::rounds::Course;
 use super::NotGated;
 use crate::arms::{self, Arms, Request};
-use crate::output;
 
 /// The base where none is named: what is not committed yet is held against what is.
 const BASE: &str = "HEAD";
@@ -38,11 +37,6 @@ impl Found {
         if let ([base], [candidate]) = (arguments.base_cmd.as_slice(), arguments.candidate_cmd.as_slice()) {
             return Ok(Found::commands(base, candidate, here)?);
         }
-        let mut tell = |text: &str| {
-            if !arguments.quiet {
-                output::note_paragraph(text);
-            }
-        };
         let base = arguments.base.as_deref().unwrap_or(BASE);
         let command = arms::bench::command(bench, arguments.package.as_deref(), here);
         let request = Request {
@@ -55,10 +49,7 @@ impl Found {
             stop: &course.stop,
             environment: Vec::new(),
         };
-        let arms = Arms::prepare(&request, &mut tell)?;
-        if arms.same {
-            tell("nothing has changed since the base: this gate holds the same against itself");
-        }
+        let (arms, about) = revisions(course, &request)?;
         let built = arms::bench::find(&arms, &command, bench, folder, &course.stop)?;
         let program = |arm: Arm| {
             let built = built.of(arm);
@@ -71,13 +62,7 @@ impl Found {
         };
         Ok(Found {
             programs: Both::from_fn(program),
-            about: Both {
-                base: about_of(&arms.base, format!("{base} at {}", arms.base.shown())),
-                candidate: about_of(
-                    &arms.candidate,
-                    format!("working tree at {}", arms.candidate.shown()),
-                ),
-            },
+            about,
             accepted: of_benchmarks(&arms.accepted),
             arms: Some(arms),
         })
