@@ -1,9 +1,17 @@
 //! The command line.
 
+mod baseline;
+mod gate;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use baseline::{
+    BaselineArguments, BaselineCommand, BaselineListArguments, BaselineSaveArguments, BaselineShowArguments,
+};
+pub use gate::{GateArguments, OnInconclusive};
 
 /// A configuration-driven benchmark and chaos harness.
 ///
@@ -272,87 +280,6 @@ pub struct IndexArguments {
     pub page: PageArguments,
 }
 
-/// `squall baseline`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example: squall baseline save checkout\n\n\
-    A stored baseline is one file for each scenario and machine, small enough for git. It is advisory: `refresh.p99 < baseline * 1.3` in a \
-    scenario holds a run to it, and says how weak that is; `squall gate` decides.")]
-pub struct BaselineArguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: BaselineCommand,
-}
-
-/// What is done with baselines.
-#[derive(Debug, Subcommand)]
-pub enum BaselineCommand {
-    /// Store runs as one entry: their medians.
-    Save(BaselineSaveArguments),
-    /// List what is stored.
-    List(BaselineListArguments),
-    /// Show the newest values of a scenario, and their trend.
-    Show(BaselineShowArguments),
-}
-
-/// `squall baseline save`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example: squall baseline save reports/checkout/20261122T1*\n\n\
-    RUN is a run's folder or its run.json, or the name of a scenario, which is its newest run in reports/. Several are one entry: they must be \
-    of one scenario, machine and revision. Runs that are invalid are refused, but for those that only lacked a baseline.\n\n\
-    Exit codes: 0 stored, 2 refused.")]
-pub struct BaselineSaveArguments {
-    /// Runs of one scenario.
-    #[arg(required = true, value_name = "RUN")]
-    pub runs: Vec<String>,
-    /// Store it though expectations of the run failed.
-    #[arg(long)]
-    pub force: bool,
-    /// Where baselines lie.
-    #[arg(long, value_name = "DIR", default_value = "reports/baselines")]
-    pub dir: PathBuf,
-}
-
-/// `squall baseline list`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example: squall baseline list --json")]
-pub struct BaselineListArguments {
-    /// Where baselines lie.
-    #[arg(long, value_name = "DIR", default_value = "reports/baselines")]
-    pub dir: PathBuf,
-    /// Print them as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `squall baseline show`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example: squall baseline show checkout --metric refresh.p99 --html trend.html\n\n\
-    Exit codes: 0 shown, 2 there is none, or it can't be read."
-)]
-pub struct BaselineShowArguments {
-    /// The scenario's name.
-    pub scenario: String,
-    /// Of this machine, as `squall baseline list` names it, instead of the one that this is.
-    #[arg(long, value_name = "FINGERPRINT")]
-    pub machine: Option<String>,
-    /// Only this metric, such as refresh.p99, or p99 of whatever has one.
-    #[arg(long, value_name = "NAME")]
-    pub metric: Option<String>,
-    /// Where baselines lie.
-    #[arg(long, value_name = "DIR", default_value = "reports/baselines")]
-    pub dir: PathBuf,
-    /// Write a page with charts there.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-    /// Print all of it as JSON.
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print the summary as Markdown.
-    #[arg(long)]
-    pub markdown: bool,
-}
-
 /// `squall merge`.
 #[derive(Debug, Args)]
 #[command(
@@ -501,109 +428,6 @@ pub struct CapacityArguments {
     /// Print only the result, and errors.
     #[arg(short, long)]
     pub quiet: bool,
-}
-
-/// `squall gate`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example: squall gate checkout --base origin/main\n  \
-    squall gate checkout --base-cmd './old --port {port}' --candidate-cmd './new --port {port}'\n  \
-    squall gate checkout --candidate-set services.checkout.env.POOL=64\n  \
-    squall gate --criterion parse --base origin/main --budget 5m\n\n\
-    Exit codes: 0 pass, improved or undecided, 95 something is missing, 96 undecided with --on-inconclusive fail, 97 regression, \
-    98 invariant violated, 99 a service did not start or died, 104 scenario wrong, 130 interrupted.")]
-pub struct GateArguments {
-    /// Scenarios, by path or by the bare name of a file in scenarios/. The candidate's are run, by both arms.
-    #[arg(required_unless_present = "criterion")]
-    pub scenarios: Vec<String>,
-    /// Gate the micro-benchmarks of this bench target, which uses Criterion, in place of scenarios.
-    #[arg(long, value_name = "BENCH", conflicts_with_all = ["scenarios", "base_at", "candidate_at", "base_set", "candidate_set", "overrides", "hosts"])]
-    pub criterion: Option<String>,
-    /// The package that has the bench target, where several have one of its name.
-    #[arg(long, value_name = "PACKAGE", requires = "criterion", conflicts_with_all = ["scenarios", "base_cmd", "candidate_cmd"])]
-    pub package: Option<String>,
-    /// Only benchmarks whose names match, as Criterion has it: a regular expression.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        requires = "criterion",
-        conflicts_with = "scenarios"
-    )]
-    pub filter: Option<String>,
-    /// What the working tree is held against: the merge base of this revision and HEAD. With --criterion, HEAD where nothing is said.
-    #[arg(long, value_name = "REV")]
-    pub base: Option<String>,
-    /// How the base is started, in place of what the scenario says; a shell's words, of SERVICE where several are started. With
-    /// --criterion, its bench program.
-    #[arg(long, value_name = "[SERVICE=]COMMAND", conflicts_with = "base")]
-    pub base_cmd: Vec<String>,
-    /// The same of the candidate.
-    #[arg(long, value_name = "[SERVICE=]COMMAND", conflicts_with = "base")]
-    pub candidate_cmd: Vec<String>,
-    /// Where the base already runs: the service at this address is not started, and blocks begin no process anew.
-    #[arg(long, value_name = "[SERVICE=]ADDRESS", conflicts_with_all = ["base", "base_cmd"], requires = "candidate_at")]
-    pub base_at: Option<String>,
-    /// The same of the candidate.
-    #[arg(long, value_name = "[SERVICE=]ADDRESS", requires = "base_at")]
-    pub candidate_at: Option<String>,
-    /// Change a value of the scenario for the base alone.
-    #[arg(long, value_name = "PATH=VALUE")]
-    pub base_set: Vec<String>,
-    /// Change a value of the scenario for the candidate alone.
-    #[arg(long, value_name = "PATH=VALUE")]
-    pub candidate_set: Vec<String>,
-    /// Change a value of the scenario for both.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub overrides: Vec<String>,
-    /// The time that blocks may take, builds not counted; of each scenario.
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
-    pub budget: String,
-    /// Look at this metric only, such as p99 or refresh.p99, or the name of a benchmark; may be given again. The fewer, the smaller the
-    /// regressions that are found.
-    #[arg(long = "metric", value_name = "METRIC")]
-    pub metrics: Vec<String>,
-    /// Decide and tell, and exit with 0 also on a regression.
-    #[arg(long)]
-    pub advise: bool,
-    /// What it comes to where nothing could be decided.
-    #[arg(long, value_name = "pass|fail", value_enum, default_value_t)]
-    pub on_inconclusive: OnInconclusive,
-    /// The root seed, instead of the scenario's.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Where gates land.
-    #[arg(long, value_name = "DIR", default_value = "reports")]
-    pub out: PathBuf,
-    /// Also write the Markdown for a pull request there.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
-    /// Also write JUnit there.
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Tell GitHub's runner: annotations on standard output, and the summary of the step.
-    #[arg(long, conflicts_with = "json")]
-    pub github: bool,
-    /// Keep the records of all blocks, and not just of those that do not count.
-    #[arg(long)]
-    pub keep_blocks: bool,
-    /// Where load may go besides this machine.
-    #[command(flatten)]
-    pub allowed: Allowed,
-    /// Print the gate's record to standard output, and nothing else there; an array for several scenarios.
-    #[arg(long)]
-    pub json: bool,
-    /// Print only the result, and errors.
-    #[arg(short, long)]
-    pub quiet: bool,
-}
-
-/// What an undecided gate comes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum OnInconclusive {
-    /// It passes, with a warning.
-    #[default]
-    Pass,
-    /// It fails, with exit code 96.
-    Fail,
 }
 
 /// `squall serve`.

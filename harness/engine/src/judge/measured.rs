@@ -4,7 +4,8 @@
 use squall_load::oneshot::Totals;
 use squall_model::baseline::{Key, Values};
 
-use super::{Evidence, Value, load_value};
+use super::Evidence;
+use super::value::{Value, load_value};
 use crate::plan::{Metric, Names, Scope, is_known_in, nameable, stored_scope};
 
 impl Evidence<'_> {
