@@ -335,8 +335,4 @@ impl From<Verdict> for GateVerdict {
 }
 
 #[cfg(test)]
-mod study_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod worse_tests;

@@ -1,8 +1,6 @@
 //! What looks worse and is not shown yet: a gate goes on for it, and says so where the time is up.
 
-use super::tests::{BLOCK, about, metric, paired, settings};
 use super::*;
-use crate::gate::metric::MetricId;
 
 /// Of a service that stalls now and then: CPU time hardly varies, and P99 is several times as long, but for some blocks.
 fn stalling(number: usize, spared: &[usize]) -> Readings {

@@ -2,15 +2,15 @@
 //! if looks spend more than they may, or if several metrics don't share.
 
 #[expect(dead_code, reason = "the example uses all of it")]
-#[path = "../../../examples/gate_study/noise.rs"]
+#[path = "../../../../examples/gate_study/noise.rs"]
 mod noise;
 
 use squall_model::gate::{Both, MetricKind};
 use squall_model::seed::Seed;
 
-use super::super::looks::{ALPHA, BETA};
-use super::super::metric::{MetricId, Paired, Reading};
-use super::*;
+use super::super::super::looks::{ALPHA, BETA};
+use super::super::super::metric::{MetricId, Paired, Reading};
+use super::super::*;
 use noise::{BLOCK_S, Machine, PROFILES};
 
 /// Gates of one rule.
