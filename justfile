@@ -90,6 +90,10 @@ bench-gateway *ARGS:
 bench-report:
     cargo run --release -q -p squall-report --example long_run -- target/long_run.html
     cargo test --release -q -p squall-report --test browser -- --ignored first_paint
+    cargo run --release -q -p squall-report --example hour -- target/hour
+    cargo build --release -q
+    bash -c 'for _ in 1 2 3 4 5 6; do time target/release/squall report target/hour/base > target/hour/report.txt; done'
+    bash -c 'for _ in 1 2 3 4 5 6; do time target/release/squall compare target/hour/base target/hour/candidate --out target/hour/compare.html > target/hour/compare.txt; done'
 
 # The index of 1,000 runs: the time to read them and to write the page.
 bench-index:

@@ -88,7 +88,11 @@ impl Counts {
 
     /// From zig-zag numbers of variable length: a count, or below zero how many places are empty.
     fn of(mut payload: &[u8]) -> Option<Counts> {
-        let mut counts = Counts::default();
+        let mut counts = Counts {
+            // No number takes less than a byte.
+            places: Vec::with_capacity(payload.len()),
+            total: 0,
+        };
         let mut place = 0_u64;
         while !payload.is_empty() {
             let number = varint(&mut payload)?;

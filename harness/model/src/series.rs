@@ -5,9 +5,12 @@
 
 mod as_written;
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// Numbers by kind. A million rows may lie in memory at a time, and a row has few kinds: this takes no more room than they do.
+pub type ByKind<T> = LiteMap<SmolStr, T>;
 
 /// One row of `series.ndjson`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +66,7 @@ pub struct LoadRow {
     /// Its end.
     pub end_us: u64,
     /// The load.
-    pub load: String,
+    pub load: SmolStr,
     /// Requests that the schedule asked for in the interval.
     pub intended: u64,
     /// Requests sent.
@@ -75,8 +78,8 @@ pub struct LoadRow {
     /// Requests never sent.
     pub dropped: u64,
     /// Failures by kind.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub errors: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub errors: ByKind<u64>,
     /// From the intended send time.
     pub response: RowLatency,
     /// From the actual send.
@@ -124,7 +127,7 @@ pub struct ServiceRow {
     /// Its end.
     pub end_us: u64,
     /// The service.
-    pub service: String,
+    pub service: SmolStr,
     /// CPU time used in the interval, microseconds.
     pub cpu_us: Option<u64>,
     /// Resident set at its end, bytes.
@@ -149,8 +152,8 @@ pub struct ServiceRow {
     /// Sum of the pauses that ended in it.
     pub pause_total: Option<u64>,
     /// The pauses that ended in it, by kind.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub pause_kinds: BTreeMap<String, RowPauses>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub pause_kinds: ByKind<RowPauses>,
 }
 
 /// Pauses of one kind inside one row, microseconds.

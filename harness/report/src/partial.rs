@@ -141,7 +141,7 @@ fn load(
         record.failed += row.failed;
         record.dropped += row.dropped;
         for (kind, n) in &row.errors {
-            *record.errors.entry(kind.clone()).or_default() += n;
+            *record.errors.entry(kind.to_string()).or_default() += n;
         }
     }
     let intervals = recording.intervals.get(name).map_or(&[][..], Vec::as_slice);
@@ -193,7 +193,7 @@ fn services(recording: &Recording, start_us: u64, end_us: u64) -> BTreeMap<Strin
         .service_rows()
         .filter(|row| rows.hold(row.start_us, row.end_us))
     {
-        let service = services.entry(row.service.clone()).or_default();
+        let service = services.entry(row.service.to_string()).or_default();
         if let Some(cpu_us) = row.cpu_us {
             *service.cpu_us.get_or_insert(0) += cpu_us;
         }

@@ -8,7 +8,7 @@ mod png;
 use std::fmt::Write as _;
 
 use crate::block::Block;
-use crate::chart::{Chart, LETTER, Line, Size, TEXT, alone, cells, cells_shown, legend_line, legend_shades};
+use crate::chart::{Chart, LETTER, Line, Plot, Size, TEXT, cells_shown, legend_line, legend_shades};
 use crate::recording::Recording;
 use crate::render::escaped;
 use crate::section::{Detail, SECTIONS};
@@ -128,13 +128,14 @@ fn drawn(charts: &[Found]) -> String {
     let mut body = String::new();
     let mut y = MARGIN;
     for found in charts {
-        y = head(&found.chart, &mut body, y);
+        let plot = Plot::of(&found.chart);
+        y = head(&found.chart, plot.cells().map(|(_, most)| most), &mut body, y);
         let size = Size {
             width: WIDTH,
             height: if found.is_stacked { STACKED } else { HEIGHT },
             names: true,
         };
-        let (svg, height) = alone(&found.chart, size, y);
+        let (svg, height) = plot.alone(size, y);
         body.push_str(&svg);
         y += height + MARGIN;
     }
@@ -144,8 +145,8 @@ fn drawn(charts: &[Found]) -> String {
     )
 }
 
-/// Title, what is to be seen, and the legend; where the drawing begins.
-fn head(chart: &Chart, body: &mut String, top: u32) -> u32 {
+/// Title, what is to be seen, and the legend, which tells of the fullest cell; where the drawing begins.
+fn head(chart: &Chart, fullest: Option<u64>, body: &mut String, top: u32) -> u32 {
     let mut y = top + TITLE;
     text(
         body,
@@ -170,7 +171,7 @@ fn head(chart: &Chart, body: &mut String, top: u32) -> u32 {
         text(body, (x + SWATCH, y - 5), TEXT, "fill=\"#1c2330\"", &label);
         x += width;
     }
-    if let Some((_, most)) = cells(chart) {
+    if let Some(most) = fullest {
         body.push_str(&legend_shades((x, y - 14)));
         text(
             body,

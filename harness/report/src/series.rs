@@ -245,7 +245,7 @@ mod tests {
 
     fn load(name: &str, start_us: u64) -> SeriesRow {
         SeriesRow::Load(LoadRow {
-            load: name.to_owned(),
+            load: name.into(),
             start_us,
             ..LoadRow::default()
         })
@@ -253,7 +253,7 @@ mod tests {
 
     fn service(name: &str, start_us: u64) -> SeriesRow {
         SeriesRow::Service(ServiceRow {
-            service: name.to_owned(),
+            service: name.into(),
             start_us,
             ..ServiceRow::default()
         })

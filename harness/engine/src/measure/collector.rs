@@ -66,11 +66,10 @@ pub fn load_record(
     }
 }
 
-fn errors(totals: &Totals) -> BTreeMap<String, u64> {
-    totals
-        .errors
-        .iter()
-        .map(|(kind, count)| (kind.to_string(), *count))
+fn errors<Name: From<String>, Map: FromIterator<(Name, u64)>>(totals: &Totals) -> Map {
+    let errors = totals.errors.iter();
+    errors
+        .map(|(kind, count)| (kind.to_string().into(), *count))
         .collect()
 }
 
@@ -325,7 +324,7 @@ fn row(load: &str, (start_us, end_us): (u64, u64), totals: &Totals) -> LoadRow {
     LoadRow {
         start_us,
         end_us,
-        load: load.to_owned(),
+        load: load.into(),
         intended: totals.intended,
         sent: totals.sent,
         completed: totals.completed,

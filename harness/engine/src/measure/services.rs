@@ -222,7 +222,7 @@ impl Services {
         }
         let counts = self.views[service].counting().contains(&kind.name);
         let row = self.row(service, pause.at_us);
-        let of_kind = row.pause_kinds.entry(kind.name.to_owned()).or_default();
+        let of_kind = row.pause_kinds.entry(kind.name.into()).or_default();
         of_kind.max = of_kind.max.max(pause.length_us);
         of_kind.total = of_kind.total.saturating_add(pause.length_us);
         if counts {
@@ -244,7 +244,7 @@ impl Services {
             .or_insert_with(|| ServiceRow {
                 start_us,
                 end_us: start_us + self.row_us,
-                service: self.names.get(service).map_or(HOST, String::as_str).to_owned(),
+                service: self.names.get(service).map_or(HOST, String::as_str).into(),
                 pause_max: none,
                 pause_total: none,
                 ..ServiceRow::default()
@@ -499,7 +499,10 @@ mod tests {
         assert_eq!(record.pause_kinds["stopped"].total, 900_000);
         assert!(record.pauses.is_none());
         let row = &services.take(None)[0];
-        assert_eq!((row.pause_max, row.pause_kinds["stopped"].max), (None, 900_000));
+        assert_eq!(
+            (row.pause_max, row.pause_kinds.get("stopped").unwrap().max),
+            (None, 900_000)
+        );
     }
 
     #[test]

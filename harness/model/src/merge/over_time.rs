@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smol_str::SmolStr;
+
 use super::measured::Sum;
 use super::{MergeError, Part};
 use crate::histogram::encode;
 use crate::hlog::{Interval, Kind};
-use crate::series::{LoadRow, Row, RowLatency, RowPauses, SeriesRow, ServiceRow};
+use crate::series::{ByKind, LoadRow, Row, RowLatency, RowPauses, SeriesRow, ServiceRow};
 
 /// The series. In repeats, counts are those of all of them together.
 pub(super) fn series(parts: &[Part<'_>]) -> Vec<SeriesRow> {
-    let mut rows: BTreeMap<(u64, u64, bool, String), SeriesRow> = BTreeMap::new();
+    let mut rows: BTreeMap<(u64, u64, bool, SmolStr), SeriesRow> = BTreeMap::new();
     for row in parts.iter().flat_map(|part| part.series.iter().copied()) {
         let key = match row {
             Row::Load(row) => (row.start_us, row.end_us, false, row.load.clone()),
@@ -29,7 +31,7 @@ pub(super) fn series(parts: &[Part<'_>]) -> Vec<SeriesRow> {
 fn load(one: LoadRow, other: &LoadRow) -> LoadRow {
     let mut errors = one.errors;
     for (kind, count) in &other.errors {
-        *errors.entry(kind.clone()).or_default() += count;
+        *errors.entry(kind.clone()).or_insert(0) += count;
     }
     LoadRow {
         start_us: one.start_us,
@@ -77,10 +79,7 @@ fn service(one: ServiceRow, other: &ServiceRow) -> ServiceRow {
     }
 }
 
-fn pause_kinds(
-    mut one: BTreeMap<String, RowPauses>,
-    other: &BTreeMap<String, RowPauses>,
-) -> BTreeMap<String, RowPauses> {
+fn pause_kinds(mut one: ByKind<RowPauses>, other: &ByKind<RowPauses>) -> ByKind<RowPauses> {
     for (kind, pauses) in other {
         let known = one.entry(kind.clone()).or_default();
         known.max = known.max.max(pauses.max);

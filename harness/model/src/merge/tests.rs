@@ -101,7 +101,7 @@ impl Run {
         let row = LoadRow {
             start_us: SECOND,
             end_us: SECOND + 100_000,
-            load: "read".to_owned(),
+            load: "read".into(),
             completed: count,
             response: RowLatency::of(&samples),
             ..LoadRow::default()
@@ -109,7 +109,7 @@ impl Run {
         let service_row = ServiceRow {
             start_us: SECOND,
             end_us: SECOND + 100_000,
-            service: "ids".to_owned(),
+            service: "ids".into(),
             cpu_us: Some(500),
             ..ServiceRow::default()
         };

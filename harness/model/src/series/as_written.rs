@@ -9,9 +9,7 @@
     reason = "the outer one says whether the line goes on as expected, the inner one is the field's"
 )]
 
-use std::collections::BTreeMap;
-
-use super::{LoadRow, RowLatency, RowPauses, SeriesRow, ServiceRow};
+use super::{ByKind, LoadRow, RowLatency, RowPauses, SeriesRow, ServiceRow};
 
 /// The row that `line` holds; nothing where it is not written as squall does it.
 pub(super) fn row(line: &str) -> Option<SeriesRow> {
@@ -42,10 +40,10 @@ impl<'l> Rest<'l> {
 
     /// A load from the value of its first field on.
     fn load(&mut self) -> Option<LoadRow> {
-        Some(LoadRow {
+        let row = LoadRow {
             start_us: self.number()?,
             end_us: self.number_of(r#","end_us":"#)?,
-            load: self.text_of(r#","load":"#)?.to_owned(),
+            load: self.text_of(r#","load":"#)?.into(),
             intended: self.number_of(r#","intended":"#)?,
             sent: self.number_of(r#","sent":"#)?,
             completed: self.number_of(r#","completed":"#)?,
@@ -54,16 +52,17 @@ impl<'l> Rest<'l> {
             errors: self.map_where(r#","errors":"#, Rest::number)?,
             response: self.latency_of(r#","response":"#)?,
             service: self.latency_of(r#","service":"#)?,
-        })
-        .filter(|_| self.skip("}"))
+        };
+        self.expect("}")?;
+        Some(row)
     }
 
     /// A service from the value of its first field on.
     fn service(&mut self) -> Option<ServiceRow> {
-        Some(ServiceRow {
+        let row = ServiceRow {
             start_us: self.number()?,
             end_us: self.number_of(r#","end_us":"#)?,
-            service: self.text_of(r#","service":"#)?.to_owned(),
+            service: self.text_of(r#","service":"#)?.into(),
             cpu_us: self.number_or_null_of(r#","cpu_us":"#)?,
             rss: self.number_or_null_of(r#","rss":"#)?,
             threads: self.number_where(r#","threads":"#)?,
@@ -74,8 +73,9 @@ impl<'l> Rest<'l> {
             pause_max: self.number_or_null_of(r#","pause_max":"#)?,
             pause_total: self.number_or_null_of(r#","pause_total":"#)?,
             pause_kinds: self.map_where(r#","pause_kinds":"#, Rest::pauses)?,
-        })
-        .filter(|_| self.skip("}"))
+        };
+        self.expect("}")?;
+        Some(row)
     }
 
     fn latency_of(&mut self, key: &str) -> Option<RowLatency> {
@@ -99,20 +99,16 @@ impl<'l> Rest<'l> {
     }
 
     /// The values by name after `key`; none where the line goes on without it. A name that comes twice is no concern of this reader.
-    fn map_where<T>(
-        &mut self,
-        key: &str,
-        value: fn(&mut Rest<'l>) -> Option<T>,
-    ) -> Option<BTreeMap<String, T>> {
-        let mut map = BTreeMap::new();
+    fn map_where<T>(&mut self, key: &str, value: fn(&mut Rest<'l>) -> Option<T>) -> Option<ByKind<T>> {
         if !self.skip(key) {
-            return Some(map);
+            return Some(ByKind::new_vec());
         }
         self.expect("{")?;
+        let mut map = ByKind::with_capacity(1);
         loop {
             let name = self.text()?;
             self.expect(":")?;
-            if map.insert(name.to_owned(), value(self)?).is_some() {
+            if map.insert(name.into(), value(self)?).is_some() {
                 return None;
             }
             if self.skip("}") {
@@ -184,6 +180,7 @@ impl<'l> Rest<'l> {
 mod tests {
     use proptest::option::weighted;
     use proptest::prelude::*;
+    use smol_str::SmolStr;
 
     use super::*;
 
@@ -196,8 +193,12 @@ mod tests {
         serde_json::to_string(row).unwrap()
     }
 
-    fn name() -> impl Strategy<Value = String> {
-        prop_oneof![4 => "[a-z0-9_-]{0,12}", 1 => any::<String>()]
+    fn name() -> impl Strategy<Value = SmolStr> {
+        prop_oneof![4 => "[a-z0-9_-]{0,12}", 1 => any::<String>()].prop_map(SmolStr::from)
+    }
+
+    fn by_kind<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = ByKind<T>> {
+        prop::collection::vec((name(), of), 0..4).prop_map(|kinds| kinds.into_iter().collect())
     }
 
     fn number() -> impl Strategy<Value = u64> {
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn load() -> impl Strategy<Value = SeriesRow> {
-        let errors = prop::collection::btree_map(name(), number(), 0..4);
+        let errors = by_kind(number());
         let numbers = prop::array::uniform7(number());
         (name(), numbers, errors, latency(), latency()).prop_map(
             |(
@@ -248,7 +249,7 @@ mod tests {
 
     fn service() -> impl Strategy<Value = SeriesRow> {
         let pauses = (number(), number()).prop_map(|(max, total)| RowPauses { max, total });
-        let kinds = prop::collection::btree_map(name(), pauses, 0..4);
+        let kinds = by_kind(pauses);
         let numbers: [_; 9] = std::array::from_fn(|_| maybe());
         (name(), number(), number(), numbers, kinds).prop_map(
             |(service, start_us, end_us, numbers, pause_kinds)| {
@@ -292,7 +293,7 @@ mod tests {
             let line = written(&written_row);
             prop_assert_eq!(SeriesRow::read(&line), Some(written_row.clone()));
             let plain = |name: &str| !name.chars().any(|c| matches!(c, '"' | '\\') || c.is_control());
-            let (of, names): (_, Vec<&String>) = match &written_row {
+            let (of, names): (_, Vec<&SmolStr>) = match &written_row {
                 SeriesRow::Load(row) => (&row.load, row.errors.keys().collect()),
                 SeriesRow::Service(row) => (&row.service, row.pause_kinds.keys().collect()),
             };

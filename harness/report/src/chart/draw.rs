@@ -27,71 +27,75 @@ type Coordinates = Cartesian2d<Axis, Axis>;
 type Context<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Coordinates>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// The vertical axis of a chart, for a script: `linear` or `log`, and the lowest and the highest position on it.
-pub(crate) fn axis(chart: &Chart) -> String {
-    let vertical = Scale::of(values(chart), chart.unit, ticks(chart));
-    let kind = if vertical.log { "log" } else { "linear" };
-    format!("{kind} {} {}", vertical.low, vertical.high)
+/// A chart of which the vertical axis is known: to find it takes a look at every point, and a page draws a chart in several sizes.
+pub(crate) struct Plot<'c> {
+    chart: &'c Chart,
+    vertical: Scale,
 }
 
-/// About how many ticks the vertical axis has.
-fn ticks(chart: &Chart) -> usize {
-    if chart.place == Place::Whole { 6 } else { 3 }
-}
+impl<'c> Plot<'c> {
+    pub(crate) fn of(chart: &'c Chart) -> Plot<'c> {
+        let in_cells = chart.heat.iter().flat_map(Heat::values);
+        let on_lines = chart.lines.iter().flat_map(Line::points).map(|(_, y)| *y);
+        let ticks = if chart.place == Place::Whole { 6 } else { 3 };
+        Plot {
+            chart,
+            vertical: Scale::of(on_lines.chain(in_cells), chart.unit, ticks),
+        }
+    }
 
-fn values(chart: &Chart) -> impl Iterator<Item = f64> {
-    let in_cells = chart.heat.iter().flat_map(Heat::values);
-    chart
-        .lines
-        .iter()
-        .flat_map(Line::points)
-        .map(|(_, y)| *y)
-        .chain(in_cells)
-}
+    /// The vertical axis, for a script: `linear` or `log`, and the lowest and the highest position on it.
+    pub(crate) fn axis(&self) -> String {
+        let kind = if self.vertical.log { "log" } else { "linear" };
+        format!("{kind} {} {}", self.vertical.low, self.vertical.high)
+    }
 
-/// The cells of a heat map, for a page to hold once beside its drawings, which refer to them; and the count of the fullest.
-pub(crate) fn cells(chart: &Chart) -> Option<(String, u64)> {
-    let vertical = Scale::of(values(chart), chart.unit, ticks(chart));
-    let cells = chart.heat.as_ref()?.cells(&vertical);
-    let group = cells.drawn(Theme::Page);
-    Some((format!("<g id=\"{}-cells\">{group}</g>", chart.id), cells.most()))
-}
+    /// The cells of a heat map, for a page to hold once beside its drawings, which refer to them; and the count of the fullest.
+    pub(crate) fn cells(&self) -> Option<(String, u64)> {
+        let cells = self.chart.heat.as_ref()?.cells(&self.vertical);
+        let group = cells.drawn(Theme::Page);
+        Some((
+            format!("<g id=\"{}-cells\">{group}</g>", self.chart.id),
+            cells.most(),
+        ))
+    }
 
-/// The chart as an `<svg>` element without outside references. `label` makes the ids inside unique in a page.
-pub fn draw(chart: &Chart, size: Size, theme: Theme, label: &str) -> String {
-    element(chart, size, theme, label, "")
-}
+    /// The chart as an `<svg>` element for a page, without outside references. `label` makes the ids inside unique in it.
+    pub(crate) fn draw(&self, size: Size, label: &str) -> String {
+        self.element(size, Theme::Page, label, "")
+    }
 
-/// The chart `y` CSS pixels below the top of the drawing that it is part of, in colours of its own; and its height.
-pub(crate) fn alone(chart: &Chart, size: Size, y: u32) -> (String, u32) {
-    let Size { width, height, .. } = with_tracks(chart, size);
-    let place = format!(" y=\"{y}\" width=\"{width}\" height=\"{height}\"");
-    (element(chart, size, Theme::Alone, "alone", &place), height)
-}
+    /// The chart `y` CSS pixels below the top of the drawing that it is part of, in colours of its own; and its height.
+    pub(crate) fn alone(&self, size: Size, y: u32) -> (String, u32) {
+        let Size { width, height, .. } = with_tracks(self.chart, size);
+        let place = format!(" y=\"{y}\" width=\"{width}\" height=\"{height}\"");
+        (self.element(size, Theme::Alone, "alone", &place), height)
+    }
 
-fn element(chart: &Chart, size: Size, theme: Theme, label: &str, place: &str) -> String {
-    let drawing = Drawing::new(chart, with_tracks(chart, size));
-    let part = |draw: &dyn Fn(&mut String) -> Drawn| {
-        let mut svg = String::new();
-        draw(&mut svg).expect("a String takes every byte, and every size is a constant");
-        let body = svg.split_once('>').map_or("", |(_, body)| body);
-        let body = body.rsplit_once("</svg>").map_or(body, |(body, _)| body);
-        coloured(body, theme, FACTOR).replace(">\n", ">")
-    };
-    let (behind, before) = (part(&|svg| drawing.behind(svg)), part(&|svg| drawing.before(svg)));
-    let id = format!("{}-{label}", chart.id);
-    let size = with_tracks(chart, size);
-    let (width, height) = (size.width * FACTOR, size.height * FACTOR);
-    format!(
-        "<svg class=\"{label}\"{place} viewBox=\"0 0 {width} {height}\" data-plot=\"{}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
-         <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{behind}{}{before}{}{}</svg>",
-        drawing.plot(),
-        crate::render::escaped(&chart.title),
-        crate::render::escaped(&chart.about),
-        drawing.cells(theme),
-        drawing.names(theme),
-        drawing.track_names()
-    )
+    fn element(&self, size: Size, theme: Theme, label: &str, place: &str) -> String {
+        let size = with_tracks(self.chart, size);
+        let drawing = Drawing::new(self, size);
+        let part = |draw: &dyn Fn(&mut String) -> Drawn| {
+            let mut svg = String::new();
+            draw(&mut svg).expect("a String takes every byte, and every size is a constant");
+            let body = svg.split_once('>').map_or("", |(_, body)| body);
+            let body = body.rsplit_once("</svg>").map_or(body, |(body, _)| body);
+            coloured(body, theme, FACTOR).replace(">\n", ">")
+        };
+        let (behind, before) = (part(&|svg| drawing.behind(svg)), part(&|svg| drawing.before(svg)));
+        let id = format!("{}-{label}", self.chart.id);
+        let (width, height) = (size.width * FACTOR, size.height * FACTOR);
+        format!(
+            "<svg class=\"{label}\"{place} viewBox=\"0 0 {width} {height}\" data-plot=\"{}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+             <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>{behind}{}{before}{}{}</svg>",
+            drawing.plot(),
+            crate::render::escaped(&self.chart.title),
+            crate::render::escaped(&self.chart.about),
+            drawing.cells(theme),
+            drawing.names(theme),
+            drawing.track_names()
+        )
+    }
 }
 
 /// An axis with the ticks that it was given.
@@ -125,11 +129,11 @@ struct Drawing<'c> {
     size: Size,
     labels: Vec<Label>,
     end: f64,
-    vertical: Scale,
+    vertical: &'c Scale,
 }
 
 impl<'c> Drawing<'c> {
-    fn new(chart: &'c Chart, size: Size) -> Drawing<'c> {
+    fn new(Plot { chart, vertical }: &'c Plot<'c>, size: Size) -> Drawing<'c> {
         let points = || chart.lines.iter().flat_map(Line::points);
         let end = match chart.x {
             Horizontal::Time { end_us } => end_us.max(1) as f64,
@@ -139,7 +143,6 @@ impl<'c> Drawing<'c> {
                 .filter(|x| x.is_finite())
                 .fold(1.0, f64::max),
         };
-        let vertical = Scale::of(values(chart), chart.unit, ticks(chart));
         let mut drawing = Drawing {
             chart,
             size,
@@ -229,7 +232,7 @@ impl<'c> Drawing<'c> {
                 self.chart.id
             ),
             Theme::Alone => {
-                let cells = heat.cells(&self.vertical).drawn(theme);
+                let cells = heat.cells(self.vertical).drawn(theme);
                 format!("<g transform=\"{stretched}\">{cells}</g>")
             }
         }
@@ -340,8 +343,11 @@ impl<'c> Drawing<'c> {
         let stroke = Role::Line(number, line.ink).stand_in().stroke_width(width);
         let dot = Role::Line(number, line.ink).stand_in().filled();
         for piece in &line.pieces {
-            let placed: Vec<(f64, f64)> = piece.iter().filter_map(|point| self.position(*point)).collect();
-            let points = thinned(&placed, self.end, self.size.width / STROKE);
+            let placed = piece.iter().filter_map(|(x, y)| Some((self.across(*x)?, *y)));
+            let placed = placed.filter(|(_, y)| self.vertical.has_place(*y));
+            let seen = thinned(placed, self.end, self.size.width / STROKE).into_iter();
+            let points = seen.filter_map(|(x, y)| Some((x, self.vertical.position(y)?)));
+            let points: Vec<(f64, f64)> = points.collect();
             match points[..] {
                 [] => {}
                 [point] => {
@@ -355,15 +361,13 @@ impl<'c> Drawing<'c> {
         Ok(())
     }
 
-    fn position(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+    /// Where `x` is drawn from left to right.
+    fn across(&self, x: f64) -> Option<f64> {
         let x = match self.chart.x {
             Horizontal::Time { .. } | Horizontal::Runs { .. } => x,
             Horizontal::Quantile => x.log10(),
         };
-        Some((
-            x.is_finite().then(|| x.clamp(0.0, self.end))?,
-            self.vertical.position(y)?,
-        ))
+        x.is_finite().then(|| x.clamp(0.0, self.end))
     }
 }
 
@@ -434,15 +438,11 @@ mod tests {
                 Horizontal::Quantile,
             ] {
                 for size in [WIDE, MEDIUM, NARROW] {
-                    let svg = draw(
-                        &Chart {
-                            x,
-                            ..chart(points.clone())
-                        },
-                        size,
-                        Theme::Page,
-                        "w",
-                    );
+                    let svg = Plot::of(&Chart {
+                        x,
+                        ..chart(points.clone())
+                    })
+                    .draw(size, "w");
                     let most = f64::from(size.width * FACTOR);
                     for n in coordinates(&svg) {
                         assert!((-10.0..=most).contains(&n), "{n} in {svg}");
@@ -478,7 +478,7 @@ mod tests {
             name,
             proved: true,
         }];
-        let svg = draw(&hostile, WIDE, Theme::Page, "w");
+        let svg = Plot::of(&hostile).draw(WIDE, "w");
         assert!(
             !svg.contains("<script") && !svg.contains("<b>") && svg.matches("</svg>").count() == 1,
             "{svg}"

@@ -12,8 +12,7 @@ mod size;
 mod theme;
 mod thin;
 
-pub use draw::draw;
-pub(crate) use draw::{alone, axis, cells};
+pub(crate) use draw::Plot;
 pub use forest::{Estimate, Forest};
 pub(crate) use forest::{Form, ZONES, draw_forest, scale as forest_scale};
 pub use heat::Heat;

@@ -120,14 +120,20 @@ impl Scale {
         }
     }
 
+    /// Whether a value can be drawn.
+    pub(crate) fn has_place(&self, value: f64) -> bool {
+        value.is_finite() && (self.unit != Unit::Change || value > 0.0)
+    }
+
     /// Where a value is drawn; nothing for what has no place on the axis.
     pub(crate) fn position(&self, value: f64) -> Option<f64> {
-        let position = match self.unit {
+        let position = || match self.unit {
             Unit::Change => value.log10(),
             _ if self.log => value.max(1.0).log10(),
             _ => value,
         };
-        position.is_finite().then(|| position.clamp(self.low, self.high))
+        self.has_place(value)
+            .then(|| position().clamp(self.low, self.high))
     }
 
     /// Whether a value lies beyond the ends of the axis, where [`Scale::position`] puts it at the end.

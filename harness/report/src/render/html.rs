@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::block::{Align, Block, Cell, Column, Figure, Group, Link, Table, Tone};
 use crate::chart::{
-    Chart, Forest, Form, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Size, Theme, WIDE, ZONES, axis,
-    cells, cells_shown, draw, draw_forest, shades, swatch,
+    Chart, Forest, Form, Horizontal, MEDIUM, NARROW, NARROW_PANEL, PANEL, Plot, Size, WIDE, ZONES,
+    cells_shown, draw_forest, shades, swatch,
 };
 use crate::figure;
 use crate::recording::Recording;
@@ -488,10 +488,11 @@ impl Page {
 
     /// A chart in several sizes, of which the page shows the one that fits.
     fn figure(&mut self, chart: &Chart, class: &str, sizes: &[(&str, Size)]) {
+        let plot = Plot::of(chart);
         self.raw(&format!(
             "<figure{class} data-unit=\"{}\" data-axis=\"{}\"",
             chart.unit.name(),
-            axis(chart)
+            plot.axis()
         ));
         if let Horizontal::Time { end_us } = chart.x {
             self.raw(&format!(" data-end=\"{}\"", end_us.max(1)));
@@ -509,7 +510,7 @@ impl Page {
             self.text(&line.label);
             self.raw("</li>");
         }
-        let cells = cells(chart);
+        let cells = plot.cells();
         if let Some((_, most)) = &cells {
             self.raw("<li>");
             self.raw(&shades());
@@ -526,7 +527,7 @@ impl Page {
             self.raw(&format!("<div hidden><svg class=\"cells\">{cells}</svg></div>"));
         }
         for (label, size) in sizes {
-            self.raw(&draw(chart, *size, Theme::Page, label));
+            self.raw(&plot.draw(*size, label));
         }
         self.raw("</figure>");
     }

@@ -1,6 +1,8 @@
 //! Pauses over time: the longest stretch in which a service could run and did not, and what its threads waited for a
 //! processor; a line per service.
 
+use std::cmp::Reverse;
+
 use squall_model::series::ServiceRow;
 
 use super::Detail;
@@ -54,57 +56,60 @@ struct Drawn {
     title: &'static str,
     about: &'static str,
     rest: &'static str,
-    value: fn(&ServiceRow) -> Option<u64>,
+    value: Value,
 }
 
 /// The longest pauses of the services that had the longest.
 pub(super) fn longest(recording: &Recording, most: usize) -> Vec<Line> {
-    let services = by_service(recording, |row| row.pause_max);
-    lines(&services, most)
+    lines(recording, |row| row.pause_max, most).0
 }
 
-/// The spans of each service, the one with the largest value first.
-fn by_service(recording: &Recording, value: fn(&ServiceRow) -> Option<u64>) -> Vec<(&str, Vec<Span>)> {
-    let of_rows = recording.rows_by_service().map(|(service, rows)| {
-        let spans = rows.filter_map(|row| {
-            Some(Span {
-                start_us: row.start_us,
-                end_us: row.end_us,
-                value: value(row)? as f64,
-            })
-        });
-        (service, spans.collect::<Vec<Span>>())
+/// What is drawn of a row.
+type Value = fn(&ServiceRow) -> Option<u64>;
+
+/// A line for each of the `most` services with the largest values; and of all services, each with its largest, the largest first.
+fn lines(recording: &Recording, value: Value, most: usize) -> (Vec<Line>, Vec<(&str, u64)>) {
+    let largest = recording
+        .rows_by_service()
+        .filter_map(|(service, rows)| Some((service, rows.filter_map(value).max()?)));
+    let mut services: Vec<(&str, u64)> = largest.collect();
+    services.sort_by_key(|(service, largest)| (Reverse(*largest), *service));
+    let drawn = &services[..services.len().min(most)];
+    let mut lines: Vec<(usize, Line)> = recording
+        .rows_by_service()
+        .filter_map(|(service, rows)| {
+            let at = drawn.iter().position(|(name, _)| *name == service)?;
+            let line = Line {
+                label: service.to_owned(),
+                ink: Ink::Series(at as u8),
+                pieces: pieces(&spans(rows, value)),
+            };
+            Some((at, line))
+        })
+        .collect();
+    lines.sort_by_key(|(at, _)| *at);
+    (lines.into_iter().map(|(_, line)| line).collect(), services)
+}
+
+fn spans<'r>(rows: impl Iterator<Item = &'r ServiceRow>, value: Value) -> Vec<Span> {
+    let spans = rows.filter_map(|row| {
+        Some(Span {
+            start_us: row.start_us,
+            end_us: row.end_us,
+            value: value(row)? as f64,
+        })
     });
-    let mut services: Vec<(&str, Vec<Span>)> = of_rows.filter(|(_, spans)| !spans.is_empty()).collect();
-    services.sort_by(|a, b| largest(&b.1).total_cmp(&largest(&a.1)).then(a.0.cmp(b.0)));
-    services
-}
-
-fn largest(spans: &[Span]) -> f64 {
-    spans.iter().map(|span| span.value).fold(0.0, f64::max)
-}
-
-fn lines(services: &[(&str, Vec<Span>)], most: usize) -> Vec<Line> {
-    let lines = services
-        .iter()
-        .take(most)
-        .enumerate()
-        .map(|(at, (service, spans))| Line {
-            label: (*service).to_owned(),
-            ink: Ink::Series(at as u8),
-            pieces: pieces(spans),
-        });
-    lines.collect()
+    spans.collect()
 }
 
 impl Drawn {
     fn chart(&self, recording: &Recording) -> Option<Chart> {
-        let services = by_service(recording, self.value);
-        let (worst, spans) = services.first()?;
+        let (lines, services) = lines(recording, self.value, LINES);
+        let (worst, largest) = services.first()?;
         let about = format!(
             "{} {} in {worst}.{}",
             self.about,
-            figure::duration(largest(spans)),
+            figure::duration(*largest as f64),
             match services.len().saturating_sub(LINES) {
                 0 => String::new(),
                 n => format!(" {n} {}.", self.rest),
@@ -118,7 +123,7 @@ impl Drawn {
                 end_us: recording.end_us(),
             },
             unit: Unit::Duration,
-            lines: lines(&services, LINES),
+            lines,
             marks: recording.marks().clone(),
             heat: None,
             place: Place::Whole,

@@ -10,18 +10,21 @@ use crate::block::{Block, Cell, Column, Group, Table, Tone};
 use crate::figure::{self, ABSENT};
 use crate::recording::Recording;
 
+/// The most services named in a sentence.
+const NAMED: usize = 4;
+
+/// What is known of one service, phase by phase.
+type Parts<'r> = Vec<(&'r PhaseRecord, &'r ServiceRecord)>;
+
 pub(super) fn blocks(recording: &Recording, detail: Detail) -> Vec<Block> {
-    let mut services: BTreeMap<&str, Vec<(&PhaseRecord, &ServiceRecord)>> = BTreeMap::new();
+    let mut services: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
     for phase in &recording.record.phases {
         for (name, service) in &phase.services {
             services.entry(name).or_default().push((phase, service));
         }
     }
     if detail == Detail::Brief {
-        return services
-            .iter()
-            .filter_map(|(name, parts)| brief(name, parts))
-            .collect();
+        return brief(&services);
     }
     if services.is_empty() {
         return Vec::new();
@@ -103,11 +106,28 @@ const NOTES: [(&str, &str); 4] = [
     ),
 ];
 
-/// What can't be seen of a service in any phase, in a sentence; nothing where all can be.
-fn brief(name: &str, parts: &[(&PhaseRecord, &ServiceRecord)]) -> Option<Block> {
-    let hidden = hidden(parts);
-    let text = || format!("{name}: pauses not visible: {}.", reasons(&hidden, parts));
-    (!hidden.is_empty()).then(|| Block::Paragraph(text()))
+/// What can't be seen in any phase, in a sentence for all services of which it is the same.
+fn brief(services: &BTreeMap<&str, Parts<'_>>) -> Vec<Block> {
+    let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, parts) in services {
+        let hidden = hidden(parts);
+        if hidden.is_empty() {
+            continue;
+        }
+        let reasons = reasons(&hidden, parts);
+        match alike.iter_mut().find(|(known, _)| *known == reasons) {
+            Some((_, names)) => names.push(name),
+            None => alike.push((reasons, vec![name])),
+        }
+    }
+    let sentences = alike.iter().map(|(reasons, names)| {
+        let of = match names.len() {
+            0..=NAMED => names.join(", "),
+            more => format!("{} and {} more", names[..NAMED].join(", "), more - NAMED),
+        };
+        Block::Paragraph(format!("{of}: pauses not visible: {reasons}."))
+    });
+    sentences.collect()
 }
 
 /// The kinds that can't be seen in any phase.
@@ -225,4 +245,32 @@ fn rows(phase: &PhaseRecord, service: &ServiceRecord, hidden: &[&String], repeat
         left.into_iter().chain(pauses).chain([right]).collect()
     });
     whole.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_of_which_the_same_is_hidden_share_a_sentence() {
+        let phase = PhaseRecord::default();
+        let blind = |kind: &str| ServiceRecord {
+            pauses_not_visible: vec![kind.to_owned()],
+            ..ServiceRecord::default()
+        };
+        let (gc, hiccup, seen) = (blind("gc"), blind("hiccup"), ServiceRecord::default());
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let mut services: BTreeMap<&str, Parts<'_>> =
+            names.into_iter().map(|name| (name, vec![(&phase, &gc)])).collect();
+        services.insert("c", vec![(&phase, &hiccup)]);
+        services.insert("seen", vec![(&phase, &seen)]);
+        let said = |text: &str| Block::Paragraph(text.to_owned());
+        assert_eq!(
+            brief(&services),
+            [
+                said("a, b, d, e and 1 more: pauses not visible: gc."),
+                said("c: pauses not visible: hiccup.")
+            ]
+        );
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use squall_model::event::EventKind;
 use squall_model::hlog::Interval;
 use squall_model::replay;
-use squall_model::series::{LoadRow, SeriesRow, ServiceRow};
+use squall_model::series::{LoadRow, RowPauses, SeriesRow, ServiceRow};
 use squall_report::Recording;
 
 use crate::synthetic;
@@ -17,6 +17,8 @@ const SERVICES: usize = 18;
 /// How many minutes.
 const MINUTES: u64 = 60;
 const SECOND: u64 = 1_000_000;
+/// A service on a shared machine pauses in one row of so many.
+const PAUSED_IN: usize = 3;
 
 /// The name of a load.
 pub(crate) fn load(at: usize) -> String {
@@ -118,15 +120,25 @@ fn series(minute: &[SeriesRow], row_us: u64) -> Vec<SeriesRow> {
         let turn = at as usize;
         for number in 0..LOADS {
             let mut row = loads[(turn + 37 * number) % loads.len()].clone();
-            (row.start_us, row.end_us, row.load) = (start_us, end_us, load(number));
+            (row.start_us, row.end_us, row.load) = (start_us, end_us, load(number).into());
             row.completed = row.completed * row_us / 100_000;
             rows.push(SeriesRow::Load(row));
         }
         for number in 0..SERVICES {
             let mut row = services[(turn + 41 * number) % services.len()].clone();
-            (row.start_us, row.end_us, row.service) = (start_us, end_us, service(number));
+            (row.start_us, row.end_us, row.service) = (start_us, end_us, service(number).into());
+            tell_pauses(&mut row, (turn + number).is_multiple_of(PAUSED_IN));
             rows.push(SeriesRow::Service(row));
         }
     }
     rows
+}
+
+/// Says of what kind a row's pause was, or takes it out.
+fn tell_pauses(row: &mut ServiceRow, paused: bool) {
+    if !paused {
+        (row.pause_max, row.pause_total) = (Some(0), Some(0));
+    } else if let (Some(max), Some(total)) = (row.pause_max, row.pause_total) {
+        row.pause_kinds.insert("hiccup".into(), RowPauses { max, total });
+    }
 }

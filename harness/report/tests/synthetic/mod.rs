@@ -12,7 +12,7 @@ use squall_model::record::{
     LoadMode, LoadRecord, Machine, Pauses, ServiceRecord, Verdict,
 };
 use squall_model::replay;
-use squall_model::series::{LoadRow, RowLatency, SeriesRow, ServiceRow};
+use squall_model::series::{ByKind, LoadRow, RowLatency, SeriesRow, ServiceRow};
 
 /// What lies in a run's folder, as text.
 pub(crate) struct Folder {
@@ -230,7 +230,7 @@ fn service_rows(phases: &[Phase], random: &mut Random) -> Vec<ServiceRow> {
         ServiceRow {
             start_us,
             end_us,
-            service: SERVICE.to_owned(),
+            service: SERVICE.into(),
             cpu_us: Some(31 * MS + random.next() % (6 * MS)),
             rss: Some(14 * 1024 * 1024 + at * 900),
             pause_max: Some(pause),
@@ -253,16 +253,16 @@ fn load_row(start_us: u64, requests: &[&Request]) -> LoadRow {
     LoadRow {
         start_us,
         end_us: start_us + 100 * MS,
-        load: LOAD.to_owned(),
+        load: LOAD.into(),
         intended: n,
         sent: n,
         completed: n,
         failed,
         dropped: 0,
         errors: if failed > 0 {
-            BTreeMap::from([("status 503".to_owned(), failed)])
+            ByKind::from_iter([("status 503".into(), failed)])
         } else {
-            BTreeMap::new()
+            ByKind::default()
         },
         response: latency(|r| r.response_us),
         service: latency(|r| r.service_us),
