@@ -21,6 +21,8 @@ const HEADER: usize = 40;
 const LONGEST: usize = 1 << 22;
 /// Room that a second of latencies hardly ever exceeds.
 const USUAL: usize = 1 << 13;
+/// And different latencies.
+const USUAL_PLACES: usize = 1 << 10;
 
 /// Counts by value, in the order of the values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,8 +91,8 @@ impl Counts {
     /// From zig-zag numbers of variable length: a count, or below zero how many places are empty.
     fn of(mut payload: &[u8]) -> Option<Counts> {
         let mut counts = Counts {
-            // No number takes less than a byte.
-            places: Vec::with_capacity(payload.len()),
+            // No number takes less than a byte; what is longer than usual may be anybody's making.
+            places: Vec::with_capacity(payload.len().min(USUAL_PLACES)),
             total: 0,
         };
         let mut place = 0_u64;

@@ -9,7 +9,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Numbers by kind. A million rows may lie in memory at a time, and a row has few kinds: this takes no more room than they do.
+/// Numbers by kind, in a map for few of them: of a million rows in memory, each has its own.
 pub type ByKind<T> = LiteMap<SmolStr, T>;
 
 /// One row of `series.ndjson`.

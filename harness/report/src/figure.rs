@@ -150,9 +150,14 @@ pub fn moment(us: u64) -> String {
     format!("{}.{:03} s", count(us / 1_000_000), us / 1_000 % 1_000)
 }
 
-/// A moment to a tenth, for running text: `22.1 s`.
+/// A moment for running text: `22.1 s`, and from ten minutes on `22 min 14 s`.
 pub fn about_moment(us: u64) -> String {
-    format!("{:.1} s", us as f64 / 1e6)
+    let seconds = us / 1_000_000;
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0..10, _) => format!("{:.1} s", us as f64 / 1e6),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, seconds) => format!("{} h {minutes} min {seconds} s", count(hours)),
+    }
 }
 
 /// `2k/s`, `12.3k/s`, `1.2M/s`.
@@ -432,6 +437,8 @@ mod tests {
         );
         assert_eq!(three(0.012_34), "0.0123");
         assert_eq!(moment(22_140_400), "22.140 s");
+        let about = [22_140_400, 599_999_999, 1_334_400_000, 4_934_400_000].map(about_moment);
+        assert_eq!(about, ["22.1 s", "600.0 s", "22 min 14 s", "1 h 22 min 14 s"]);
         assert_eq!(wall_time("2026-01-15T09:30:12.480Z"), "2026-01-15 09:30:12 UTC");
         assert_eq!(wall_time("ärger"), "ärger");
     }

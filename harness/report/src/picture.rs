@@ -129,7 +129,7 @@ fn drawn(charts: &[Found]) -> String {
     let mut y = MARGIN;
     for found in charts {
         let plot = Plot::of(&found.chart);
-        y = head(&found.chart, plot.cells().map(|(_, most)| most), &mut body, y);
+        y = head(&found.chart, plot.fullest(), &mut body, y);
         let size = Size {
             width: WIDTH,
             height: if found.is_stacked { STACKED } else { HEIGHT },

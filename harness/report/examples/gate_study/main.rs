@@ -103,7 +103,7 @@ fn gates(profile: Profile, gates: u64, settings: &Settings, truth: Truth, seed: 
         }
         let verdict = gate.verdict();
         outcomes.regressed += u64::from(verdict == GateVerdict::Regressed);
-        outcomes.passed += u64::from(verdict == GateVerdict::Pass);
+        outcomes.passed += u64::from(matches!(verdict, GateVerdict::Pass | GateVerdict::Improved));
         if verdict != GateVerdict::Inconclusive {
             outcomes.minutes += elapsed / 60.0;
         }

@@ -60,6 +60,11 @@ impl<'c> Plot<'c> {
         ))
     }
 
+    /// How many requests the fullest cell of a heat map has.
+    pub(crate) fn fullest(&self) -> Option<u64> {
+        Some(self.chart.heat.as_ref()?.cells(&self.vertical).most())
+    }
+
     /// The chart as an `<svg>` element for a page, without outside references. `label` makes the ids inside unique in it.
     pub(crate) fn draw(&self, size: Size, label: &str) -> String {
         self.element(size, Theme::Page, label, "")

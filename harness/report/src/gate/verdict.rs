@@ -115,13 +115,16 @@ pub fn judge(metrics: &[Metric], levels: Levels, nulls: &mut Nulls) -> Vec<Findi
     findings
 }
 
-/// Of the change: regressed if any metric is, passed if every metric is within its tolerance or better. Without metrics, inconclusive.
+/// Of the change: regressed if any metric is, inconclusive if any is or there is none, improved if any is better and passed if every one is
+/// within its tolerance.
 pub fn overall(findings: &[Finding]) -> Verdict {
     let is = |verdict: Verdict| move |finding: &Finding| finding.verdict == verdict;
     if findings.iter().any(is(Verdict::Regressed)) {
         Verdict::Regressed
     } else if findings.is_empty() || findings.iter().any(is(Verdict::Inconclusive)) {
         Verdict::Inconclusive
+    } else if findings.iter().any(is(Verdict::Improved)) {
+        Verdict::Improved
     } else {
         Verdict::Pass
     }

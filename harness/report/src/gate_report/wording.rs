@@ -333,7 +333,7 @@ pub(super) fn reasons(record: &GateRecord) -> Vec<String> {
             let broken = super::section::broken(record).into_iter();
             broken.chain(found(GateVerdict::Regressed)).collect()
         }
-        GateVerdict::Improved => found(GateVerdict::Improved).collect(),
+        GateVerdict::Improved => found(GateVerdict::Improved).chain(passed(record)).collect(),
         GateVerdict::Pass => passed(record)
             .into_iter()
             .chain(found(GateVerdict::Improved))
@@ -400,6 +400,9 @@ fn undecided(record: &GateRecord) -> Option<String> {
         GateEnd::Interrupted if record.looked_at == 0 => {
             format!("Interrupted after {blocks}, before the first look")
         }
+        GateEnd::Interrupted if open.is_empty() => {
+            format!("Interrupted after {blocks}, while it waited for what looks worse")
+        }
         GateEnd::Interrupted => format!("Interrupted after {blocks}, before {what} could be decided"),
         GateEnd::Broken if is_cut_short(record) => format!("Broken off after {blocks}"),
         GateEnd::Broken => format!(
@@ -429,8 +432,9 @@ fn meaning(verdict: GateVerdict) -> &'static str {
     }
 }
 
-/// What a pass can't see, without its full stop.
+/// What a pass can't see, without the verdict before it and the full stop.
 pub(super) fn blind_spot(record: &GateRecord) -> &str {
     let spot = record.blind_spot.trim().trim_end_matches('.');
-    spot.strip_prefix("pass: ").unwrap_or(spot)
+    let rest = spot.strip_prefix(record.verdict.as_str());
+    rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(spot)
 }

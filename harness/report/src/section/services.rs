@@ -260,8 +260,10 @@ mod tests {
         };
         let (gc, hiccup, seen) = (blind("gc"), blind("hiccup"), ServiceRecord::default());
         let names = ["a", "b", "c", "d", "e", "f"];
-        let mut services: BTreeMap<&str, Parts<'_>> =
-            names.into_iter().map(|name| (name, vec![(&phase, &gc)])).collect();
+        let mut services: BTreeMap<&str, Parts<'_>> = names
+            .into_iter()
+            .map(|name| (name, vec![(&phase, &gc)]))
+            .collect();
         services.insert("c", vec![(&phase, &hiccup)]);
         services.insert("seen", vec![(&phase, &seen)]);
         let said = |text: &str| Block::Paragraph(text.to_owned());

@@ -238,7 +238,7 @@ impl Gate {
     fn is_settled(&self) -> bool {
         match self.verdict() {
             GateVerdict::Regressed => true,
-            GateVerdict::Pass => !self.looks_worse(),
+            GateVerdict::Pass | GateVerdict::Improved => !self.looks_worse(),
             _ => false,
         }
     }

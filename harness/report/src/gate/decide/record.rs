@@ -45,9 +45,13 @@ pub struct About {
 impl Gate {
     /// Writes down what is known: at the end, when somebody ends it, or for whoever finds it killed.
     pub fn conclude(&self, end: GateEnd, about: About) -> GateRecord {
-        let verdict = match end {
-            GateEnd::NoBase => GateVerdict::NoBase,
-            _ => self.verdict(),
+        let verdict = match (end, self.verdict()) {
+            (GateEnd::NoBase, _) => GateVerdict::NoBase,
+            // It went on because something looked worse, and never came to know.
+            (GateEnd::Interrupted | GateEnd::Broken, GateVerdict::Pass | GateVerdict::Improved) => {
+                GateVerdict::Inconclusive
+            }
+            (_, verdict) => verdict,
         };
         let metrics = self.metrics();
         let words = Words {

@@ -51,11 +51,11 @@ impl Words<'_> {
                 reasons.push(format!("{what}: there is nothing to be held against"));
             }
             GateVerdict::Inconclusive => reasons.push(self.undecided()),
-            GateVerdict::Pass => reasons.push(format!(
+            GateVerdict::Pass | GateVerdict::Improved => reasons.push(format!(
                 "{}: not worse by as much as is not tolerated",
                 self.deciding().join(", ")
             )),
-            GateVerdict::Regressed | GateVerdict::Improved => {}
+            GateVerdict::Regressed => {}
         }
         reasons
             .extend(found(GateVerdict::Improved, false).map(|(metric, finding)| {
@@ -79,7 +79,7 @@ impl Words<'_> {
 
     /// What each metric may be worse by and have passed unseen.
     pub(super) fn blind_spot(&self) -> String {
-        if self.verdict != GateVerdict::Pass {
+        if !matches!(self.verdict, GateVerdict::Pass | GateVerdict::Improved) {
             return String::new();
         }
         let (deciding, informing): (Vec<&MetricRecord>, Vec<&MetricRecord>) =
@@ -95,7 +95,11 @@ impl Words<'_> {
         let unseen = informing
             .iter()
             .map(|metric| format!("; {} {}{}", metric.name, self.unseen(metric), self.worse(metric)));
-        format!("pass: {passed}{}", unseen.collect::<String>())
+        format!(
+            "{}: {passed}{}",
+            self.verdict.as_str(),
+            unseen.collect::<String>()
+        )
     }
 
     /// Why a pass says nothing of a metric. What it would have seen is by the blocks that have run, not by those there was time for.

@@ -122,7 +122,7 @@ fn the_mirrored_change_gets_the_mirrored_verdict() {
 }
 
 #[test]
-fn a_change_is_as_good_as_its_worst_metric() {
+fn a_change_is_as_bad_as_its_worst_metric_and_improved_where_all_are_well_and_one_is_better() {
     use Verdict::{Improved, Inconclusive, Pass, Regressed};
     let of = |verdicts: &[Verdict]| {
         let finding = |verdict: &Verdict| Finding {
@@ -135,7 +135,8 @@ fn a_change_is_as_good_as_its_worst_metric() {
         overall(&verdicts.iter().map(finding).collect::<Vec<_>>())
     };
     assert_eq!(of(&[]), Inconclusive, "nothing was seen");
-    assert_eq!(of(&[Pass, Improved]), Pass);
+    assert_eq!(of(&[Pass, Pass]), Pass);
+    assert_eq!(of(&[Pass, Improved]), Improved);
     assert_eq!(of(&[Pass, Inconclusive, Improved]), Inconclusive);
     assert_eq!(of(&[Inconclusive, Regressed, Pass]), Regressed);
 }

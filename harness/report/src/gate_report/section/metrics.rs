@@ -113,7 +113,7 @@ fn row(record: &GateRecord, metric: &MetricRecord, detail: Detail) -> Vec<Cell> 
     let full = detail == Detail::Full;
     let mut name = wording::title(metric);
     if full {
-        let below = if metric.why_not.is_empty() {
+        let below = if metric.why_not.is_empty() || wording::weighs(metric) {
             &metric.name
         } else {
             &metric.why_not
@@ -212,7 +212,7 @@ fn why_not(record: &GateRecord) -> Option<Block> {
     let told = record
         .metrics
         .iter()
-        .filter(|metric| !metric.decides && !metric.why_not.is_empty());
+        .filter(|metric| !wording::weighs(metric) && !metric.why_not.is_empty());
     let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
     for metric in told.take(MOST_BRIEF) {
         match by_reason.iter_mut().find(|(why, _)| *why == metric.why_not) {

@@ -65,15 +65,11 @@ fn forest(record: &GateRecord, scale: MetricScale) -> Option<Forest> {
 fn row(metric: &MetricRecord) -> Estimate {
     let said = wording::said(metric);
     let at = wording::estimate(metric);
-    let about = if metric.decides || metric.why_not.is_empty() {
+    // Of what is found to have changed it is of no interest whether a pass would have waited for it.
+    let about = if wording::weighs(metric) || metric.why_not.is_empty() {
         String::new()
     } else {
-        let about = if wording::weighs(metric) {
-            "A pass does not wait for it"
-        } else {
-            "Does not decide"
-        };
-        format!("{about}: {}", metric.why_not)
+        format!("Does not decide: {}", metric.why_not)
     };
     Estimate {
         name: wording::title(metric),

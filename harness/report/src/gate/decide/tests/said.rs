@@ -77,10 +77,10 @@ fn a_regression_stops_the_gate_at_a_look() {
 }
 
 #[test]
-fn what_improved_passes_and_is_said() {
+fn what_improved_is_said_and_blocks_nothing() {
     let record = concluded(settings(), &[made("cpu", -0.3, 0.01)]);
-    assert_eq!(record.verdict, GateVerdict::Pass);
-    assert_eq!(record.blind_spot, "pass: cpu (below +0.0 %)");
+    assert_eq!((record.verdict, record.exit_code), (GateVerdict::Improved, 0));
+    assert_eq!(record.blind_spot, "improved: cpu (below +0.0 %)");
     assert!(
         record.reasons[1].starts_with("cpu improved: -26 %"),
         "{:?}",

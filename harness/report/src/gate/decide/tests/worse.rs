@@ -61,3 +61,20 @@ fn a_pass_does_not_wait_for_what_only_varies() {
     assert_eq!(gate.looked_at(), looks::LOOKS[0]);
     assert!(!gate.conclude(end, about()).blind_spot.contains("looks worse"));
 }
+
+/// A gate that waits is not one that passed: what it waits for may be why its blocks go wrong.
+#[test]
+fn a_gate_that_breaks_off_or_is_ended_while_it_waits_has_not_passed() {
+    let mut gate = Gate::new(settings()).unwrap();
+    let mut next = Next::Block;
+    for number in 0..looks::LOOKS[0] {
+        next = gate.take_readings(Some(stalling(number, &[3, 6, 7])), BLOCK * (number as u32 + 1));
+    }
+    assert_eq!((gate.verdict(), next), (GateVerdict::Pass, Next::Block));
+    for end in [GateEnd::Broken, GateEnd::Interrupted] {
+        let record = gate.conclude(end, about());
+        assert_eq!(record.verdict, GateVerdict::Inconclusive, "{end:?}");
+        assert_eq!(record.blind_spot, "", "{end:?}");
+    }
+    assert_eq!(gate.conclude(GateEnd::Budget, about()).verdict, GateVerdict::Pass);
+}
