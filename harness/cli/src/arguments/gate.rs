@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use squall_model::units::{Quantity as _, Ratio};
 
 use super::Allowed;
 
@@ -18,21 +19,22 @@ pub struct GateArguments {
     /// Scenarios, by path or by the bare name of a file in scenarios/. The candidate's are run, by both arms.
     #[arg(required_unless_present = "criterion")]
     pub scenarios: Vec<String>,
-    /// Gate the micro-benchmarks of this bench target, which uses Criterion, in place of scenarios.
-    #[arg(long, value_name = "BENCH", conflicts_with_all = ["scenarios", "base_at", "candidate_at", "base_set", "candidate_set", "overrides", "hosts"])]
-    pub criterion: Option<String>,
+    /// Gate the micro-benchmarks of this bench target, which uses Criterion; may be given again, and beside scenarios.
+    #[arg(long, value_name = "BENCH", conflicts_with_all = ["base_at", "candidate_at", "base_set", "candidate_set"])]
+    pub criterion: Vec<String>,
     /// The package that has the bench target, where several have one of its name.
-    #[arg(long, value_name = "PACKAGE", requires = "criterion", conflicts_with_all = ["scenarios", "base_cmd", "candidate_cmd"])]
+    #[arg(long, value_name = "PACKAGE", requires = "criterion", conflicts_with_all = ["base_cmd", "candidate_cmd"])]
     pub package: Option<String>,
     /// Only benchmarks whose names match, as Criterion has it: a regular expression.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        requires = "criterion",
-        conflicts_with = "scenarios"
-    )]
+    #[arg(long, value_name = "TEXT", requires = "criterion")]
     pub filter: Option<String>,
-    /// What the working tree is held against: the merge base of this revision and HEAD. With --criterion, HEAD where nothing is said.
+    /// With --criterion: a change smaller than this is of no interest. A scenario says it under `gate:`. [default: 2%]
+    #[arg(long, value_name = "PERCENT", requires = "criterion", value_parser = Ratio::parse)]
+    pub margin: Option<Ratio>,
+    /// With --criterion: a change larger than this must not stay hidden. [default: 5%]
+    #[arg(long, value_name = "PERCENT", requires = "criterion", value_parser = Ratio::parse)]
+    pub tolerance: Option<Ratio>,
+    /// What the working tree is held against: the merge base of this revision and HEAD. With --criterion alone, HEAD where nothing is said.
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
     /// How the base is started, in place of what the scenario says; a shell's words, of SERVICE where several are started. With

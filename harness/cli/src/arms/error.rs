@@ -36,7 +36,7 @@ pub enum ArmsError {
         within: Duration,
     },
     /// The scenario is in no repository.
-    #[error("{} is in no git repository, so there is no base to build; move the scenario into the repository of what it measures, or give both arms as commands or addresses", .folder.display())]
+    #[error("{} is in no git repository, so there is no base to build; what is gated has to be in the repository of what it measures, or give both arms as commands or addresses", .folder.display())]
     NotARepository {
         /// The scenario's folder.
         folder: PathBuf,

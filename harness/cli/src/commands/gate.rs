@@ -10,10 +10,8 @@ mod publish;
 mod rounds;
 mod subject;
 
-use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use squall_engine::plan::Plan;
@@ -29,7 +27,7 @@ use places::Places;
 use rounds::Course;
 use subject::{Prepared, Subject};
 
-/// Gates scenarios, one after the other.
+/// Gates scenarios, and then programs of micro-benchmarks, one after the other.
 pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
     let budget = match parse_duration(&arguments.budget) {
         Ok(budget) => budget,
@@ -38,10 +36,11 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let seed = arguments.seed.map_or_else(scenarios::draw_seed, Ok)?;
-    if let Some(bench) = &arguments.criterion {
-        return of_benchmarks(arguments, bench, seed, budget);
+    if let Err(e) = criterion::check(arguments) {
+        output::error(&e);
+        return Ok(Exit::Usage);
     }
+    let seed = arguments.seed.map_or_else(scenarios::draw_seed, Ok)?;
     let how = How {
         overrides: arguments.overrides.clone(),
         allow_hosts: arguments.allowed.hosts.clone(),
@@ -62,9 +61,14 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
         arguments,
         seed,
         budget,
-        gates: NonZeroU32::try_from(written.len() as u32).context("no scenario")?,
+        gates: NonZeroU32::try_from((written.len() + arguments.criterion.len()) as u32)
+            .context("nothing to gate")?,
         stop: stopping::on_signals()?,
     };
+    if let Err(e) = criterion::check_limits(&course) {
+        output::error(&e);
+        return Ok(Exit::Usage);
+    }
     let mut records: Vec<GateRecord> = Vec::new();
     let mut exits = Vec::new();
     for read in &written {
@@ -74,35 +78,23 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
             .context("a scenario without a plan is not gated")?;
         let folder = course.folder(&plan.name, &plan.base)?;
         let (exit, record) = one(&course, read, plan, &folder)?;
-        // Of a gate that did not begin, only what its builds said is worth keeping; a folder that has something stays.
-        let _ = fs::remove_dir(&folder);
+        Course::leave(&folder);
         exits.push(exit);
         records.extend(record);
         if course.stop.requested().is_some() {
             break;
         }
     }
+    for bench in &arguments.criterion {
+        if course.stop.requested().is_some() {
+            break;
+        }
+        let (exit, record) = criterion::run(&course, bench)?;
+        exits.push(exit);
+        records.extend(record);
+    }
     publish::all(arguments, &records)?;
     Ok(Exit::gravest(exits))
-}
-
-/// Gates a program of micro-benchmarks.
-fn of_benchmarks(
-    arguments: &GateArguments,
-    bench: &str,
-    seed: u64,
-    budget: Duration,
-) -> anyhow::Result<Exit> {
-    let course = Course {
-        arguments,
-        seed,
-        budget,
-        gates: NonZeroU32::MIN,
-        stop: stopping::on_signals()?,
-    };
-    let (exit, record) = criterion::run(&course, bench)?;
-    publish::all(arguments, record.as_slice())?;
-    Ok(exit)
 }
 
 /// Gates one scenario.

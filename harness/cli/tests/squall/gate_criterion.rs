@@ -132,6 +132,25 @@ fn a_planted_regression_blocks_and_what_only_one_arm_has_is_told() {
 }
 
 #[test]
+fn a_regression_within_limits_that_the_command_line_widens_passes() {
+    let benches = Benches::new();
+    let base = benches.program(100, "sum/8", "");
+    let candidate = benches.program(130, "sum/8", "");
+    let wider = ["--seed", "5", "--margin", "40%", "--tolerance", "50%"];
+    let ended = benches.gate(&base, &candidate, &wider);
+    ended.assert_code(0).assert_nothing_left();
+    let record = gate_record(&ended);
+    assert_eq!(record.verdict, GateVerdict::Pass, "{ended}");
+    let sum = metric(&record, "sum/8");
+    assert!((sum.margin, sum.tolerance) == (0.4, 0.5), "{sum:?}");
+    assert!(
+        record.command.contains(" --margin 40% --tolerance 50% "),
+        "{}",
+        record.command
+    );
+}
+
+#[test]
 fn the_same_program_passes_and_formats_say_so() {
     let benches = Benches::new();
     let program = benches.program(100, "sum/8 words", "");
@@ -198,10 +217,8 @@ fn what_is_no_program_of_criterion_is_refused() {
         Exit::Usage,
         &["no benchmark is in both arms", "sum/8", "other"],
     );
-    let left = fs::read_dir(benches.stage.reports().join("work"))
-        .expect("made")
-        .count();
-    assert_eq!(left, 0, "gates that did not begin leave no folders");
+    let left = benches.stage.reports().join("work");
+    assert!(!left.exists(), "gates that did not begin leave no folders");
 
     // The base: there is nothing to be held against.
     let ended = benches.gate("sh -c 'exit 3'", &good, &[]);
@@ -298,6 +315,11 @@ fn what_makes_no_sense_together_is_refused() {
             "--candidate-cmd",
             "y",
         ],
+        &["--criterion", "work", "--margin", "6%"],
+        &["--criterion", "work", "--tolerance", "0.1"],
+        &["--criterion", "work", "--tolerance", "2%"],
+        &["shop", "--margin", "3%"],
+        &["shop", "--tolerance", "9%"],
         &["shop", "--package", "a"],
         &["shop", "--filter", "a"],
         &[],
@@ -375,6 +397,16 @@ fn main() {
 }
 "##;
 
+/// The shortest gate of a scenario.
+const SHOP: &str = "squall: 1
+name: shop
+about: A law, briefly.
+services: { law: { use: delay-law } }
+load: { ask: { to: law, http: { get: / }, rate: 100/s, timeout: 5s } }
+phases: [ { phase: steady, for: 1s, baseline: true } ]
+gate: { slice: 500ms, slices: 1, warm_up: 100ms }
+";
+
 #[test]
 fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_costs() {
     let stage = Stage::alone();
@@ -388,10 +420,10 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
     git(&root, &["init", "-q"]);
     git(&root, &["add", "."]);
     git(&root, &["commit", "-qm", "without benchmarks"]);
-    let gate = |base: &str| {
+    let gate = |base: &str, more: &[&str]| {
         let _ = fs::remove_dir_all(stage.reports());
         let mut command = Stage::command(&["gate", "--criterion", "work", "--base", base]);
-        command.arg("--out").arg(stage.reports());
+        command.args(more).arg("--out").arg(stage.reports());
         // Not in the repository's root, and no cache but the test's own.
         command
             .current_dir(root.join("inner"))
@@ -403,7 +435,7 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
         &format!("{package}[[bench]]\nname = \"work\"\nharness = false\n"),
     );
     put("inner/benches/work.rs", &MAIN.replace("EACH", "1000.0"));
-    let ended = gate("HEAD");
+    let ended = gate("HEAD", &[]);
     ended.assert_code(0);
     let none = gate_record(&ended);
     assert_eq!(none.verdict, GateVerdict::NoBase);
@@ -417,7 +449,7 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
     git(&root, &["commit", "-qm", "with benchmarks"]);
     git(&root, &["checkout", "-qb", "work"]);
     put("inner/benches/work.rs", &MAIN.replace("EACH", "1300.0"));
-    let ended = gate("main");
+    let ended = gate("main", &[]);
     ended.assert_code(i32::from(Exit::Regression.code()));
     let regressed = gate_record(&ended);
     let found = metric(&regressed, "sort 10k").finding.expect("it was looked at");
@@ -426,7 +458,7 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
 
     let message = "sort in another way\n\nSquall-Accept: sort 10k +40% it is stable now";
     git(&root, &["commit", "-qam", message]);
-    let ended = gate("main");
+    let ended = gate("main", &[]);
     ended.assert_code(0);
     let accepted = gate_record(&ended);
     assert!(
@@ -436,5 +468,30 @@ fn a_bench_target_is_built_from_both_revisions_and_a_commit_may_accept_what_it_c
     assert!(
         accepted.arms.base.build_us.is_none(),
         "the base is there from before"
+    );
+
+    // Of a scenario, a metric has to be named as one.
+    git(
+        &root,
+        &[
+            "commit",
+            "-q",
+            "--amend",
+            "-m",
+            &message.replace("10k", "10k.time"),
+        ],
+    );
+    put("inner/shop.yaml", SHOP);
+    let both = gate("main", &["shop.yaml", "--json", "--budget", "1s"]);
+    both.assert_code(0).assert_nothing_left();
+    let records: Vec<GateRecord> = serde_json::from_str(&both.stdout).expect("a record for each");
+    let gates: Vec<(&str, u32)> = records
+        .iter()
+        .map(|record| (record.scenario.as_str(), record.gates))
+        .collect();
+    assert_eq!(
+        gates,
+        [("shop", 2), ("work", 2)],
+        "they share the chance of a false alarm"
     );
 }

@@ -17,6 +17,7 @@ mod edges;
 mod formats;
 mod gate;
 mod gate_criterion;
+mod gate_setups;
 mod index;
 mod isolated;
 mod load;

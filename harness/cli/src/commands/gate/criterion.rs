@@ -14,13 +14,14 @@ use squall_engine::criterion::{self, Bench, BenchError, Keeper, Pace, Planned, P
 use squall_engine::gate::{BlockError, Outcome};
 use squall_engine::run::Stop;
 use squall_model::exit::Exit;
-use squall_model::gate::{Arm, ArmAbout, BenchmarksRecord, Both, GateRecord};
+use squall_model::gate::{Arm, ArmAbout, BenchmarksRecord, Both, GateRecord, MetricKind};
 use squall_model::seed::Seed;
-use squall_model::units::human;
-use squall_report::gate::decide::Settings;
+use squall_model::units::{Ratio, human};
+use squall_report::gate::decide::{Gate, LimitOverride, Settings};
 use squall_report::gate::looks::{LOOKS, MOST_BLOCKS};
 
 use super::rounds::{self, Blocks, Course, Of, Round};
+use crate::arguments::GateArguments;
 use crate::arms::{Arms, ArmsError};
 use crate::{output, stopping};
 use found::{Found, is_same};
@@ -37,32 +38,62 @@ const PATIENCE_TIMES: u32 = 10;
 /// Gates the bench target `bench`.
 pub fn run(course: &Course<'_>, bench: &str) -> anyhow::Result<(Exit, Option<GateRecord>)> {
     let here = std::env::current_dir().context("finding the working directory")?;
-    if let Err(e) = check(course, bench) {
-        output::error(&e);
-        return Ok((Exit::Usage, None));
-    }
     let folder = course.folder(bench, &here)?;
     let came = match Gated::of(course, bench, &here, &folder) {
         Ok(gated) => gated.run(course, &folder),
         Err(e) => ended(course, bench, &folder, e),
     };
-    // Of a gate that did not begin, only what its builds said is worth keeping; a folder that has something stays.
-    let _ = fs::remove_dir(&folder);
+    Course::leave(&folder);
     came
 }
 
 /// What of the command line only makes sense together.
-fn check(course: &Course<'_>, bench: &str) -> anyhow::Result<()> {
+pub fn check(arguments: &GateArguments) -> anyhow::Result<()> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    for bench in &arguments.criterion {
+        ensure!(
+            !bench.starts_with(['.', '-']) && !bench.is_empty() && bench.chars().all(is_plain),
+            "--criterion {bench}: want the name of a bench target, as it stands in Cargo.toml"
+        );
+    }
+    if arguments.criterion.is_empty() {
+        return Ok(());
+    }
+    if !arguments.scenarios.is_empty() {
+        ensure!(
+            arguments.base.is_some(),
+            "scenarios and --criterion together are of two revisions: want --base REV"
+        );
+        ensure!(
+            arguments.metrics.is_empty(),
+            "--metric names metrics of scenarios or benchmarks: want only one of these in the command"
+        );
+        return Ok(());
+    }
     ensure!(
-        !bench.starts_with(['.', '-']) && !bench.is_empty() && bench.chars().all(is_plain),
-        "--criterion {bench}: want the name of a bench target, as it stands in Cargo.toml"
+        arguments.overrides.is_empty() && arguments.allowed.hosts.is_empty(),
+        "--set and --allow-host change scenarios, and there is none"
     );
-    let arguments = course.arguments;
     match (arguments.base_cmd.as_slice(), arguments.candidate_cmd.as_slice()) {
-        ([], []) | ([_], [_]) => Ok(()),
+        ([], []) => Ok(()),
+        ([_], [_]) if arguments.criterion.len() == 1 => Ok(()),
         ([], _) | (_, []) => bail!("with --criterion, --base-cmd and --candidate-cmd come together"),
-        _ => bail!("with --criterion, --base-cmd and --candidate-cmd are given once each"),
+        _ => bail!("with --criterion, --base-cmd and --candidate-cmd are given once each, for one bench"),
+    }
+}
+
+/// Whether the limits of the command line leave room for a verdict.
+pub fn check_limits(course: &Course<'_>) -> anyhow::Result<()> {
+    let settings = of(course, "", Both::default()).settings;
+    Gate::new(settings).context("--margin and --tolerance").map(drop)
+}
+
+/// The limits of all benchmarks, as the command line has them.
+fn limits(arguments: &GateArguments) -> LimitOverride {
+    LimitOverride {
+        metric: MetricKind::Time.as_str().to_owned(),
+        margin: arguments.margin.map(Ratio::get),
+        tolerance: arguments.tolerance.map(Ratio::get),
     }
 }
 
@@ -134,6 +165,7 @@ fn of(course: &Course<'_>, bench: &str, arms: Both<ArmAbout>) -> Of {
         place: format!("--criterion {bench}"),
         settings: Settings {
             of_benchmarks: true,
+            overrides: vec![limits(course.arguments)],
             ..course.settings()
         },
         arms,

@@ -13,6 +13,7 @@ use squall_engine::record::{exclusive, revision};
 use squall_engine::run::{RunError, Stop};
 use squall_model::exit::Exit;
 use squall_model::gate::{Arm, ArmAbout, BenchmarksRecord, Both, GateEnd, GateRecord};
+use squall_model::units::Ratio;
 use squall_report::gate::decide::{About, Gate, Next, Policy, Settings};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -82,6 +83,12 @@ impl Course<'_> {
             OffsetDateTime::now_utc(),
             &what,
         )?)?)
+    }
+
+    /// Leaves of a gate that did not begin only what its builds said: a folder that has something stays.
+    pub fn leave(folder: &Path) {
+        let _ = fs::remove_dir(folder);
+        let _ = folder.parent().map(fs::remove_dir);
     }
 
     /// What the command line says of the rules.
@@ -285,9 +292,12 @@ fn command(course: &Course<'_>) -> String {
     let mut flags = |flag: &str, values: &[String]| {
         words.extend(values.iter().map(|value| format!("{flag} {}", shell(value))));
     };
-    flags("--criterion", arguments.criterion.as_slice());
+    flags("--criterion", &arguments.criterion);
     flags("--package", arguments.package.as_slice());
     flags("--filter", arguments.filter.as_slice());
+    let limit = |limit: Option<Ratio>| limit.as_ref().map(Ratio::to_string);
+    flags("--margin", limit(arguments.margin).as_slice());
+    flags("--tolerance", limit(arguments.tolerance).as_slice());
     flags("--base", arguments.base.as_slice());
     flags("--base-cmd", &arguments.base_cmd);
     flags("--candidate-cmd", &arguments.candidate_cmd);
