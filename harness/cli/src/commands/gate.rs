@@ -69,36 +69,41 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<Exit> {
         output::error(&e);
         return Ok(Exit::Usage);
     }
-    let mut records: Vec<GateRecord> = Vec::new();
-    let mut exits = Vec::new();
-    for read in &written {
-        let plan = read
-            .plan
-            .as_ref()
-            .context("a scenario without a plan is not gated")?;
-        let folder = course.folder(&plan.name, &plan.base)?;
-        let (exit, record) = one(&course, read, plan, &folder)?;
-        Course::leave(&folder);
+    let (mut exits, mut records) = (Vec::new(), Vec::new());
+    let mut take = |came: anyhow::Result<(Exit, Option<GateRecord>)>| {
+        // What the others came to is told all the same.
+        let (exit, record) = came.unwrap_or_else(|e| {
+            output::error(&e);
+            (Exit::Internal, None)
+        });
         exits.push(exit);
         records.extend(record);
-        if course.stop.requested().is_some() {
-            break;
-        }
+    };
+    let goes_on = || course.stop.requested().is_none();
+    for read in written.iter().take_while(|_| goes_on()) {
+        take(scenario(&course, read));
     }
-    for bench in &arguments.criterion {
-        if course.stop.requested().is_some() {
-            break;
-        }
-        let (exit, record) = criterion::run(&course, bench)?;
-        exits.push(exit);
-        records.extend(record);
+    for bench in arguments.criterion.iter().take_while(|_| goes_on()) {
+        take(criterion::run(&course, bench));
     }
+    exits.extend(stopping::told(&course.stop).map(|(_, exit)| exit));
     publish::all(arguments, &records)?;
     Ok(Exit::gravest(exits))
 }
 
-/// Gates one scenario.
-fn one(
+/// Gates one scenario, in a folder of its own.
+fn scenario(course: &Course<'_>, read: &scenarios::Read) -> anyhow::Result<(Exit, Option<GateRecord>)> {
+    let plan = read
+        .plan
+        .as_ref()
+        .context("a scenario without a plan is not gated")?;
+    let folder = course.folder(&plan.name, &plan.base)?;
+    let came = in_folder(course, read, plan, &folder);
+    Course::leave(&folder);
+    came
+}
+
+fn in_folder(
     course: &Course<'_>,
     written: &scenarios::Read,
     plan: &Plan,
