@@ -381,11 +381,8 @@ fn undecided(record: &GateRecord) -> Option<String> {
         .into_iter()
         .filter(|metric| is_open(metric))
         .collect();
-    let names: Vec<String> = open.iter().take(MOST_NAMED).map(|metric| name(metric)).collect();
-    let names = match open.len() - names.len() {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    };
+    let names: Vec<String> = open.iter().map(|metric| name(metric)).collect();
+    let names = figure::some_of(&names, MOST_NAMED);
     let what = if names.is_empty() {
         "anything".to_owned()
     } else {

@@ -121,10 +121,7 @@ fn brief(services: &BTreeMap<&str, Parts<'_>>) -> Vec<Block> {
         }
     }
     let sentences = alike.iter().map(|(reasons, names)| {
-        let of = match names.len() {
-            0..=NAMED => names.join(", "),
-            more => format!("{} and {} more", names[..NAMED].join(", "), more - NAMED),
-        };
+        let of = figure::some_of(names, NAMED);
         Block::Paragraph(format!("{of}: pauses not visible: {reasons}."))
     });
     sentences.collect()

@@ -92,17 +92,7 @@ fn listed(record: &GateRecord, wanted: impl Fn(&Both<u64>) -> bool) -> Option<St
             format!("{} ({times})", shortened(name, LONGEST_BRIEF))
         })
         .collect();
-    let shown = named
-        .iter()
-        .take(MOST_NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match named.len().saturating_sub(MOST_NAMED) {
-        0 if named.is_empty() => None,
-        0 => Some(shown),
-        more => Some(format!("{shown} and {more} more")),
-    }
+    (!named.is_empty()).then(|| figure::some_of(&named, MOST_NAMED))
 }
 
 /// Invariants that the candidate broke, each with how often and an example; those that the base kept first.

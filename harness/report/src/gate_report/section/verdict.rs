@@ -126,13 +126,7 @@ fn unpaired(record: &GateRecord) -> Vec<(Tone, String)> {
     let Some(benchmarks) = &record.benchmarks else {
         return Vec::new();
     };
-    let named = |names: &[String]| {
-        let shown: Vec<&str> = names.iter().take(MOST).map(String::as_str).collect();
-        match names.len() - shown.len() {
-            0 => shown.join(", "),
-            more => format!("{} and {more} more", shown.join(", ")),
-        }
-    };
+    let named = |names: &[String]| figure::some_of(names, MOST);
     let Both { base, candidate } = &benchmarks.unpaired;
     let mut said = Vec::new();
     if !base.is_empty() {

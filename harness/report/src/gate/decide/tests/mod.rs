@@ -85,12 +85,16 @@ fn readings(metrics: &[Made], number: usize) -> Readings {
     metrics.iter().map(reading).collect()
 }
 
-/// Runs until the gate stops.
 fn run(settings: Settings, metrics: &[Made]) -> (Gate, GateEnd) {
+    run_of(settings, |number| readings(metrics, number))
+}
+
+/// Runs until the gate stops.
+fn run_of(settings: Settings, block: impl Fn(usize) -> Readings) -> (Gate, GateEnd) {
     let mut gate = Gate::new(settings).unwrap();
     for number in 0..200 {
         let elapsed = BLOCK * (number as u32 + 1);
-        if let Next::Stop(end) = gate.take_readings(Some(readings(metrics, number)), elapsed) {
+        if let Next::Stop(end) = gate.take_readings(Some(block(number)), elapsed) {
             return (gate, end);
         }
     }

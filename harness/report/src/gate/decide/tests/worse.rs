@@ -17,14 +17,7 @@ fn stalling(number: usize, spared: &[usize]) -> Readings {
 }
 
 fn gate(settings: Settings, spared: &[usize]) -> (Gate, GateEnd) {
-    let mut gate = Gate::new(settings).unwrap();
-    for number in 0..200 {
-        let elapsed = BLOCK * (number as u32 + 1);
-        if let Next::Stop(end) = gate.take_readings(Some(stalling(number, spared)), elapsed) {
-            return (gate, end);
-        }
-    }
-    panic!("a gate stops by its last look at the latest");
+    run_of(settings, |number| stalling(number, spared))
 }
 
 #[test]
