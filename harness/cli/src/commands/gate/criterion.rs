@@ -59,6 +59,12 @@ pub fn check(arguments: &GateArguments) -> anyhow::Result<()> {
     if arguments.criterion.is_empty() {
         return Ok(());
     }
+    Gate::new(Settings {
+        of_benchmarks: true,
+        overrides: vec![limits(arguments)],
+        ..Settings::new(Duration::ZERO)
+    })
+    .context("--margin and --tolerance")?;
     if !arguments.scenarios.is_empty() {
         ensure!(
             arguments.base.is_some(),
@@ -80,12 +86,6 @@ pub fn check(arguments: &GateArguments) -> anyhow::Result<()> {
         ([], _) | (_, []) => bail!("with --criterion, --base-cmd and --candidate-cmd come together"),
         _ => bail!("with --criterion, --base-cmd and --candidate-cmd are given once each, for one bench"),
     }
-}
-
-/// Whether the limits of the command line leave room for a verdict.
-pub fn check_limits(course: &Course<'_>) -> anyhow::Result<()> {
-    let settings = of(course, "", Both::default()).settings;
-    Gate::new(settings).context("--margin and --tolerance").map(drop)
 }
 
 /// The limits of all benchmarks, as the command line has them.

@@ -171,13 +171,10 @@ pub fn run(
     };
     let mut shown = Told::new(course.arguments, begins);
     let begin = Begin::now();
-    let mut told = |gate: &Gate| {
+    let mut told = |gate: &Gate, end: GateEnd| {
         shown.block(gate, begin.clock.elapsed());
         // A gate that is killed leaves what it knew. Where that can't be written, the end says so.
-        let _ = publish::put_record(
-            &gate.conclude(GateEnd::Interrupted, course.about(of, &begin)),
-            folder,
-        );
+        let _ = publish::put_record(&gate.conclude(end, course.about(of, &begin)), folder);
     };
     let (end, failed) = rounds(course, blocks, &mut gate, &mut told, folder, begin.clock);
     drop(shown);
@@ -195,12 +192,12 @@ pub fn run(
     Ok((exit, Some(record)))
 }
 
-/// Runs block after block, each of which is `told`, and says why it ran no further one.
+/// Runs block after block, each of which is `told` with what the gate's end is if it is killed then, and says why it ran no further one.
 fn rounds(
     course: &Course<'_>,
     blocks: &mut dyn Blocks,
     gate: &mut Gate,
-    told: &mut dyn FnMut(&Gate),
+    told: &mut dyn FnMut(&Gate, GateEnd),
     folder: &Path,
     began: Instant,
 ) -> (GateEnd, Option<Failed>) {
@@ -231,10 +228,12 @@ fn rounds(
         if is_needed || fs::remove_dir_all(&place).is_err() {
             record.folder = Some(at);
         }
-        let next = gate.take(record, began.elapsed());
-        told(gate);
-        if let Next::Stop(end) = next {
-            return (end, None);
+        match gate.take(record, began.elapsed()) {
+            Next::Block => told(gate, GateEnd::Interrupted),
+            Next::Stop(end) => {
+                told(gate, end);
+                return (end, None);
+            }
         }
     }
     (GateEnd::Blocks, None)
