@@ -3,21 +3,20 @@
 //!
 //! Only on this machine, and only proxies whose name begins with [`PREFIX`]: whatever else the server has is left as it is.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use squall_edge::ToxicSpec;
 use squall_model::scenario::Address;
 
+use crate::process::socket::accepts;
+
 /// How the names of all proxies begin that squall makes.
 pub const PREFIX: &str = "squall-";
 
 /// How long the server has for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The longest wait for somebody to accept at an address.
-const CONNECT: Duration = Duration::from_millis(500);
 
 /// Why something could not be had of the server.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +82,7 @@ impl Server {
         let found = found.map_err(|error| unreachable(error.to_string()))?;
         // What a name stands for is this machine's business, and may lead elsewhere.
         let local: Vec<SocketAddr> = found.filter(|one| one.ip().is_loopback()).collect();
-        let accepts = |one: &&SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
-        let chosen = local.iter().find(accepts).or(local.first());
+        let chosen = local.iter().find(|one| accepts(**one).is_ok()).or(local.first());
         let chosen = chosen.ok_or_else(|| unreachable("it has no loopback address".to_owned()))?;
         let server = Server::at(*chosen);
         match server.ask("GET", "/version", None) {
@@ -125,9 +123,7 @@ impl Server {
     /// Deletes a proxy of squall's. One that is not there, or whose server is not, is gone already.
     pub fn delete(&self, name: &str) -> Result<(), ToxiproxyError> {
         let path = format!("/proxies/{name}");
-        if TcpStream::connect_timeout(&self.api, CONNECT)
-            .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-        {
+        if accepts(self.api).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
             return Ok(());
         }
         match self.ask("DELETE", &path, None) {

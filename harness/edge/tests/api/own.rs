@@ -407,7 +407,12 @@ proptest! {
         for (name, proxy) in listed {
             prop_assert_eq!(proxy["name"].as_str(), Some(name.as_str()));
             if proxy["enabled"] == true {
-                prop_assert!(TcpStream::connect(proxy["listen"].as_str().unwrap()).is_ok());
+                // Nobody is behind it, so what it takes it resets, now and then before the caller is back on a processor.
+                let taken = match TcpStream::connect(proxy["listen"].as_str().unwrap()) {
+                    Ok(_) => true,
+                    Err(error) => error.kind() == ErrorKind::ConnectionReset,
+                };
+                prop_assert!(taken, "{proxy}");
             }
             let toxics = proxy["toxics"].as_array().unwrap();
             let names: BTreeSet<_> = toxics.iter().map(|one| one["name"].to_string()).collect();

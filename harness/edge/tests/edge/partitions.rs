@@ -5,7 +5,9 @@ use std::net::{Shutdown, TcpStream};
 
 use squall_edge::{Direction, EdgeError, Latency, NewConnections, OpenConnections, Partition};
 
-use crate::stage::{Stage, accept, carry, connect, hear, is_reset, is_silent, noise, rest, say, until};
+use crate::stage::{
+    Stage, accept, carry, connect, hear, is_reset, is_silent, noise, resets, rest, say, until,
+};
 
 fn held(stage: &Stage, direction: Direction) -> u64 {
     stage.seen().direction(direction).held_bytes
@@ -168,7 +170,7 @@ fn new_connections_can_be_reset_and_counted() {
         ..Partition::default()
     };
     stage.proxy.partition(cut).unwrap();
-    assert!(is_reset(&connect(stage.proxy.listen())));
+    assert!(resets(stage.proxy.listen()));
     let seen = stage.seen();
     assert_eq!((seen.refused, seen.opened, seen.partitions[0].refused), (1, 0, 1));
 }

@@ -129,6 +129,15 @@ pub(crate) fn is_reset(mut from: &TcpStream) -> bool {
     }
 }
 
+/// Whether a new connection is taken and reset.
+pub(crate) fn resets(at: SocketAddr) -> bool {
+    match TcpStream::connect(at) {
+        Ok(taken) => is_reset(&patient(taken)),
+        // The reset may be here before the caller is back on a processor: then there is no socket to read it from.
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
 /// Whether nothing has arrived.
 pub(crate) fn is_silent(from: &TcpStream) -> bool {
     from.set_nonblocking(true).unwrap();

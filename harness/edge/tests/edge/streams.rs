@@ -6,7 +6,7 @@ use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use squall_edge::{Direction, EdgeError, Options, ProxySpec};
 use squall_model::seed::Seed;
 
-use crate::stage::{Stage, accept, carry, connect, hear, is_reset, noise, own, rest, say, until};
+use crate::stage::{Stage, accept, carry, connect, hear, is_reset, noise, own, resets, rest, say, until};
 
 /// Handles may be used from several threads at once.
 const _: () = {
@@ -212,7 +212,7 @@ fn a_caller_whose_callee_is_not_there_is_reset() {
         upstream: nobody,
         ..spec
     });
-    assert!(is_reset(&connect(stage.proxy.listen())));
+    assert!(resets(stage.proxy.listen()));
     until("it is counted", || stage.seen().unreachable == 1);
     assert_eq!(stage.seen().open(), 0);
 }

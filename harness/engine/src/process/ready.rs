@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,15 +13,12 @@ use std::time::{Duration, Instant};
 use regex_lite::Regex;
 
 use super::log::Tail;
-use super::socket::{Holder, Owner, owner};
+use super::socket::{Holder, Owner, accepts, owner};
 use crate::guard::{ExitStatus, ExitWatch};
 
 /// Between the first looks; doubled up to [`INTERVAL_MAX`].
 const INTERVAL_MIN: Duration = Duration::from_millis(2);
 const INTERVAL_MAX: Duration = Duration::from_millis(10);
-
-/// The longest one attempt to connect may take: loopback answers at once, or is saturated.
-const CONNECT: Duration = Duration::from_millis(500);
 
 /// The longest one health request may take; a slower answer is asked for again.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -163,7 +160,7 @@ pub(super) fn wait(watched: &Watched<'_>, within: Duration) -> Result<Option<Rea
 /// What to say of a program that listens at 127.0.0.1, where it was to be reached by others.
 fn aside(address: SocketAddr) -> &'static str {
     let own = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
-    if address.ip().is_loopback() || TcpStream::connect_timeout(&own, CONNECT).is_err() {
+    if address.ip().is_loopback() || accepts(own).is_err() {
         return "";
     }
     "; it listens at 127.0.0.1, where in an isolated network only it can reach itself: have it listen at 0.0.0.0, or at its own \
@@ -232,7 +229,7 @@ impl<'a> Probe<'a> {
             return Ok(Look::Ready(None));
         }
         // Connecting first: it costs nothing while nobody listens.
-        if let Err(error) = TcpStream::connect_timeout(&address, CONNECT) {
+        if let Err(error) = accepts(address) {
             return Ok(Look::NotYet(format!(
                 "{}: {}{}",
                 address,

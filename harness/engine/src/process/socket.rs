@@ -5,11 +5,15 @@
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 use std::{fs, io};
 
 /// `TCP_LISTEN` of the kernel's `net/tcp_states.h`, as `/proc/net/tcp` prints it.
 const LISTEN: &str = "0A";
+
+/// The longest that an attempt to connect may take: loopback answers at once, or is saturated.
+const CONNECT: Duration = Duration::from_millis(500);
 
 /// A listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,20 @@ pub fn is_one_listener(one: SocketAddr, other: SocketAddr, pid: i32) -> bool {
 /// Whether somebody listens at an address, as seen by process `pid`.
 pub fn is_taken(address: SocketAddr, pid: i32) -> bool {
     is_one_listener(address, address, pid)
+}
+
+/// Connects, to see whether somebody takes connections at an address; if nobody does, why.
+pub fn accepts(address: SocketAddr) -> io::Result<()> {
+    taken(TcpStream::connect_timeout(&address, CONNECT))
+}
+
+/// A connection that its taker ended before the caller was back on a processor comes to nothing but its reset: it was taken all
+/// the same.
+fn taken(connected: io::Result<TcpStream>) -> io::Result<()> {
+    match connected {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// The process that listens at a port of this machine, where `/proc` lets it be seen.
@@ -215,6 +233,19 @@ mod tests {
                 inode: 12345
             })
         );
+    }
+
+    #[test]
+    fn who_ends_a_connection_at_once_has_taken_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        accepts(address).expect("somebody listens");
+        drop(listener);
+        let refused = accepts(address).expect_err("nobody listens");
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        // When the reset overtakes the caller is up to the kernel.
+        taken(Err(io::ErrorKind::ConnectionReset.into())).expect("it was taken");
+        taken(Err(io::ErrorKind::TimedOut.into())).expect_err("nobody took it");
     }
 
     #[test]

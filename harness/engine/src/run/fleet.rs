@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::catalogue::Catalogue;
 use crate::fault::SpawnNeeds;
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, ReadyWhen, Start};
+use crate::process::socket::accepts;
 use crate::process::{
     Addresses, Invocation, Launch, PortReserver, PortWish, Ready, ServiceProcess, StartError, StopError,
     StopReport,
@@ -24,9 +25,6 @@ use crate::seccomp::Rule;
 
 /// How long a service may take to stop before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The longest that looking for an answer at one of several addresses may take.
-const CONNECT: Duration = Duration::from_millis(500);
 
 /// Where programs are told to listen unless they have a place of their own.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -426,8 +424,7 @@ fn resolve(service: &str, address: &Address) -> Result<Vec<SocketAddr>, FleetErr
         return Err(failed("it has no loopback address".to_owned()));
     }
     if found.len() > 1 {
-        let answers = |one: &SocketAddr| TcpStream::connect_timeout(one, CONNECT).is_ok();
-        let chosen = found.iter().position(answers).unwrap_or(0);
+        let chosen = found.iter().position(|one| accepts(*one).is_ok()).unwrap_or(0);
         found[..=chosen].rotate_right(1);
     }
     Ok(found)

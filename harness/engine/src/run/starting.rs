@@ -1,7 +1,6 @@
 //! Before the first phase and after the last: services up with what their faults need, faults armed, services down.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,7 @@ use super::{Options, Stop};
 use crate::fault::{PacketFault, SpawnNeeds};
 use crate::guard::GuardHandle;
 use crate::plan::{PlannedService, Start};
-
-/// How long a connection to something that already runs may take.
-const CONNECT: Duration = Duration::from_millis(500);
+use crate::process::socket::accepts;
 
 /// How often an interruption is looked for while a service gets ready.
 const AWAITING: Duration = Duration::from_millis(5);
@@ -180,7 +177,7 @@ impl Supervisor<'_> {
             }
             // Nothing is known of what was not started here but whether it answers; its load will say what comes of it.
             let silent = matches!(planned.start, Start::At { .. })
-                && (member_address.is_some_and(|at| TcpStream::connect_timeout(&at, CONNECT).is_err())
+                && (member_address.is_some_and(|at| accepts(at).is_err())
                     || socket.is_some_and(|path| !answers_at(path)));
             if planned.tls.as_ref().is_some_and(|tls| tls.trust == Trust::Anyone) {
                 let name = &planned.name;
