@@ -12,7 +12,7 @@ use squall_model::scenario::{Address, Network, Scenario, Scheme};
 use squall_model::seed::Seed;
 
 use super::edges::Edges;
-use super::metrics::{NamedService, Names};
+use super::names::{NamedService, Names};
 use super::pacers::Stretch;
 use super::stored::{Lookup, Stored};
 use super::{Plan, PlannedPhase, expectations, faults, gate, invariants, isolated, loads, services};

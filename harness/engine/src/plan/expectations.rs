@@ -6,7 +6,8 @@ use squall_model::expression::{Expression, Limit as Written, Resolution};
 use squall_model::scenario::Scenario;
 use squall_model::span::Span;
 
-use super::metrics::{Metric, Names};
+use super::metric::Metric;
+use super::names::Names;
 use super::stored::{Lookup, stored_scope};
 use super::{Condition, Limit, PlannedExpectation, PlannedFault, PlannedPhase, Scope};
 

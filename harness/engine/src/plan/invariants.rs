@@ -20,7 +20,7 @@ use squall_model::record;
 use squall_model::scenario::Scenario;
 
 use self::reading::{OneOrMore, feed};
-use super::metrics::Names;
+use super::names::Names;
 use super::{Check, PlannedInvariant, PlannedLoad, PlannedService, Start};
 use crate::catalogue::{Catalogue, CatalogueInvariant, Promise, ResponseValues};
 use crate::invariant::{Agree, Make, Monotonic, Unique};

@@ -13,8 +13,9 @@ mod gate;
 mod invariants;
 mod isolated;
 mod loads;
-mod metrics;
+mod metric;
 mod nameable;
+mod names;
 mod pacers;
 mod protocol;
 mod services;
@@ -42,11 +43,11 @@ pub use edges::{PlannedCrossing, PlannedEdge};
 pub use expectations::is_known_in;
 pub use gate::{PlannedGate, PlannedLimits};
 pub use invariants::{INVARIANTS, InvariantKind, Takes};
-pub use metrics::{
-    EdgeMetric, FaultMetric, LoadMetric, Metric, NamedService, Names, PauseStat, ServiceMetric, Stat,
-    show as show_value,
+pub use metric::{
+    EdgeMetric, FaultMetric, LoadMetric, Metric, PauseStat, ServiceMetric, Stat, show as show_value,
 };
 pub use nameable::nameable;
+pub use names::{NamedService, Names};
 pub use pacers::{PACERS, PacerEntry};
 pub use protocol::{Asked, PROTOCOLS, Protocol};
 pub use show::show;

@@ -19,7 +19,7 @@ use squall_model::span::{Span, Spanned};
 use super::{Asked, Http, http};
 use crate::plan::checks::Check;
 use crate::plan::data::Data;
-use crate::plan::metrics::of_a_load;
+use crate::plan::names::of_a_load;
 use crate::plan::think::think;
 
 /// The routes of a load's users.
