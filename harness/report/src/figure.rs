@@ -196,16 +196,6 @@ pub fn wall_time(rfc3339: &str) -> String {
     }
 }
 
-/// The first `most` of names, and how many more there are: `a, b and 3 more`.
-pub fn some_of(names: &[impl AsRef<str>], most: usize) -> String {
-    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
-    let shown = shown.join(", ");
-    match names.len().saturating_sub(most) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 /// A number of things in words: `1 run`, `1,200 runs`.
 pub fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
@@ -447,11 +437,6 @@ mod tests {
         );
         assert_eq!(three(0.012_34), "0.0123");
         assert_eq!(moment(22_140_400), "22.140 s");
-        assert_eq!(
-            [2, 3, 4].map(|most| some_of(&["a", "b", "c"], most)),
-            ["a, b and 1 more", "a, b, c", "a, b, c"]
-        );
-        assert_eq!(some_of(&[""; 0], 3), "");
         let about = [22_140_400, 599_999_999, 1_334_400_000, 4_934_400_000].map(about_moment);
         assert_eq!(about, ["22.1 s", "600.0 s", "22 min 14 s", "1 h 22 min 14 s"]);
         assert_eq!(wall_time("2026-01-15T09:30:12.480Z"), "2026-01-15 09:30:12 UTC");

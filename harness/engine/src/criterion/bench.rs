@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use squall_model::units::human;
+
 use super::pace::Pace;
 use super::program::{Asked, Keeper, Program, ProgramError};
 use super::{listing, sample};
@@ -49,7 +51,7 @@ pub enum BenchError {
     /// The filter leaves nothing.
     #[error(
         "no benchmark of `{program}` matches `{filter}`; it has {}",
-        some_names(names)
+        human::some_of(names, NAMES_SHOWN)
     )]
     NoneMatches {
         /// The command line.
@@ -61,22 +63,8 @@ pub enum BenchError {
     },
 }
 
-/// The most names that are told.
-const NAMES_SHOWN: usize = 10;
-
-/// The first of these names, and how many more there are.
-pub fn some_names(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(NAMES_SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(NAMES_SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
+/// The most names of benchmarks that are told.
+pub const NAMES_SHOWN: usize = 10;
 
 impl Bench {
     /// Asks a program for its benchmarks. Its output goes to a file in `folder`.

@@ -12,7 +12,7 @@ pub mod pace;
 mod program;
 mod sample;
 
-pub use bench::{Bench, BenchError, some_names};
+pub use bench::{Bench, BenchError, NAMES_SHOWN};
 pub use block::{Round, run};
 pub use pace::{Pace, Planned};
 pub use program::{Keeper, Program, ProgramError};

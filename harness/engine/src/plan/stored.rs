@@ -8,6 +8,7 @@ use std::cell::Cell;
 use squall_model::baseline::{Entry, HeldTo, Key, Spread, comparable, meaning};
 use squall_model::diagnostic::{Diagnostic, Diagnostics};
 use squall_model::expression::{Adjustment, Dimension, Expression};
+use squall_model::units::human;
 
 use super::{Metric, PlannedPhase, Scope};
 
@@ -81,14 +82,8 @@ impl Stored {
         let others = match &self.others[..] {
             [] => "there is none of any machine".to_owned(),
             some => {
-                let named = some.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-                let more = some.len().saturating_sub(NAMED);
-                let more = if more > 0 {
-                    format!(" and {more} more")
-                } else {
-                    String::new()
-                };
-                format!("there are of {named}{more}, which are other machines")
+                let named = human::some_of(some, NAMED);
+                format!("there are of {named}, which are other machines")
             }
         };
         format!(

@@ -139,3 +139,13 @@ fn scaled(value: f64, units: &[(f64, &str)], full: f64) -> String {
     let (factor, unit) = units.last().copied().unwrap_or((1.0, ""));
     format!("{}{unit}", significant(value / factor))
 }
+
+/// The first `most` of names, and how many more there are: `a, b and 3 more`.
+pub fn some_of(names: &[impl AsRef<str>], most: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

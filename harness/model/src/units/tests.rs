@@ -189,6 +189,15 @@ fn people_read_three_digits() {
     .assert_eq(&shown.join("\n"));
 }
 
+#[test]
+fn of_many_names_the_first_are_told_and_how_many_more_there_are() {
+    assert_eq!(
+        [2, 3, 4].map(|most| human::some_of(&["a", "b", "c"], most)),
+        ["a, b and 1 more", "a, b, c", "a, b, c"]
+    );
+    assert_eq!(human::some_of(&[""; 0], 3), "");
+}
+
 proptest! {
     #[test]
     fn a_duration_that_is_written_is_read_back(nanoseconds in 0..=i64::MAX as u64) {

@@ -4,6 +4,7 @@ use squall_model::gate::{
     AcceptedRecord, BlockRecord, FindingRecord, GateEnd, GateRecord, GateVerdict, MetricKind, MetricRecord,
     MetricScale,
 };
+use squall_model::units::human;
 
 use super::{looked_after_us, middle, valid};
 use crate::block::{Cell, Tone};
@@ -382,7 +383,7 @@ fn undecided(record: &GateRecord) -> Option<String> {
         .filter(|metric| is_open(metric))
         .collect();
     let names: Vec<String> = open.iter().map(|metric| name(metric)).collect();
-    let names = figure::some_of(&names, MOST_NAMED);
+    let names = human::some_of(&names, MOST_NAMED);
     let what = if names.is_empty() {
         "anything".to_owned()
     } else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use squall_model::record::{Each, PhaseRecord, ServiceRecord};
+use squall_model::units::human;
 
 use super::Detail;
 use crate::block::{Block, Cell, Column, Group, Table, Tone};
@@ -121,7 +122,7 @@ fn brief(services: &BTreeMap<&str, Parts<'_>>) -> Vec<Block> {
         }
     }
     let sentences = alike.iter().map(|(reasons, names)| {
-        let of = figure::some_of(names, NAMED);
+        let of = human::some_of(names, NAMED);
         Block::Paragraph(format!("{of}: pauses not visible: {reasons}."))
     });
     sentences.collect()

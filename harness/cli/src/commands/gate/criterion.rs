@@ -291,7 +291,10 @@ impl Gated {
             ]
         }) {
             if !names.is_empty() {
-                said.push(format!("{words} {}", criterion::some_names(names)));
+                said.push(format!(
+                    "{words} {}",
+                    human::some_of(names, criterion::NAMES_SHOWN)
+                ));
             }
         }
         output::harmless(&said.join(". "))
@@ -328,8 +331,8 @@ impl Trial<'_> {
         if !has_common {
             let error = anyhow::anyhow!(
                 "no benchmark is in both arms: the base has {}, the candidate {}",
-                output::harmless(&criterion::some_names(&base.names)),
-                output::harmless(&criterion::some_names(&candidate.names))
+                output::harmless(&human::some_of(&base.names, criterion::NAMES_SHOWN)),
+                output::harmless(&human::some_of(&candidate.names, criterion::NAMES_SHOWN))
             );
             return Err(NotGated::Failed(error, Exit::Usage));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use squall_model::gate::{Arm, Both, GateRecord};
+use squall_model::units::human;
 
 use crate::block::{Block, Cell, Column, Table, Tone};
 use crate::figure;
@@ -92,7 +93,7 @@ fn listed(record: &GateRecord, wanted: impl Fn(&Both<u64>) -> bool) -> Option<St
             format!("{} ({times})", shortened(name, LONGEST_BRIEF))
         })
         .collect();
-    (!named.is_empty()).then(|| figure::some_of(&named, MOST_NAMED))
+    (!named.is_empty()).then(|| human::some_of(&named, MOST_NAMED))
 }
 
 /// Invariants that the candidate broke, each with how often and an example; those that the base kept first.

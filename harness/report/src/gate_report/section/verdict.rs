@@ -1,6 +1,7 @@
 //! What came of the gate and why, what was held against what, and what the reader must know before trusting either.
 
 use squall_model::gate::{Arm, Both, GateRecord, GateVerdict};
+use squall_model::units::human;
 
 use super::super::{valid, wording};
 use crate::block::{Block, Tone};
@@ -126,7 +127,7 @@ fn unpaired(record: &GateRecord) -> Vec<(Tone, String)> {
     let Some(benchmarks) = &record.benchmarks else {
         return Vec::new();
     };
-    let named = |names: &[String]| figure::some_of(names, MOST);
+    let named = |names: &[String]| human::some_of(names, MOST);
     let Both { base, candidate } = &benchmarks.unpaired;
     let mut said = Vec::new();
     if !base.is_empty() {
